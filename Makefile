@@ -1,0 +1,81 @@
+# Each of these is one command from a bare clone with only Python 3.11 to 3.13 and make:
+#
+#   make run      set up and open the app           (HOST=0.0.0.0 PORT=8502 make run)
+#   make test     set up and pass the tests         (make test ARGS="-k data")
+#   make bench    set up and run the benchmarks
+#   make lint     ruff and the type checker alone
+#   make clean    remove caches and environments; the runs in .echo stay
+#
+# PYTHON=/path/to/python chooses the Python that .venv is made of.
+
+SHELL   := /bin/sh
+VENV    := .venv
+PYTHON3 := $(VENV)/bin/python
+PIP     := $(PYTHON3) -m pip --disable-pip-version-check install -c constraints.txt
+HOST    ?= localhost
+PORT    ?= 8501
+PYTHON  ?=
+ARGS    ?=
+
+# Stamps: what is made once and again only when a list of requirements changes.
+MADE := $(VENV)/.made
+APP  := $(VENV)/.installed-app
+DEV  := $(VENV)/.installed-dev
+PEERS := $(VENV)-bench/.installed
+
+.PHONY: help run test bench lint browser clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n '/^#   /s/^#   //p' Makefile
+
+run: $(APP)
+	$(PYTHON3) -m echo_app --server.address=$(HOST) --server.port=$(PORT)
+
+test: lint browser
+	$(PYTHON3) -m pytest $(ARGS)
+
+bench: $(PEERS)
+	$(PYTHON3) -m benchmarks.bench $(ARGS)
+
+lint: $(DEV)
+	$(PYTHON3) -m ruff check .
+	$(PYTHON3) -m mypy
+
+browser: $(DEV)
+	$(PYTHON3) tests/browser/provide.py
+
+clean:
+	rm -rf $(VENV) $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find echo_core echo_app tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# A command of that name need not run (pyenv's shims stand for versions that are not chosen), and a
+# system's Python may lack ensurepip: so each is tried.
+FITS := -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1
+
+$(MADE):
+	@test -x $(PYTHON3) && $(PYTHON3) $(FITS) && $(PYTHON3) -m pip --version >/dev/null 2>&1 || { \
+	  for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python); do \
+	    "$$python" $(FITS) || continue; \
+	    echo "Making $(VENV) with $$("$$python" --version) ($$python)"; \
+	    exec "$$python" -m venv --clear $(VENV); \
+	  done; \
+	  echo "Echo Lab needs Python 3.11, 3.12 or 3.13 with venv; $(or $(PYTHON),what is on PATH) does not serve." >&2; \
+	  echo "Install one (on Debian and Ubuntu: apt install python3 python3-venv)," >&2; \
+	  echo "or name one: make PYTHON=/path/to/python3.12 run" >&2; \
+	  exit 1; }
+	@touch $@
+
+$(APP): requirements.txt constraints.txt $(MADE)
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(DEV): requirements-dev.txt $(APP)
+	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+# The peers of the benchmarks have an environment of their own: their packages are not the app's.
+$(PEERS): benchmarks/requirements.txt constraints.txt $(APP)
+	$(PYTHON3) -m venv --clear $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip --disable-pip-version-check install -c constraints.txt -r benchmarks/requirements.txt
+	@touch $@

@@ -1,0 +1,253 @@
+"""Measure all peers side by side and write RESULTS.md: `make bench`.
+
+Each measurement has a process of its own, on the same number of threads. Rounds go through all
+peers in turn, so that a machine that is slow for a while is slow for all of them.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import click
+
+from benchmarks.measure import AXES, LARGE, PEERS, SETTINGS, Cost, Measure
+from echo_core.config import RunConfig
+from echo_core.programs import program_folder
+from echo_core.settings import Settings
+from echo_core.worker import environment
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "RESULTS.md"
+#: The Python that has the guests' packages; `make bench` makes it.
+GUESTS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+
+#: (setting, peer) -> what was measured in each round.
+Measures = Mapping[tuple[str, str], list[Measure]]
+#: (axis, value, peer) -> what an epoch costs.
+Costs = Mapping[tuple[str, int, str], Cost]
+
+
+@click.command()
+@click.option("--rounds", default=5, show_default=True, help="How often everything is measured; medians count.")
+@click.option("--setting", "settings", multiple=True, type=click.Choice(list(SETTINGS)), help="Only this one.")
+@click.option("--axes/--no-axes", default=True, help="Whether the growth of the cost is measured, once.")
+@click.option("--write/--no-write", default=True, help="Whether RESULTS.md is written.")
+def main(rounds: int, settings: tuple[str, ...], axes: bool, write: bool) -> None:
+    """Measure all peers side by side. Takes about half an hour."""
+    measures: dict[tuple[str, str], list[Measure]] = defaultdict(list)
+    begun = Busy.now()
+    with tempfile.TemporaryDirectory() as kept:
+        for number in range(1, rounds + 1):
+            for setting in settings or tuple(SETTINGS):
+                for name, peer in PEERS.items():
+                    if setting in peer.settings:
+                        measured = Measure(**measure_apart(name, setting, Path(kept)))
+                        measures[setting, name].append(measured)
+                        click.echo(f"round {number}/{rounds}  {setting:8} {name:12} {measured}", err=True)
+    costs = measure_axes() if axes else {}
+    page = "\n".join(report(measures, costs, rounds, Busy.now().others_since(begun)))
+    click.echo(page)
+    if write:
+        RESULTS.write_text(page + "\n")
+
+
+def measure_axes() -> Costs:
+    """One network after the other along each axis, each peer beside the others."""
+    costs = {}
+    for axis, values in AXES.items():
+        for value in values:
+            for name, peer in PEERS.items():
+                if peer.axes:
+                    cost = Cost(**measure_apart(name, f"{axis}={value}"))
+                    costs[axis, value, name] = cost
+                    click.echo(f"{axis:10} {value:5} {name:12} {cost}", err=True)
+    return costs
+
+
+def measure_apart(peer: str, setting: str, kept: Path | None = None) -> dict[str, Any]:
+    """One measurement in a fresh process; `kept` is the folder of programs for those that keep some."""
+    with tempfile.TemporaryDirectory() as empty:
+        if kept is None or not PEERS[peer].keeps_programs:
+            return _run(peer, setting, Path(empty))
+        if not (kept / setting).exists():
+            _run(peer, setting, kept / setting)  # compiles them for the later ones
+        return _run(peer, setting, kept / setting)
+
+
+def _run(peer: str, setting: str, programs: Path) -> dict[str, Any]:
+    settings = Settings().model_copy(update={"xla_cache": programs})
+    program_folder(settings).mkdir(parents=True, exist_ok=True)
+    variables = {**os.environ, **environment(settings), "NPROC": str(settings.threads)}  # which is what JAX reads
+    if PEERS[peer].is_guest:
+        variables.pop("XLA_FLAGS")  # JAX as it comes
+    python = str(GUESTS_PYTHON) if PEERS[peer].is_guest else sys.executable
+    done = subprocess.run([python, "-m", "benchmarks.measure", peer, setting], cwd=ROOT, text=True,
+                          env=variables, capture_output=True, check=False)
+    if done.returncode:
+        raise click.ClickException(f"{peer} could not be measured:\n{done.stderr}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+class Busy(NamedTuple):
+    """Seconds that the processor has been busy, with all there is and with us."""
+
+    clock: float
+    all: float
+    ours: float
+
+    @classmethod
+    def now(cls) -> Self:
+        """As the kernel counts them; nothing but us where it does not tell."""
+        own = os.times()
+        ours = own.user + own.system + own.children_user + own.children_system
+        try:
+            counts = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+        except OSError:
+            return cls(own.elapsed, ours, ours)
+        user, nice, system, _idle, _waiting, *interrupts = counts[:7]
+        return cls(own.elapsed, (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK"), ours)
+
+    def others_since(self, begun: Self) -> float:
+        """The share of all cores that others took meanwhile."""
+        taken = (self.all - begun.all) - (self.ours - begun.ours)
+        return max(0.0, taken / ((self.clock - begun.clock) * (os.cpu_count() or 1)))
+
+
+def report(measures: Measures, costs: Costs, rounds: int, others: float) -> Iterator[str]:
+    """The page: the machine, a table for each setting, and one for each axis."""
+    yield "# Results\n"
+    yield f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: medians of {rounds} rounds, each measurement in a"
+    yield "process of its own. Such machines are shared and noisy: compare within one run only.\n"
+    yield from (f"- {line}" for line in machine())
+    yield f"- Other work took {others:.0%} of the processor meanwhile{': too much to trust this' * (others > 0.1)}"
+    for setting, config in SETTINGS.items():
+        found = {peer: measures[setting, peer] for peer in PEERS if measures.get((setting, peer))}
+        if found:
+            yield f"\n## {setting}\n"
+            yield describe(config) + "\n"
+            yield from shares(found, config) if config == LARGE else table(found)
+    yield EXPLAINED
+    for axis, values in AXES.items():
+        if any(key[0] == axis for key in costs):
+            yield f"\n## Growth with {axis}\n"
+            yield from growth(axis, values, costs)
+
+
+#: What the words in the tables mean.
+EXPLAINED = f"""
+"Trained model" counts from the call of training; compiling is included, imports are not. Those that
+compile nothing are extrapolated from their first epochs ({", ".join(
+    f"{peer.title.partition(':')[0]}: {peer.timed_epochs}" for peer in PEERS.values() if peer.timed_epochs)}), and their
+second seed is spared the tracing. "All windows right" is the time to weights with which each of at least
+2,000 unseen windows is right, for a seed that goes on for up to four times the epochs; judging is not
+counted. Where not every round came to that, it says how many did. "Windows right" is the lowest share
+of the rounds, after the setting's epochs."""
+
+
+def table(measures: Mapping[str, list[Measure]]) -> Iterator[str]:
+    """One row a peer."""
+    yield ("| | ms an epoch | of JAX's | trained model, new process | times faster | trained model, second seed | "
+           "times faster | all windows right | windows right |")
+    yield "|---|---|---|---|---|---|---|---|---|"
+    base = measures.get(next(iter(PEERS)))
+    for peer, measured in measures.items():
+        cells = [PEERS[peer].title, f"{median(measured, 'epoch_milliseconds'):.2f}", of_jax(measures, peer)]
+        for field in ("first_seconds", "warm_seconds"):
+            seconds = median(measured, field)
+            faster = f"{median(base, field) / seconds:.0f}" if base and measured is not base else ""
+            cells += [f"{seconds:.2f} s", faster]
+        right = [one.right_seconds for one in measured if one.right_seconds is not None]
+        partly = "" if len(right) == len(measured) else f" ({len(right)} of {len(measured)})"
+        cells.append(f"{statistics.median(right):.2f} s{partly}" if right else "")
+        judged = [one.window_accuracy for one in measured if one.window_accuracy is not None]
+        cells.append(f"{100 * min(judged):.1f} %" if judged else "")
+        yield f"| {' | '.join(cells)} |"
+
+
+def shares(measures: Mapping[str, list[Measure]], config: RunConfig) -> Iterator[str]:
+    """One row a peer, with the share of the machine's speed that it reaches."""
+    yield "| | ms an epoch | of JAX's | GFLOP/s | of its own matrix product | of the fastest one |"
+    yield "|---|---|---|---|---|---|"
+    # Backwards is twice the work of forwards.
+    work = 3 * config.flops_per_window * config.num_windows / 1e6  # in millions, as time is in milliseconds
+    fastest = max(median(measured, "matrix_gflops") for measured in measures.values())
+    for peer, measured in measures.items():
+        milliseconds = median(measured, "epoch_milliseconds")
+        speed, own = work / milliseconds, median(measured, "matrix_gflops")
+        yield (f"| {PEERS[peer].title} | {milliseconds:.0f} | {of_jax(measures, peer)} | {speed:.0f} | "
+               f"{speed / own:.0%} of {own:.0f} | {speed / fastest:.0%} |")
+
+
+def of_jax(measures: Mapping[str, list[Measure]], peer: str) -> str:
+    """A peer's time of an epoch as a multiple of JAX's."""
+    if "jax" not in measures:
+        return ""
+    return f"{median(measures[peer], 'epoch_milliseconds') / median(measures['jax'], 'epoch_milliseconds'):.2f}"
+
+
+def growth(axis: str, values: tuple[int, ...], costs: Costs) -> Iterator[str]:
+    """One row a peer, one column a value: milliseconds an epoch."""
+    yield f"Preset `partial` with other {axis}, milliseconds an epoch of one update of 21 windows.\n"
+    yield f"| {axis} | {' | '.join(f'{value:,}' for value in values)} |"
+    yield f"|---|{'---|' * len(values)}"
+    for name, peer in PEERS.items():
+        if peer.axes:
+            cells = (f"{costs[axis, value, name].epoch_milliseconds:.2f}" for value in values)
+            yield f"| {peer.title.partition(',')[0]} | {' | '.join(cells)} |"
+
+
+def median(measures: list[Measure], field: str) -> float:
+    """Of one figure over all rounds."""
+    return statistics.median([float(getattr(one, field)) for one in measures])
+
+
+def describe(config: RunConfig) -> str:
+    """A setting in one line."""
+    return (f"`{config.variant}`, {config.units} units, {config.input_length} in and {config.output_length} out of "
+            f"{config.vocab_size}, {config.num_windows} windows in {config.updates_per_epoch} updates an epoch, "
+            f"{config.epochs:,} epochs, {config.num_parameters:,} parameters.")
+
+
+def machine() -> list[str]:
+    """What the figures were taken on."""
+    packages = [f"{name} {found}" for name in ("tensorflow-cpu", "tensorflow", "keras", "numpy")
+                if (found := _version(name))]
+    asked = Path(__file__).with_name("requirements.txt").read_text().split()
+    packages += [line.replace("==", " ") for line in asked if line.startswith(("jax==", "torch=="))]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return [f"Processor: {_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB of memory",
+            f"{platform.system()}, Python {platform.python_version()}, {', '.join(packages)}",
+            f"Threads of each training: {Settings().threads}"]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    vectors = next((f" ({name})" for name, flag in (("AVX-512", "avx512f"), ("AVX2", "avx2")) if flag in flags), "")
+    return (model or platform.machine()) + vectors
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Many visitors at once: `python -m benchmarks.crowd`. A real server, two runs that train, and websocket clients.
+
+Each client does what a page in a browser does. It opens a link to one of the two runs, moves a control
+about every two seconds, looks at the run as often as the page asks it to, and waits for each rerun of
+the script to end. Prints the seconds of reruns, of both kinds, for each number of sessions.
+"""
+
+import asyncio
+import random
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from benchmarks.page import address
+from benchmarks.server import Server, serve
+
+#: Seconds between two acts of one person, at least and at most.
+ACTS = (1.0, 3.0)
+#: Seconds for which everybody has come before anything is measured.
+SETTLING = 5.0
+LONG = {"epochs": 100_000}
+
+
+@dataclass
+class Figures:
+    """What all sessions met with."""
+
+    acts: list[float] = field(default_factory=list)
+    polls: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+class Session:
+    """One page of one visitor."""
+
+    def __init__(self, socket: ClientConnection, query: str) -> None:
+        self._socket, self._query = socket, query
+        self._timers: dict[str, tuple[float, float]] = {}  # fragment -> (interval, when it is due)
+        self._widgets: dict[str, str] = {}
+        self.errors: list[str] = []
+
+    async def run(self, **changes: Any) -> float:
+        """Have the script rerun and wait for its end; the seconds that this took."""
+        message = BackMsg()
+        message.rerun_script.query_string = self._query
+        for name, value in changes.items():
+            if name in ("fragment_id", "is_auto_rerun"):
+                setattr(message.rerun_script, name, value)
+            else:
+                widget = message.rerun_script.widget_states.widgets.add(id=self._widgets[name])
+                if isinstance(value, bool):
+                    widget.trigger_value = value
+                else:
+                    widget.double_value = value
+        if "fragment_id" not in changes:
+            self._timers.clear()  # a full run arms them anew
+        started = time.perf_counter()
+        await self._socket.send(message.SerializeToString())
+        while not self._take(ForwardMsg.FromString(await asyncio.wait_for(self._socket.recv(decode=False), 60))):
+            pass
+        return time.perf_counter() - started
+
+    def _take(self, message: ForwardMsg) -> bool:
+        """Note what a message tells; whether the script has ended."""
+        kind = message.WhichOneof("type")
+        if kind == "auto_rerun":
+            interval = message.auto_rerun.interval
+            self._timers[message.auto_rerun.fragment_id] = (interval, time.monotonic() + interval)
+        elif kind == "stop_auto_rerun":
+            for fragment in message.stop_auto_rerun.fragment_ids:
+                self._timers.pop(fragment, None)
+        elif kind == "page_info_changed":
+            self._query = message.page_info_changed.query_string
+        elif kind == "delta":
+            element = message.delta.new_element
+            for widget in (element.number_input, element.button):
+                self._widgets[widget.id.rpartition("-")[2]] = widget.id  # the others have no id
+            if element.HasField("exception"):
+                self.errors.append(element.exception.message)
+        return kind == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
+
+    async def live(self, until: float, figures: Figures, measured_from: float) -> None:
+        """Act and look until the time is over."""
+        acts_at = time.monotonic() + random.uniform(*ACTS)
+        while time.monotonic() < until:
+            fragment, (interval, looks_at) = min(
+                self._timers.items(), key=lambda item: item[1][1], default=("", (0.0, float("inf"))))
+            await asyncio.sleep(max(0.0, min(acts_at, looks_at) - time.monotonic()))
+            if acts_at <= looks_at:
+                seconds, kind = await self.run(units=float(random.randint(8, 200))), figures.acts
+                acts_at = time.monotonic() + random.uniform(*ACTS)
+            else:
+                seconds, kind = await self.run(fragment_id=fragment, is_auto_rerun=True), figures.polls
+                if fragment in self._timers:
+                    self._timers[fragment] = (interval, max(looks_at + interval, time.monotonic()))
+            if time.monotonic() > measured_from:
+                kind.append(seconds)
+        figures.errors += self.errors
+
+
+async def visit(server: Server, sessions: int, seconds: float) -> Figures:
+    """Let so many visitors in, one after the other, and look on."""
+    figures, sockets, pages = Figures(), [], []
+    for number in range(sessions):
+        socket = await connect(server.url.replace("http", "ws") + "/_stcore/stream",
+                               subprotocols=[Subprotocol("streamlit")], max_size=None, open_timeout=30)
+        sockets.append(socket)
+        page = Session(socket, address("partial", seed=number % 2, **LONG)[1:])
+        await page.run()
+        await page.run(train=True)
+        pages.append(page)
+    begins = time.monotonic() + SETTLING
+    await asyncio.gather(*(page.live(begins + seconds, figures, begins) for page in pages))
+    for socket in sockets:
+        await socket.close()
+    return figures
+
+
+@click.command()
+@click.option("--sessions", default=(20, 50), multiple=True, show_default=True)
+@click.option("--seconds", default=40.0, show_default=True)
+def main(sessions: tuple[int, ...], seconds: float) -> None:
+    """Measure reruns while two runs train at full speed."""
+    with tempfile.TemporaryDirectory() as folder, serve(
+            Path(folder), ECHO_WORKERS="2", ECHO_THREADS="1", ECHO_MAX_SECONDS="100000") as server:
+        click.echo(f"{'':28} {'reruns':>7} {'median':>8} {'95 %':>8} {'worst':>8}   (milliseconds)")
+        for number in sessions:
+            figures = asyncio.run(visit(server, number, seconds))
+            both = figures.acts + figures.polls
+            for name, values in (("acts", figures.acts), ("looks", figures.polls), ("all", both)):
+                median, high, worst = (1000 * np.percentile(values, share) for share in (50, 95, 100))
+                click.echo(f"{number:3} sessions, {name:14} {len(values):7} {median:8.0f} {high:8.0f} {worst:8.0f}")
+            click.echo(f"{number:3} sessions: {len(figures.errors)} errors; memory of the app "
+                       f"{server.process.memory_info().rss / 1e6:.0f} MB")
+        for line in server.trouble():
+            click.echo(f"log: {line}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""`python -m echo_app`: what `streamlit run streamlit_app.py` does, with the first visitor's wait done ahead.
+
+Streamlit imports a page when somebody asks for it, who then waits for pandas, Altair, SQLAlchemy and
+Dask, and for the store to be made. Here the server answers when that is done. Options go on to Streamlit.
+"""
+
+import importlib
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+from streamlit.web import cli
+
+APP = Path(__file__).resolve().parent.parent / "streamlit_app.py"
+
+
+def main() -> None:
+    """Do what the first visitor would wait for, then start the server."""
+    _prepare()
+    sys.argv = ["streamlit", "run", str(APP), *sys.argv[1:]]
+    sys.exit(cli.main())
+
+
+def _prepare() -> None:
+    importlib.import_module("echo_app.app_pages.train")
+    from echo_core.settings import Settings
+    from echo_core.store import Store, StoreError
+
+    with suppress(StoreError, ValidationError):  # which the page says
+        Store(Settings().database_url).close()
+    importlib.import_module("distributed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The pages, one module each; each reads from top to bottom."""

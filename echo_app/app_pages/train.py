@@ -1,0 +1,123 @@
+"""The Train page: pick a network, watch it learn, see its echo."""
+
+import streamlit as st
+from pydantic import ValidationError
+
+from echo_app import controls, lesson, live, session
+from echo_app.grid import STYLE
+from echo_core import tables
+from echo_core.config import RunConfig, explain
+from echo_core.records import State
+from echo_core.settings import LimitExceeded
+from echo_core.store import RunRow, StoreError
+
+
+def train_page() -> None:
+    """From top to bottom: the controls, the run, and what stands behind it."""
+    st.html(STYLE)
+    _begin()
+    config, run = session.config(), session.shown_run()
+    beyond = _beyond_limits(config)
+    settings, panel = st.columns([2, 5], gap="large")
+    with settings:
+        controls.main_controls()
+        _notes()
+        _buttons(run, beyond)
+        _before_training(config)
+        controls.advanced_controls(config.num_windows)
+        _other_runs()
+    with panel:
+        if run:
+            with st.container(key="which"):
+                _which(run.config, config)
+            with st.container(key="run"):
+                live.run_panel(run)
+        elif not beyond:  # a link may ask for more than a page can draw
+            live.preview(config)
+    if not beyond:
+        _behind(config)
+    if st.session_state.pop(session.PRESSED, False):
+        # On a telephone the run is drawn below the controls, out of sight.
+        st.html("<script>if (innerWidth < 640) document.querySelector('.st-key-run')"
+                "?.scrollIntoView({behavior: 'smooth'})</script>", unsafe_allow_javascript=True)
+
+
+def _notes() -> None:
+    if st.session_state[session.NOTES]:
+        lines = st.session_state[session.NOTES]
+        st.warning("Some settings were not accepted or had to follow others:", icon=":material/tune:")
+        st.text("\n".join(lines))  # as plain text: a link may say anything
+        st.session_state[session.NOTES] = []
+
+
+def _before_training(config: RunConfig) -> None:
+    """What these settings mean, before a second is spent on them."""
+    bits = ("It answers while it reads, so it needs **no memory**: 0 bits" if config.bits == 0 else
+            f"It must remember **{config.bits:.1f} bits** ({config.output_length} × log₂ {config.vocab_size})")
+    seconds = tables.estimate_seconds(config, session.store())
+    st.markdown(f"**{config.num_parameters:,}** parameters, **{config.num_windows}** windows an epoch. {bits}. "
+                f"Training takes about **{live.duration(seconds)}** here.")
+
+
+def _begin() -> None:
+    """Make the session ready; where the host is not, say why and end the page there."""
+    try:
+        session.begin()
+    except (StoreError, ValidationError) as error:
+        st.error("Echo Lab cannot work here as it is set up.", icon=":material/block:")
+        st.text("\n".join(explain(error)) if isinstance(error, ValidationError) else str(error))
+        st.stop()
+
+
+def _beyond_limits(config: RunConfig) -> str | None:
+    """What this host does not allow of these settings, in a sentence."""
+    try:
+        session.engine().limits.check(config)
+    except LimitExceeded as error:
+        return str(error)
+    return None
+
+
+def _buttons(run: RunRow | None, beyond: str | None) -> None:
+    refused, st.session_state[session.ERROR] = st.session_state[session.ERROR], None
+    with st.container(horizontal=True):
+        st.button("Train", type="primary", key="train", icon=":material/play_arrow:", on_click=session.train,
+                  disabled=beyond is not None)
+        if run and run.state.is_active:
+            st.button("Stopping …" if run.stop_requested else "Stop", key="stop", icon=":material/stop:",
+                      on_click=session.stop, args=(run.run_id,), disabled=run.stop_requested)
+    if beyond or refused:
+        st.error(beyond or refused, icon=":material/block:")
+
+
+def _which(shown: RunConfig, controls: RunConfig) -> None:
+    """Say which run is shown, where the controls stand at other settings."""
+    if shown != controls:
+        differing = [name for name in session.FIELDS if getattr(shown, name) != getattr(controls, name)]
+        settings = ", ".join(f"{name} {getattr(shown, name)}" for name in differing)
+        st.caption(f"This is the run with {settings}. Press Train for the settings at the controls.")
+
+
+def _other_runs() -> None:
+    """One's own runs that are under way besides the shown one."""
+    others = [run for run_id in st.session_state[session.MINE][-8:] if run_id != st.session_state[session.RUN]
+              and (run := session.store().run(run_id)) and run.state.is_active]
+    for run in others:
+        waits = run.state is State.QUEUED
+        where = f"{session.wait_of(run.run_id).place} ahead of it" if waits else f"epoch {run.epoch:,}"
+        st.button(f"{run.config.variant}, seed {run.config.seed}: {where}", key=f"other_{run.run_id}", type="tertiary",
+                  icon=":material/visibility:", on_click=session.show_other, args=(run,))
+
+
+def _behind(config: RunConfig) -> None:
+    # The words come first: they are light, and tables and charts wait until somebody opens them.
+    story, data, code = st.tabs(["How it works", "The data", "The code"], on_change="rerun", key="behind")
+    if story.open:
+        with story:
+            lesson.story()
+    if data.open:
+        with data:
+            st.fragment(lesson.data_view)(config)
+    if code.open:
+        with code:
+            lesson.code_view(config)

@@ -1,0 +1,68 @@
+"""Tables in, charts out: each a Vega-Lite spec that is built once and only ever gets new data.
+
+The page hands a spec and a table to Streamlit apart, so that a poll sends rows and not a chart.
+Nothing here knows Streamlit or Keras.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+
+Spec = dict[str, Any]
+
+#: Right and wrong, from Okabe and Ito's palette; always with a sign beside the colour.
+RIGHT, WRONG = "#009E73", "#D55E00"
+_GREY = "#888888"
+
+
+@lru_cache(maxsize=256)
+def loss_curve(epochs: int, chance: float) -> Spec:
+    """Loss against epoch, with the loss of pure guessing as a dashed line.
+
+    Columns: epoch, loss. `chance` in nats per token.
+    """
+    line = _line("loss", alt.Y("loss:Q", title="Loss", scale=alt.Scale(domain=[0, 1.15 * chance])),
+                 epochs, ".3f")
+    rule = alt.Chart().mark_rule(strokeDash=[5, 4], color=_GREY).encode(y=alt.datum(chance))
+    label = alt.Chart().mark_text(align="right", baseline="bottom", dx=-4, dy=-3, color=_GREY).encode(
+        x=alt.datum(epochs), y=alt.datum(chance), text=alt.datum("pure guessing"))
+    return _spec(alt.layer(line, rule, label))
+
+
+@lru_cache(maxsize=256)
+def accuracy_curve(epochs: int) -> Spec:
+    """Share of training numbers right against epoch. Columns: epoch, accuracy."""
+    axis = alt.Y("accuracy:Q", title="Numbers right", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
+    return _spec(alt.layer(_line("accuracy", axis, epochs, ".1%")))
+
+
+@lru_cache(maxsize=64)
+def one_hot_strip(length: int, vocab_size: int) -> Spec:
+    """A sequence as its one-hot rows: one mark a timestep, at its number. Columns: timestep, number."""
+    strip = alt.Chart().mark_rect(width={"band": 0.9}, height=max(3, 180 // vocab_size)).encode(
+        x=alt.X("timestep:O", title="Timestep", axis=alt.Axis(labelOverlap=True, labelAngle=0)),
+        y=alt.Y("number:Q", title="Number", scale=alt.Scale(domain=[0, vocab_size - 1])),
+        tooltip=["timestep:O", "number:Q"])
+    return _spec(strip)
+
+
+def _line(column: str, y: alt.Y, epochs: int, tooltip: str) -> alt.LayerChart:
+    x = alt.X("epoch:Q", title="Epoch", scale=alt.Scale(domain=[0, epochs], nice=False),
+              axis=alt.Axis(tickCount=5, labelFlush=True))
+    tips = [alt.Tooltip("epoch:Q", format=",d"), alt.Tooltip(f"{column}:Q", format=tooltip)]
+    return alt.Chart().mark_line(interpolate="monotone", strokeWidth=2, clip=True).encode(x=x, y=y, tooltip=tips)
+
+
+def _spec(chart: Any) -> Spec:
+    # The last epoch's label stands half outside of the axis.
+    padding = {"left": 5, "top": 5, "bottom": 5, "right": 16}
+    spec: Spec = chart.properties(height=230, padding=padding).to_dict(validate=False)
+    # Streamlit puts the table into the spec; layers that draw no table have one row of their own.
+    spec.pop("data", None)
+    spec.pop("datasets", None)
+    for part in spec.get("layer", ()):
+        part.pop("data", None)
+        if part["mark"]["type"] != "line":
+            part["data"] = {"values": [{}]}
+    return spec

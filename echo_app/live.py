@@ -1,0 +1,248 @@
+"""The panel of a run: where it stands, its curves, its windows, and its replay when it is over."""
+
+import math
+import time
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from echo_app import charts, session
+from echo_app.grid import grid
+from echo_core import tables
+from echo_core.config import RunConfig
+from echo_core.data import shown_windows
+from echo_core.records import Snapshot, State
+from echo_core.store import RunRow
+
+#: Seconds between two looks at the store: for one visitor, and more for each of many.
+_POLL, _POLL_PER_SESSION, _FEW_SESSIONS, _SLOWEST_POLL = 0.3, 0.05, 5, 2.5
+#: What the engine's status adds to a run that waits.
+_STATUS = {"ready": "", "warming": "", "starting": ". The workers are starting …"}
+
+
+def run_panel(run: RunRow) -> None:
+    """Draw a run, and go on drawing it while it is under way."""
+    if run.state.is_active:
+        crowd = max(0, session.engine().num_connected - _FEW_SESSIONS)
+        st.fragment(_live, run_every=min(_SLOWEST_POLL, _POLL + _POLL_PER_SESSION * crowd), key="live")(run.run_id)
+    else:
+        _ended(run)
+
+
+def preview(config: RunConfig) -> None:
+    """What a run of these settings will be asked, before there is one."""
+    windows, words = _halves()
+    with windows:
+        st.subheader("What the network will be asked", anchor=False)
+        _windows(config, None)
+    with words:
+        st.subheader("How to read it", anchor=False)
+        when = ("It says each one while it reads it" if config.bits == 0 else
+                "It reads all of them first, and only then begins to answer")
+        st.markdown(
+            f"Each row is a **window**: {config.input_length} numbers in a row of one random sequence. The network "
+            f"reads them from left to right and must say the {config.output_length} **bold** ones again. {when}.\n\n"
+            f"It begins by guessing: 1 in {config.vocab_size} is right by luck. Its **loss** says how surprised it is "
+            f"by the right answers, and falls while it learns. Training uses other random numbers each time, so a ✓ "
+            f"here is never learnt by heart.")
+
+
+def _live(run_id: str) -> None:
+    run = session.store().run(run_id)
+    if run is None or not run.state.is_active:
+        st.rerun()  # the whole page: it draws what has ended, without a timer
+    history = session.store().history(run_id)
+    _tab_title(run)
+    _progress(run, tables.speed(history), has_begun=bool(history))
+    windows, curves = _halves()
+    snapshots = session.store().snapshots(run_id, newest=1)
+    with windows:
+        _windows(run.config, snapshots[-1] if snapshots else None)
+    with curves:
+        _curves(run.config, tables.curve(history))
+
+
+def _ended(run: RunRow) -> None:
+    _tab_title(run)
+    # A stopped run is judged in the moment after it has paused.
+    judging = run.state is State.PAUSED and run.evaluation is None and time.time() - (run.ended_at or 0) < 3
+    st.fragment(_outcome_of, run_every=1.0 if judging else None, key="outcome")(run.run_id)
+    windows, curves = _halves()
+    snapshots = session.store().snapshots(run.run_id)
+    with curves:
+        _curves(run.config, tables.curve(session.store().history(run.run_id)))
+    with windows:
+        if not snapshots:
+            _windows(run.config, None)
+            return
+        every = _frame_seconds() if st.session_state[session.PLAYING] else None
+        st.fragment(_replay, run_every=every, key="replay_panel")(run, snapshots)
+        _table(run.config, snapshots[-1])
+
+
+def _halves() -> tuple[Any, Any]:
+    """Where the windows go and where the curves go: side by side, one below the other on a telephone."""
+    windows, curves = st.columns([3, 2], gap="medium")
+    return windows, curves
+
+
+def _tab_title(run: RunRow) -> None:
+    done = math.floor(100 * run.epoch / run.config.epochs)
+    title = {State.RUNNING: f"{done} % · Echo Lab", State.QUEUED: "Waiting · Echo Lab"}.get(run.state, "Echo Lab")
+    st.set_page_config(page_title=title)
+
+
+def _progress(run: RunRow, speed: float, has_begun: bool) -> None:
+    """The bar, and in words: place in the queue, or epoch, speed and time left."""
+    if run.state is State.QUEUED:
+        wait = session.wait_of(run.run_id)
+        ahead = ("Next in the queue" if wait.place == 0 else
+                 f"In the queue: {wait.place} run{'s' * (wait.place > 1)} ahead of yours")
+        about = "" if math.isnan(wait.seconds) else f", about {duration(max(1, round(wait.seconds)))}"
+        status = session.engine().status()
+        text = ahead + about + _STATUS.get(status, f". {status}")
+    elif run.stop_requested:
+        text = f"Stopping at epoch {run.epoch:,} …"
+    elif run.epoch == 0:
+        text = "Epoch 0: the untrained network. Compiling its program …" if has_begun else "Its worker is starting …"
+    else:
+        left = (run.config.epochs - run.epoch) / speed if speed > 0 else math.nan
+        pace = "" if math.isnan(speed) else f" · {speed:,.0f} epochs/s · {duration(left)} left"
+        text = f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}"
+    with st.container(key="progress"):
+        st.progress(min(1.0, run.epoch / run.config.epochs), text=text)
+    if run.restarts:
+        st.caption(":material/restart_alt: A worker was lost; the run went on by itself from its last checkpoint.")
+
+
+def _outcome_of(run_id: str) -> None:
+    if run := session.store().run(run_id):
+        _outcome(run)
+
+
+def _outcome(run: RunRow) -> None:
+    """How a run ended, in plain words."""
+    judged = run.evaluation
+    took = f"{run.epoch:,} epochs in {duration(run.seconds)}"
+    with st.container(key="progress"):
+        match run.state:
+            case State.FINISHED if judged:
+                st.success(f"On {judged.windows:,} windows that it had never seen, the network got "
+                           f"**{_share(judged.window_accuracy)} of windows** right at every step, and "
+                           f"**{_share(judged.token_accuracy)} of single numbers**. {_by_timestep(judged.by_timestep)}",
+                           icon=":material/check_circle:", title=f"Finished: {took}")
+            case State.PAUSED:
+                score = f" So far it gets {_share(judged.window_accuracy)} of unseen windows right." if judged else ""
+                used_up = run.seconds > session.engine().limits.max_seconds
+                then = "" if used_up else " Press Train to go on from there."
+                st.info(f"{run.reason or 'It was stopped.'}{score}{then}",
+                        icon=":material/pause_circle:", title=f"Paused at epoch {run.epoch:,} of {run.config.epochs:,}")
+            case State.INTERRUPTED:
+                st.warning("Its worker or its server ended while it trained. Press Train to go on from the last "
+                           "checkpoint.", icon=":material/restart_alt:", title=f"Interrupted at epoch {run.epoch:,}")
+            case State.FAILED:
+                st.error("The settings are as they were; change them, or press Train to try again.",
+                         icon=":material/error:", title=f"Failed at epoch {run.epoch:,}")
+                st.text(run.reason or "No reason is known.")
+
+
+def _by_timestep(shares: tuple[float, ...]) -> str:
+    if len(shares) < 2 or min(shares) == 1:
+        return ""
+    named = ", ".join(f"{_share(share)} of the {_ordinal(k + 1)}" for k, share in enumerate(shares[:10]))
+    return f"By place in the answer: {named}{' …' if len(shares) > 10 else ''}."
+
+
+def _curves(config: RunConfig, curve: pd.DataFrame) -> None:
+    with st.container(key="loss_chart"):
+        st.vega_lite_chart(curve[["epoch", "loss"]], charts.loss_curve(config.epochs, config.chance_loss),
+                           alt="Loss against epoch, with the loss of pure guessing as a dashed line")
+    with st.container(key="accuracy_chart"):
+        st.vega_lite_chart(curve[["epoch", "accuracy"]], charts.accuracy_curve(config.epochs),
+                           alt="Share of training numbers right against epoch")
+
+
+def _windows(config: RunConfig, snapshot: Snapshot | None) -> None:
+    with st.container(key="windows"):
+        st.html(grid(shown_windows(config), config.output_length, snapshot))
+
+
+def _replay(run: RunRow, snapshots: list[Snapshot]) -> None:
+    """The kept snapshots under a slider, with Play, slow and step."""
+    state, epochs = st.session_state, [snapshot.epoch for snapshot in snapshots]
+    if state.get(session.REPLAY) not in epochs:
+        state[session.REPLAY] = epochs[-1]
+    at = epochs.index(state[session.REPLAY])
+    # By the clock: the page runs for other reasons as well, and each picture stays for its time.
+    if state[session.PLAYING] and time.monotonic() >= state[session.NEXT_AT]:
+        if at == len(epochs) - 1:
+            state[session.PLAYING] = False
+            st.rerun()  # so that the timer ends
+        at += 1
+        state[session.REPLAY] = epochs[at]
+        state[session.NEXT_AT] = time.monotonic() + 0.8 * _frame_seconds()  # the timer is not exact
+    with st.container(horizontal=True, vertical_alignment="center", key="replay_buttons"):
+        st.markdown("**Replay**", width="content")
+        st.button("", icon=":material/skip_previous:", key="step_back", disabled=at == 0, help="One snapshot back",
+                  on_click=_show, args=(epochs[max(at - 1, 0)],))
+        start = epochs[0] if at == len(epochs) - 1 else None
+        label, icon, then = (("Pause", "pause", (False, None)) if state[session.PLAYING] else
+                             ("Play", "play_arrow", (True, start)))
+        pressed = st.button(label, icon=f":material/{icon}:", key="play", on_click=_play, args=then)
+        st.button("", icon=":material/skip_next:", key="step", disabled=at == len(epochs) - 1,
+                  help="One snapshot on", on_click=_show, args=(epochs[min(at + 1, len(epochs) - 1)],))
+        slow = st.toggle("Slow", key="slow_toggle", value=state[session.SLOW])
+    if pressed or slow != state[session.SLOW]:
+        state[session.SLOW] = slow
+        st.rerun()  # the timer is armed by a run of the whole page alone
+    st.select_slider("Epoch", epochs, key=session.REPLAY, format_func="{:,}".format, label_visibility="collapsed")
+    _windows(run.config, snapshots[at])
+
+
+def _show(epoch: int) -> None:
+    st.session_state[session.PLAYING], st.session_state[session.REPLAY] = False, epoch
+
+
+def _play(playing: bool, start: int | None) -> None:
+    st.session_state[session.PLAYING] = playing
+    st.session_state[session.NEXT_AT] = time.monotonic() + _frame_seconds()
+    if start is not None:
+        st.session_state[session.REPLAY] = start
+
+
+def _frame_seconds() -> float:
+    return 0.6 if st.session_state[session.SLOW] else 0.15
+
+
+def _table(config: RunConfig, snapshot: Snapshot) -> None:
+    """Expected and predicted as a table, to copy and to download."""
+    table = tables.answers(config, snapshot)
+    with st.container(horizontal=True):
+        st.download_button("Download as CSV", table.to_csv(index=False), "windows.csv", "text/csv",
+                           icon=":material/download:", key="download_windows", on_click="ignore")
+        with st.popover("Copy as text", icon=":material/content_copy:"):
+            columns = [name for name in table if str(name).startswith(("window", "expected", "predicted"))]
+            st.code(table[columns].to_csv(index=False, sep="\t"), language=None, height=300)
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if math.isnan(seconds) or math.isinf(seconds):
+        return "unknown time"
+    if seconds < 9.95 and seconds != round(seconds):
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _share(share: float) -> str:
+    """A share as a percentage, rounded down: 100 % means every one."""
+    return "100 %" if share == 1 else f"{math.floor(share * 1000) / 10:.1f} %"
+
+
+def _ordinal(number: int) -> str:
+    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"

@@ -1,0 +1,187 @@
+"""All that a visitor's session keeps, and what all sessions share: every key in one place.
+
+Keys of `st.session_state`: each field of `RunConfig` by its name (its widget's key), and those
+named below. Nothing is kept in modules, which all visitors would share.
+"""
+
+import math
+import re
+import uuid
+from typing import Any
+
+import streamlit as st
+
+from echo_app.browser import browser_name
+from echo_core import tables
+from echo_core.config import PRESETS, RunConfig, mend
+from echo_core.engine import Engine
+from echo_core.store import RunRow, Store
+
+PRESET = "preset"          # name of the preset that the settings equal, or OWN
+RUN = "run_id"             # the run that is shown
+MINE = "my_runs"           # runs for which this session pressed Train, oldest first
+NOTES = "notes"            # lines about what was not accepted or had to follow
+ERROR = "error"            # why the last Train or Stop was not done
+SESSION = "session_id"     # for the queue's fairness
+HOLDER = "holder"          # who holds a run: the browser, so that a reload goes on holding it
+REPLAY = "replay"          # epoch of the snapshot that is shown
+PRESSED = "pressed_train"  # Train was pressed in this run of the script
+PLAYING = "playing"
+NEXT_AT = "next_at"        # when the next picture of the replay is due
+SLOW = "slow"
+
+OWN = "own"
+
+FIELDS = tuple(RunConfig.model_fields)
+
+
+class _Presence:
+    """One open page of a browser: while it lives, its runs are watched."""
+
+    def __init__(self, engine: Engine, holder: str) -> None:
+        self._engine, self._holder = engine, holder
+        engine.connect(holder)
+
+    def leave(self) -> None:
+        self._engine.disconnect(self._holder)
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> Engine:
+    """The engine that every session of this server shares. Starts in the background."""
+    return Engine()
+
+
+@st.cache_resource(scope="session", on_release=_Presence.leave, show_spinner=False)
+def _presence(holder: str) -> _Presence:
+    return _Presence(engine(), holder)
+
+
+def store() -> Store:
+    """Where runs are kept."""
+    return engine().store
+
+
+@st.cache_resource(ttl=1.0, show_spinner=False)
+def _forecast() -> dict[str, tables.Wait]:
+    """One for all sessions, however many wait."""
+    return tables.forecast(store())
+
+
+def wait_of(run_id: str) -> tables.Wait:
+    """How long a queued run still waits."""
+    known = _forecast().get(run_id)
+    return known or tables.Wait(store().place(run_id) or 0, math.nan)  # it was queued only just now
+
+
+def begin() -> None:
+    """Called at the top of each run of the script: fill in what a new session lacks.
+
+    Raises:
+        StoreError: If the store cannot be opened.
+        pydantic.ValidationError: If a setting of this host is not valid.
+    """
+    state = st.session_state
+    if SESSION not in state:
+        engine()  # first, as it may raise, and the link is opened once
+        state[SESSION] = uuid.uuid4().hex
+        state[HOLDER] = browser_name() or state[SESSION]
+        state[MINE], state[NOTES], state[ERROR], state[RUN] = [], [], None, None
+        state[PLAYING] = state[SLOW] = False
+        _open_link(st.query_params.to_dict())
+    _presence(state[HOLDER])
+    _settle()
+
+
+def config() -> RunConfig:
+    """The settings as the controls stand; `begin` has made them fit."""
+    return RunConfig(**{name: st.session_state[name] for name in FIELDS})
+
+
+def load(config: RunConfig) -> None:
+    """Put settings into the controls."""
+    st.session_state.update(config.model_dump())
+    st.session_state[PRESET] = _preset_of(config)
+
+
+def load_preset() -> None:
+    """Callback of the preset control: its settings replace those of the controls."""
+    name = st.session_state[PRESET]
+    if name in PRESETS:
+        load(PRESETS[name].config)
+
+
+def train() -> None:
+    """Callback of Train: ask for the run of these settings, or join it, or show it."""
+    _settle()  # a changed control and the click may arrive together
+    wanted = config()
+    try:
+        run_id = engine().submit(wanted, session=st.session_state[SESSION], holder=st.session_state[HOLDER])
+    except ValueError as error:  # a limit of this host; it says which
+        st.session_state[ERROR] = str(error)
+        return
+    if run_id not in st.session_state[MINE]:
+        st.session_state[MINE].append(run_id)
+    st.session_state[PRESSED] = True
+    show(run_id, wanted)
+
+
+def show(run_id: str, config: RunConfig) -> None:
+    """Make a run the one that this page shows, in the address as well."""
+    st.session_state[RUN], st.session_state[ERROR], st.session_state[PLAYING] = run_id, None, False
+    st.session_state.pop(REPLAY, None)
+    st.query_params.from_dict({**config.to_query(), "run": run_id})
+
+
+def show_other(run: RunRow) -> None:
+    """Callback: show another of one's own runs, with its settings."""
+    load(run.config)
+    show(run.run_id, run.config)
+
+
+def stop(run_id: str) -> None:
+    """Callback of Stop."""
+    if not engine().stop(run_id, holder=st.session_state[HOLDER]):
+        again = "" if engine().settings.hosted else " Press Stop again to stop it for everybody."
+        st.session_state[ERROR] = f"Somebody else who pressed Train is here, so the run goes on for them.{again}"
+
+
+def shown_run() -> RunRow | None:
+    """The run that this page shows, as the store has it now."""
+    run_id = st.session_state[RUN]
+    return store().run(run_id) if run_id else None
+
+
+def _open_link(query: dict[str, str]) -> None:
+    """Settings and run from the address. Damaged links give notes and a page that works."""
+    run_id = query.pop("run", None)
+    run = store().run(run_id) if run_id and re.fullmatch("[0-9a-f]{16}", run_id) else None
+    if run:
+        st.session_state[RUN] = run.run_id
+        load(run.config)
+        return
+    name = query.pop(PRESET, None)
+    preset = PRESETS.get(name or "")
+    wanted: dict[str, Any] = {**(preset.config.to_query() if preset else {}), **query}
+    settings, notes = mend(wanted)
+    if name and not preset:
+        notes.insert(0, f"preset must be one of {', '.join(PRESETS)}; received {name[:40]}.")
+    if run_id:
+        notes.insert(0, "The run of this link is not known here. Press Train to train it again." if query else
+                        "The run of this link is not known here, and the link has no settings.")
+    st.session_state[NOTES] = notes
+    load(settings)
+
+
+def _settle() -> None:
+    """Make the settings fit one another, as one control's change may ask of the others."""
+    settled, notes = mend({name: st.session_state.get(name) for name in FIELDS})
+    if notes or any(st.session_state.get(name) != value for name, value in settled.model_dump().items()):
+        st.session_state.update(settled.model_dump())
+        st.session_state[NOTES] = notes
+    st.session_state[PRESET] = _preset_of(settled)
+
+
+def _preset_of(config: RunConfig) -> str:
+    same = (name for name, preset in PRESETS.items() if preset.config == config)
+    return next(same, OWN)

@@ -1,0 +1,220 @@
+"""Random sequences, one-hot, and windows: the tutorial's functions under the tutorial's names.
+
+Source: Brownlee (2017), "How to use an Encoder-Decoder LSTM to Echo Sequences of Random Integers".
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from echo_core.config import RunConfig
+
+Ints = NDArray[np.int64]
+OneHot = NDArray[np.float32]
+
+#: An evaluation judges at least so many windows, whatever the length of a sequence.
+MIN_JUDGED_WINDOWS = 2000
+#: A run is watched on so many windows at most.
+MAX_SHOWN_WINDOWS = 64
+
+#: Beyond it the shift table, which holds floats because of its NaN, would show other numbers.
+LARGEST_INTEGER = 2**53
+
+
+def generate_sequence(length: int = 25, vocab_size: int = 100,
+                      rng: np.random.Generator | int | None = None) -> Ints:
+    """Random integers in [0, vocab_size), shape (length,).
+
+    `generate_sequence(3, 10, rng=0) -> array([8, 6, 5])`
+
+    Args:
+        rng: A NumPy generator or a seed. None draws other numbers at each call.
+    Raises:
+        ValueError: If `length` or `vocab_size` is no positive whole number.
+    """
+    _check_count("length", length)
+    _check_count("vocab_size", vocab_size)
+    return np.random.default_rng(rng).integers(0, vocab_size, size=length)
+
+
+def one_hot_encode(sequence: ArrayLike, vocab_size: int = 100) -> OneHot:
+    """A row of zeros with a single one for each integer: (…) -> (…, vocab_size).
+
+    `one_hot_encode([2, 0], 3) -> [[0, 0, 1], [1, 0, 0]]`. Equals `keras.utils.to_categorical`,
+    but refuses what that would wrap around or cut.
+
+    Raises:
+        ValueError: If the sequence is empty, or a value is no integer in [0, vocab_size).
+    """
+    _check_count("vocab_size", vocab_size)
+    integers = _integers("sequence", sequence)
+    outside = integers[(integers < 0) | (integers >= vocab_size)]
+    if outside.size:
+        raise ValueError(f"sequence must hold integers in [0, {vocab_size}), the vocabulary; received "
+                         f"{outside.flat[0]}. Try a vocab_size of at least {int(integers.max()) + 1}."
+                         if outside.flat[0] >= 0 else
+                         f"sequence must hold integers in [0, {vocab_size}), the vocabulary; received "
+                         f"{outside.flat[0]}.")
+    encoded = np.zeros((integers.size, vocab_size), np.float32)
+    encoded[np.arange(integers.size), integers.ravel()] = 1
+    return encoded.reshape(*integers.shape, vocab_size)
+
+
+def one_hot_decode(encoded: ArrayLike) -> Ints:
+    """The position of the largest value in each row: (…, vocab_size) -> (…).
+
+    Serves one-hot rows and predicted probabilities alike: `one_hot_decode([[0.1, 0.7, 0.2]]) -> [1]`.
+
+    Raises:
+        ValueError: If there is nothing to decode.
+    """
+    rows = np.asarray(encoded)
+    if rows.ndim == 0 or rows.size == 0:
+        raise ValueError(f"encoded must hold at least one row of numbers; received shape {rows.shape}.")
+    decoded: Ints = rows.argmax(axis=-1)
+    return decoded
+
+
+def shift_table(sequence: ArrayLike, input_length: int, output_length: int) -> pd.DataFrame:
+    """The sequence beside its shifted copies, with NaN where nothing is.
+
+    For [1, 2, 3], input 2 and output 1:
+
+        t-1    t   y1
+        NaN  1.0  NaN
+        1.0  2.0  1.0
+        2.0  3.0  2.0
+        3.0  NaN  3.0
+
+    Returns:
+        Columns `t-(input_length-1) … t`, then `y1 … y<output_length>`, the oldest inputs again.
+        One row for each position at which a window touches the sequence:
+        len(sequence) + input_length - 1, of which those without NaN are the windows.
+    Raises:
+        ValueError: As `to_supervised`.
+    """
+    integers = _integers("sequence", sequence)
+    if integers.ndim != 1:
+        raise ValueError(f"sequence must have one axis; received shape {integers.shape}.")
+    _check_lengths(len(integers), input_length, output_length)
+    column = pd.Series(integers, dtype="float64").reindex(range(len(integers) + input_length - 1))
+    shifted = {_lag_name(lag): column.shift(lag) for lag in range(input_length - 1, -1, -1)}
+    lags = list(shifted)
+    return pd.DataFrame({**shifted, **{f"y{k + 1}": shifted[lags[k]] for k in range(output_length)}})
+
+
+def to_supervised(encoded: ArrayLike, input_length: int, output_length: int) -> tuple[OneHot, OneHot]:
+    """Slide a window along an encoded sequence and pair it with its echo.
+
+    The echo is the oldest `output_length` timesteps: `[1 2 3 4 5] -> [1 2]` for lengths 5 and 2.
+    By pandas `shift` and `dropna`, as the tutorial does it.
+
+    Args:
+        encoded: One row a number, shape (sequence_length, features).
+    Returns:
+        Windows (num_windows, input_length, features) and echoes (num_windows, output_length, features).
+    Raises:
+        ValueError: If `output_length` exceeds `input_length`, or `input_length` the sequence.
+    """
+    try:
+        rows = np.asarray(encoded, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"encoded must hold numbers: {error}. Try one_hot_encode(sequence).") from None
+    if rows.ndim != 2 or rows.size == 0:
+        raise ValueError(f"encoded must have shape (sequence_length, features) and not be empty; "
+                         f"received shape {rows.shape}. Try one_hot_encode(sequence).")
+    if np.isnan(rows).any():
+        raise ValueError("encoded must hold no NaN, because rows that miss a value are dropped; received NaN.")
+    _check_lengths(len(rows), input_length, output_length)
+    frame = pd.DataFrame(rows)
+    lagged = pd.concat([frame.shift(lag) for lag in range(input_length - 1, -1, -1)], axis=1).dropna()
+    features = rows.shape[1]
+    windows = lagged.to_numpy().reshape(-1, input_length, features)  # (num_windows, input_length, features)
+    return windows, windows[:, :output_length]
+
+
+def get_data(input_length: int, output_length: int, length: int = 25, vocab_size: int = 100,
+             rng: np.random.Generator | int | None = None) -> tuple[OneHot, OneHot]:
+    """A new random sequence, encoded and framed: what one epoch trains on. See `to_supervised`."""
+    encoded = one_hot_encode(generate_sequence(length, vocab_size, rng), vocab_size)
+    return to_supervised(encoded, input_length, output_length)
+
+
+def to_windows(sequences: ArrayLike, input_length: int) -> Ints:
+    """Every complete window of each sequence: (sequences, length) -> (windows, input_length).
+
+    The integers of `to_supervised` without its one-hot detour; a window's echo is its first columns.
+    """
+    integers = np.atleast_2d(_integers("sequences", sequences))
+    _check_lengths(integers.shape[1], input_length, input_length)
+    views = np.lib.stride_tricks.sliding_window_view(integers, input_length, axis=1)
+    return views.reshape(-1, input_length)
+
+
+def shown_sequence(config: RunConfig) -> Ints:
+    """The fixed unseen sequence whose windows a run is watched on, shape (sequence_length,)."""
+    return _stream(config, 1).integers(0, config.vocab_size, size=config.sequence_length)
+
+
+def shown_windows(config: RunConfig) -> Ints:
+    """The windows of that sequence that a run is watched on: (windows, input_length), 64 at most.
+
+    More than anybody looks at, and few enough that snapshots of a large network do not slow its training.
+    """
+    return to_windows(shown_sequence(config), config.input_length)[:MAX_SHOWN_WINDOWS]
+
+
+def unseen_sequences(config: RunConfig) -> Ints:
+    """The sequences that a run is judged on: (sequences, sequence_length).
+
+    As many as give at least 2,000 windows. Their random stream is not that of training.
+    """
+    count = -(-MIN_JUDGED_WINDOWS // config.windows_per_sequence)
+    return _stream(config, 2).integers(0, config.vocab_size, size=(count, config.sequence_length))
+
+
+def _stream(config: RunConfig, number: int) -> np.random.Generator:
+    """A counter-based generator of its own for each (seed, purpose). Training draws in the graph."""
+    return np.random.Generator(np.random.Philox(key=[config.seed, number]))
+
+
+def _lag_name(lag: int) -> str:
+    return f"t-{lag}" if lag else "t"
+
+
+def _integers(name: str, values: ArrayLike | Sequence[int]) -> Ints:
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} must hold integers, each row as many; received rows of different lengths.") from None
+    if array.size == 0:
+        raise ValueError(f"{name} must hold at least one integer; received an empty one.")
+    if array.dtype == bool or not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
+        raise ValueError(f"{name} must hold integers; received {array.flat[0]!s}.")
+    if not np.issubdtype(array.dtype, np.integer):
+        broken = array[~np.isfinite(array) | (array != np.floor(array))]
+        if broken.size:
+            raise ValueError(f"{name} must hold integers; received {broken.flat[0]}. Try rounding it.")
+    huge = array[(array < -LARGEST_INTEGER) | (array > LARGEST_INTEGER)]
+    if huge.size:
+        raise ValueError(f"{name} must hold integers of at most 2**53, which floats still tell apart; "
+                         f"received {huge.flat[0]}.")
+    return array.astype(np.int64)
+
+
+def _check_count(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1; received {value!r}.")
+
+
+def _check_lengths(sequence_length: int, input_length: int, output_length: int) -> None:
+    _check_count("input_length", input_length)
+    _check_count("output_length", output_length)
+    if output_length > input_length:
+        raise ValueError(f"output_length must be at most input_length ({input_length}), because only what was "
+                         f"read can be echoed; received {output_length}.")
+    if input_length > sequence_length:
+        raise ValueError(f"input_length must be at most the sequence's length ({sequence_length}), because a window "
+                         f"is a slice of it; received {input_length}.")

@@ -1,0 +1,274 @@
+"""How the store reaches its database: tables, transactions and migrations.
+
+SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. All that differs between the two is here.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    text,
+)
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+#: The newest revision in migrations/versions. Known here, so that opening a store that has it
+#: costs one query and never imports alembic. A test compares the two.
+HEAD = "0001"
+
+#: Any number that no other program on the same PostgreSQL database uses.
+_ADVISORY_LOCK = 0x4543484F
+
+_BUSY_SECONDS = 30
+
+
+class StoreError(Exception):
+    """The store cannot be opened or used; the message is one line for whoever runs this host."""
+
+
+# Times are seconds since 1970 (UTC), as `time.time()` gives them.
+METADATA = MetaData()
+
+RUNS = Table(
+    "runs", METADATA,
+    Column("run_id", String(64), primary_key=True),
+    Column("config", Text, nullable=False),                  # JSON
+    Column("training_version", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),   # every write of a worker carries it
+    Column("session", Text, nullable=False),                 # who queued it, for fairness
+    Column("urgent", Boolean, nullable=False, default=False),  # lost its worker: before all others
+    Column("created_at", Double, nullable=False),
+    Column("queued_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("heartbeat_at", Double),
+    Column("stop_requested", Boolean, nullable=False, default=False),
+    Column("reason", Text),                                  # why it failed, paused or was interrupted
+    Column("epoch", Integer, nullable=False, default=0),
+    Column("seconds", Double, nullable=False, default=0.0),
+    Column("threads", Integer),
+    Column("worker", Text),
+    Column("restarts", Integer, nullable=False, default=0),  # begun again after a lost worker
+    Column("fruitless", Integer, nullable=False, default=0),  # of these in a row, without getting further
+    Column("furthest", Integer, nullable=False, default=0),  # epoch that the best lost attempt reached
+    Column("fingerprint", String(64)),
+    Column("evaluation", Text),                              # JSON
+    Index("runs_by_state", "state"),
+    Index("runs_by_age", "created_at"),
+)
+
+
+def _run_id(*, primary_key: bool = True) -> Column[str]:
+    return Column("run_id", String(64), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=primary_key)
+
+
+PROGRESS = Table(
+    "progress", METADATA, _run_id(),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("loss", Double),                                  # null is NaN, which SQLite cannot keep
+    Column("accuracy", Double),
+    Column("seconds", Double, nullable=False),
+    Column("points", Text, nullable=False),                  # JSON: [[epoch, loss, accuracy], …]
+)
+SNAPSHOTS = Table(
+    "snapshots", METADATA, _run_id(),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("predicted", LargeBinary, nullable=False),        # little-endian int32, (windows, output_length)
+    Column("confidence", LargeBinary, nullable=False),       # little-endian float32, same shape
+)
+CHECKPOINTS = Table(
+    "checkpoints", METADATA, _run_id(),
+    Column("epoch", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),             # Checkpoint.to_bytes()
+)
+WATCHERS = Table(
+    "watchers", METADATA, _run_id(),
+    Column("holder", Text, primary_key=True),
+    Column("seen_at", Double, nullable=False),
+    Index("watchers_by_holder", "holder"),
+)
+SESSIONS = Table(
+    "sessions", METADATA,
+    Column("session", Text, primary_key=True),
+    Column("served", Integer, nullable=False),               # a counter: the larger, the later
+)
+HANDSHAKES = Table(
+    "handshakes", METADATA,
+    Column("token", String(64), primary_key=True),
+    Column("made_at", Double, nullable=False),
+)
+
+
+class Database:
+    """One database, migrated to `HEAD`: short transactions for any number of threads and processes.
+
+    Raises:
+        StoreError: If it cannot be opened, or a newer version of the project wrote it.
+    """
+
+    def __init__(self, url: str, create: bool = True) -> None:
+        self._url = _parse(url)
+        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self._prepare_file(create)
+        options: dict[str, Any] = {"pool_size": 8, "max_overflow": 56}  # a page polls from a thread of its own
+        if self.is_sqlite:
+            options["connect_args"] = {"timeout": _BUSY_SECONDS}
+        else:
+            options["pool_pre_ping"] = True
+        self._engine = create_engine(self._url, **options)
+        if self.is_sqlite:
+            event.listen(self._engine, "connect", _set_up_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+        try:
+            self._migrate()
+        except DBAPIError as error:
+            self.close()
+            raise StoreError(f"the store at {self} cannot be opened: {_one_line(error)}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def __str__(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads: in WAL mode it waits for nobody."""
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, exclusive: bool = False) -> Iterator[Connection]:
+        """A transaction that writes, committed at the end unless something was raised.
+
+        SQLite's are one at a time anyway. An `exclusive` one is so on PostgreSQL too, which what
+        reads the queue before it writes to it needs.
+        """
+        with self._engine.connect().execution_options(echo_writes=True) as connection, connection.begin():
+            if exclusive and not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections. A later transaction opens new ones."""
+        self._engine.dispose()
+
+    def _prepare_file(self, create: bool) -> None:
+        if not self._url.database or self._url.database == ":memory:":
+            raise StoreError("the store must be a file, because worker processes open it too; received "
+                             f"DATABASE_URL={self}. Try sqlite:////absolute/path/runs.db.")
+        path = Path(self._url.database)
+        if not create and not path.is_file():
+            raise StoreError(f"there is no store at {self}.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the store at {self} cannot be created: {error.strerror}.") from error
+
+    def _migrate(self) -> None:
+        """Bring the tables to `HEAD`. Several processes may open a fresh store at the same time."""
+        with self.read() as connection:
+            if _revision(connection) == HEAD:
+                return
+        if self.is_sqlite:
+            # The mode stays with the file. Changing it does not wait for others as statements do.
+            _insist(self._switch_to_wal)
+        with self.write(exclusive=True) as connection:
+            found = _revision(connection)
+            if found != HEAD:
+                self._upgrade(connection, found)
+
+    def _switch_to_wal(self) -> None:
+        raw = self._engine.raw_connection()
+        try:
+            raw.cursor().execute("PRAGMA journal_mode=WAL")
+        finally:
+            raw.close()
+
+    def _upgrade(self, connection: Connection, found: str | None) -> None:
+        from alembic import command
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        config.attributes["connection"] = connection
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if found is not None and found not in known:
+            raise StoreError(f"the store at {self} is of revision {found}, which a newer Echo Lab wrote; this one "
+                             f"knows revisions up to {HEAD}. Update Echo Lab, or set DATABASE_URL to another store.")
+        command.upgrade(config, "head")
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise StoreError(f"the store must be SQLite or PostgreSQL; received DATABASE_URL={parsed}. "
+                             "Try sqlite:////absolute/path/runs.db.")
+    except ArgumentError:
+        # The text is not repeated: it may hold a password.
+        raise StoreError("DATABASE_URL is not a database's URL. Try sqlite:////absolute/path/runs.db, or "
+                         "postgresql://user:password@host/name.") from None
+    return parsed
+
+
+def _set_up_sqlite(raw: Any, _record: Any) -> None:
+    raw.isolation_level = None  # the driver begins no transactions of its own; `_begin_sqlite` does
+    cursor = raw.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode a crash of the process loses nothing
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer that begins as a reader is refused at once when another one was faster.
+    writes = connection.get_execution_options().get("echo_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _insist(action: Callable[[], None]) -> None:
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return action()
+        except Exception as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _one_line(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split())
+

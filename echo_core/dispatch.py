@@ -1,0 +1,349 @@
+"""The dispatcher: workers of a Dask cluster, local or remote, and runs of the store's queue, brought together.
+
+Each worker has at most one task of ours, pinned to it, and a run is claimed in the store only when
+its worker is free. Where there is memory to spare, a local cluster has one worker more than train at a
+time: it stands by, warm, while another's process is replaced. Dask's own queue is not used: it hands
+tasks to busy workers, blames a killed worker on all that wait there, and repeats tasks whose futures
+are held.
+"""
+
+import asyncio
+import atexit
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from echo_core import worker
+from echo_core.config import TRAINING_VERSION
+from echo_core.records import State
+from echo_core.settings import Limits, Settings
+from echo_core.store import Store, Superseded, Ticket
+
+logger = logging.getLogger(__name__)
+
+#: How often the dispatcher looks round, unless a run was submitted or a task ended.
+TICK_SECONDS = 0.25
+#: A page that is being drawn gets so long before the workers start.
+HEAD_START_SECONDS = 1.0
+#: Runs of a local cluster get so long to pause when the engine closes, and then its processes to end.
+PAUSE_SECONDS = 2.0
+END_SECONDS = 0.5
+#: The dispatcher adds its word that a run lives so often, as long as its worker was heard within a minute.
+VOUCH_SECONDS = 5.0
+HEARD_SECONDS = 60.0
+#: A worker that takes more memory than it should is restarted once another stands by, or it was idle
+#: for so long. One that takes a little more is restarted before its next run, as compiling takes
+#: another 150 MB for a while. The other one is started when a worker comes near that.
+REST_SECONDS = 10.0
+SOON_TOO_MUCH, FAR_TOO_MUCH = 0.85, 1.05
+#: Memory that is left to the app and the system before a worker may stand by.
+OTHERS_MB = 1500
+#: A cluster that could not be reached is tried again after so long.
+RETRY_SECONDS = 5.0
+
+#: Dask as we need it. Its sampling profiler costs the training thread time, its ticks (50 a second)
+#: cost an idle app 2 % of a core, and what it would set in this process's environment (one thread
+#: for everything) is for other programs than ours.
+DASK_CONFIG: Mapping[str, Any] = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.scheduler.http.routes": [],
+    "distributed.nanny.pre-spawn-environ": {},
+}
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A worker process as the dispatcher knows it.
+
+    Attributes:
+        process: Tells it from another one that got the same address.
+        future: Its task, if it has one; `ticket` is the run's if the task trains.
+        steps: Of the warm-up, done.
+        memory: Bytes that its process took after its last task.
+        trained_at: When its last run ended.
+        is_greeted: It shares our store and training version; `refusal` says why not.
+    """
+
+    address: str
+    process: str
+    future: Any = None
+    ticket: Ticket | None = None
+    steps: int = 0
+    memory: int = 0
+    trained_at: float | None = None
+    is_greeted: bool = False
+    is_restarting: bool = False
+    refusal: str | None = None
+
+    @property
+    def is_warm(self) -> bool:
+        return self.trained_at is not None or self.steps == len(worker.WARM_UP_STEPS)
+
+
+class Dispatcher:
+    """A thread that starts the cluster, warms its workers, gives them runs, and replaces lost ones."""
+
+    def __init__(self, store: Store, settings: Settings, limits: Limits) -> None:
+        self._store, self._settings, self._limits = store, settings, limits
+        self._workers: dict[str, _Worker] = {}
+        self._problem: str | None = None
+        self._client: Any = None
+        self._cluster: Any = None
+        self._vouched_at = -VOUCH_SECONDS
+        self._standby_decided = False
+        self._wake, self._closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="echo dispatcher", daemon=True)
+        self._thread.start()
+
+    @property
+    def status(self) -> str:
+        """`starting`, `warming`, `ready`, or what is wrong."""
+        workers = list(self._workers.values())
+        refusals = [found.refusal for found in workers if found.refusal]
+        if self._problem is not None:
+            return self._problem
+        if refusals and len(refusals) == len(workers):
+            return refusals[0]
+        if not workers:
+            return "starting"
+        return "ready" if any(found.is_warm for found in workers) else "warming"
+
+    def wake(self) -> None:
+        """Look at the queue at once."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Pause what runs on a local cluster, and end its processes. A remote cluster goes on."""
+        atexit.unregister(self.close)
+        self._closing.set()
+        self._wake.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        # Whoever made the engine may be drawing a first page. It has the processor for a moment,
+        # unless there is work already, or the end has come; both wake this thread.
+        self._wake.wait(HEAD_START_SECONDS)
+        while self._client is None and not self._closing.is_set():
+            try:
+                self._connect()
+            except Exception as error:
+                logger.exception("the workers could not be started")
+                self._problem = f"The workers could not be started ({worker.reason_of(error)})."
+                self._closing.wait(RETRY_SECONDS)
+        while not self._closing.is_set():
+            self._look_round()
+            self._wake.wait(TICK_SECONDS)
+            self._wake.clear()
+        self._shut_down()
+
+    # --- the cluster ---------------------------------------------------------------------------
+
+    @property
+    def _is_remote(self) -> bool:
+        return self._settings.dask_scheduler_address is not None
+
+    def _connect(self) -> None:
+        # Here, in the dispatcher's thread, as the import takes a third of a second.
+        import dask
+        from distributed import Client, LocalCluster
+
+        atexit.register(self.close)  # comes before Dask's own, which would take the workers away from under us
+        if self._is_remote:
+            self._client = Client(self._settings.dask_scheduler_address, set_as_default=False, name="echo")
+            return
+        logging.getLogger("distributed").setLevel(logging.ERROR)  # or it tells of each start and end
+        with dask.config.set(DASK_CONFIG):
+            self._cluster = LocalCluster(
+                n_workers=self._settings.num_workers, threads_per_worker=1, processes=True, memory_limit=0,
+                host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False},
+                env=worker.environment(self._settings))
+            self._client = Client(self._cluster, set_as_default=False, name="echo")
+
+    def _shut_down(self) -> None:
+        if self._cluster is not None:
+            tickets = [found.ticket for found in self._workers.values() if found.ticket]
+            with _told("the runs could not be paused"):
+                self._pause_all(tickets)
+            with _told("the workers did not end"):
+                # Their runs are in the store. One that still compiles is not waited for.
+                self._cluster.sync(_end, list(self._cluster.workers.values()))
+        for resource in (self._client, self._cluster):
+            if resource is not None:
+                with _told("the cluster did not close"):
+                    resource.close(timeout=5)
+
+    def _pause_all(self, tickets: list[Ticket]) -> None:
+        for ticket in tickets:
+            if self._is_under_way(ticket):
+                self._store.stop(ticket.run_id)
+        deadline = time.monotonic() + PAUSE_SECONDS
+        while any(map(self._is_under_way, tickets)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _is_under_way(self, ticket: Ticket) -> bool:
+        run = self._store.run(ticket.run_id)
+        return run is not None and run.state is State.RUNNING and run.attempt == ticket.attempt
+
+    # --- one look round ------------------------------------------------------------------------
+
+    def _look_round(self) -> None:
+        try:
+            # Not `scheduler_info`: that reads what another of the client's coroutines may just have
+            # replaced by totals without workers.
+            found = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
+            self._meet(found)
+            self._vouch(found)
+            # Who trained last comes first: it has programs ready, and the standby has none.
+            for each in sorted(self._workers.values(), key=lambda each: each.trained_at or 0, reverse=True):
+                if each.future is not None and each.future.done():
+                    self._settle(each)
+                if each.future is None and not each.is_restarting and each.refusal is None:
+                    self._employ(each, found[each.address])
+            self._stand_by()
+            self._problem = None
+        except Exception as error:
+            problem = f"Runs cannot be handed out at the moment ({worker.reason_of(error)})."
+            if problem != self._problem:
+                logger.exception("the dispatcher stumbled and goes on trying")
+            self._problem = problem
+
+    def _meet(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Note who is new, and take back the runs of who is gone."""
+        for known in list(self._workers.values()):
+            info = found.get(known.address)
+            if info is None or info["local_directory"] != known.process:
+                if known.future is not None:
+                    known.future.release()  # or Dask would repeat it as well
+                if known.ticket is not None:
+                    logger.warning("the worker of run %s was lost", known.ticket.run_id)
+                    self._store.lose(known.ticket)
+                del self._workers[known.address]
+        for address, info in found.items():
+            if address not in self._workers:
+                self._workers[address] = _Worker(address, info["local_directory"], is_greeted=not self._is_remote)
+
+    def _vouch(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Renew the heartbeat of runs whose worker is there but too busy to, as while it imports on a busy machine."""
+        if time.monotonic() - self._vouched_at < VOUCH_SECONDS:
+            return
+        for each in self._workers.values():
+            if each.ticket is not None and time.time() - found[each.address]["last_seen"] < HEARD_SECONDS:
+                self._store.beat(each.ticket)
+        self._vouched_at = time.monotonic()
+
+    def _settle(self, done: _Worker) -> None:
+        """Take note that a worker's task has ended, and forget it."""
+        future = done.future
+        error = future.exception() if future.status == "error" else None
+        if done.ticket is not None:
+            if error is not None:
+                with suppress(Superseded):
+                    self._store.fail(done.ticket, worker.reason_of(error))
+            self._store.lose(done.ticket)  # nothing happens if it ended as it should
+            done.trained_at = time.monotonic()
+        elif not done.is_greeted:
+            why = f"its workers cannot run Echo Lab: {worker.reason_of(error)}" if error else future.result()
+            if why is not None:
+                done.refusal = f"The cluster at {self._settings.dask_scheduler_address} is refused: {why}."
+                logger.error("%s", done.refusal)
+            done.is_greeted = True
+        else:
+            if error is not None:
+                logger.error("a worker could not warm up: %s", worker.reason_of(error))
+            done.steps += 1
+        with suppress(Exception):  # a worker that has just been lost takes its word with it
+            if error is None and isinstance(memory := future.result(timeout=END_SECONDS), int):
+                done.memory = memory
+        future.release()
+        done.future = done.ticket = None
+
+    def _employ(self, idle: _Worker, info: Mapping[str, Any]) -> None:
+        """Give an idle worker what is most urgent: a greeting, a restart, a run, or a step of its warm-up."""
+        if not idle.is_greeted:
+            token = self._store.leave_token()
+            self._submit(idle, f"greet-{token}", worker.shake_hands, self._store.url, token, TRAINING_VERSION)
+        elif info.get("nanny") and self._should_restart(idle):
+            self._restart(idle)
+        elif self._may_train() and (ticket := self._store.claim(self._name_of(idle))) is not None:
+            try:
+                self._submit(idle, f"run-{ticket.run_id}-{ticket.attempt}", worker.execute, self._store.url, *ticket,
+                             self._settings.unwatched_seconds, float(self._limits.max_seconds))
+            except BaseException:
+                self._store.lose(ticket)
+                raise
+            idle.ticket = ticket
+        elif idle.steps < len(worker.WARM_UP_STEPS):
+            self._submit(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps)
+
+    def _may_train(self) -> bool:
+        """Whether one more run may train now: a local cluster's standby waits for its turn."""
+        num_training = sum(each.ticket is not None for each in self._workers.values())
+        return self._is_remote or num_training < self._settings.num_workers
+
+    def _should_restart(self, idle: _Worker) -> bool:
+        """Whether an idle worker takes too much memory, and it is a good moment. A new one never does."""
+        if idle.trained_at is None:
+            return False
+        share = self._memory_share(idle)
+        is_replaced = sum(each.is_warm and each.future is None and not each.is_restarting
+                          for each in self._workers.values()) > self._settings.num_workers
+        rested = time.monotonic() - idle.trained_at >= REST_SECONDS
+        return share > FAR_TOO_MUCH or (share > 1 and (is_replaced or rested))
+
+    def _stand_by(self) -> None:
+        """Start one worker more in good time before one has to be replaced, where the machine has memory for it."""
+        if self._is_remote or self._standby_decided or not self._settings.standby:
+            return
+        if any(self._memory_share(each) > SOON_TOO_MUCH for each in self._workers.values()):
+            from distributed.system import MEMORY_LIMIT  # of the container, if it is in one
+
+            needed = OTHERS_MB + (self._settings.num_workers + 1) * FAR_TOO_MUCH * self._settings.worker_mb
+            if needed * 2**20 <= MEMORY_LIMIT:
+                self._cluster.scale(self._settings.num_workers + 1)
+            self._standby_decided = True
+
+    def _memory_share(self, known: _Worker) -> float:
+        """The memory of a worker's process as a share of what it may take."""
+        return known.memory / (self._settings.worker_mb * 2**20)
+
+    def _submit(self, to: _Worker, key: str, function: Any, *args: Any) -> None:
+        to.future = self._client.submit(function, *args, key=key, pure=False, workers=[to.address],
+                                        allow_other_workers=False)
+        to.future.add_done_callback(lambda _: self._wake.set())
+
+    def _restart(self, known: _Worker) -> None:
+        """Replace a worker's process, in a thread of its own: it takes a second, and others wait for runs."""
+        def restart() -> None:
+            with _told("a worker could not be restarted", unless=self._closing):
+                self._client.restart_workers([known.address], timeout=30)
+            known.is_restarting = False
+
+        known.is_restarting = True
+        threading.Thread(target=restart, name="echo restart", daemon=True).start()
+
+    def _name_of(self, known: _Worker) -> str:
+        """The worker's name in the store: on a remote cluster all apps know it by the same one."""
+        return known.address if self._is_remote else f"{socket.gethostname()} {known.address}"
+
+
+async def _end(nannies: list[Any]) -> None:
+    await asyncio.gather(*(nanny.close(timeout=END_SECONDS) for nanny in nannies), return_exceptions=True)
+
+
+@contextmanager
+def _told(what: str, unless: threading.Event | None = None) -> Iterator[None]:
+    """Go on after an error that only the log needs to know of, and not even that when all ends anyway."""
+    try:
+        yield
+    except Exception:
+        if unless is None or not unless.is_set():
+            logger.warning("%s", what, exc_info=True)

@@ -1,0 +1,162 @@
+"""The engine: submit a config, wait for it, stop it. Without Streamlit and without TensorFlow.
+
+    with Engine() as engine:
+        run_id = engine.submit(RunConfig())
+        engine.wait(run_id)  # -> State.FINISHED
+        engine.store.run(run_id).evaluation
+
+Behind it are the store, worker processes that train, and two threads: the dispatcher gives runs to
+workers, and the keeper says in the store who is still there.
+"""
+
+import atexit
+import logging
+import threading
+import time
+import uuid
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from echo_core.config import RunConfig
+from echo_core.dispatch import Dispatcher
+from echo_core.records import State
+from echo_core.settings import LimitExceeded, Limits, Settings
+from echo_core.store import Store
+
+logger = logging.getLogger(__name__)
+
+#: How often runs are swept up, and holders renewed.
+SWEEP_SECONDS = 2.0
+RENEW_SECONDS = 5.0
+#: A pause between two looks of `wait`.
+WAIT_SECONDS = 0.05
+
+
+class Engine:
+    """Runs, and the workers that train them. It is there in milliseconds; workers start in the background.
+
+    Scripts that use it need `if __name__ == "__main__":`, because worker processes import them.
+
+    Args:
+        settings: Where runs are kept and who works; by default from the environment.
+        limits: What may be asked; by default from the environment.
+    Raises:
+        StoreError: If the store cannot be opened.
+    """
+
+    def __init__(self, settings: Settings | None = None, limits: Limits | None = None) -> None:
+        self.settings = settings or Settings()
+        self.limits = limits or Limits()
+        self.store = Store(self.settings.database_url)
+        self._own_holder = f"engine-{uuid.uuid4().hex}"
+        self._connected = Counter([self._own_holder])
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._dispatcher = Dispatcher(self.store, self.settings, self.limits)
+        self._keeper = threading.Thread(target=self._keep, name="echo keeper", daemon=True)
+        self._keeper.start()
+        atexit.register(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+    def submit(self, config: RunConfig, session: str | None = None, holder: str | None = None) -> str:
+        """Ask for a run and return its `run_id`; see `Store.request` for what each state does with it.
+
+        Args:
+            session: Who asks, for a fair queue; by default the holder.
+            holder: Who keeps the run going while connected; by default this engine, until it closes.
+        Raises:
+            LimitExceeded: If this host does not allow the config, or too many runs wait (`QueueFull`).
+        """
+        self.limits.check(config)
+        run = self.store.run(config.run_id)
+        if run and run.state is State.PAUSED and run.seconds > self.limits.max_seconds:
+            raise LimitExceeded(f"a run may train for {self.limits.max_seconds} seconds on this host "
+                                "(ECHO_MAX_SECONDS), and this one has. Try fewer epochs, or run your own copy.")
+        holder = holder or self._own_holder
+        run_id = self.store.request(config, session or holder, holder, self.limits.max_queue)
+        self._dispatcher.wake()
+        return run_id
+
+    def wait(self, run_id: str, timeout: float | None = None) -> State:
+        """Wait until a run is neither queued nor running, at most `timeout` seconds; the state it is in then.
+
+        Raises:
+            KeyError: If the store does not know the run.
+        """
+        deadline = time.monotonic() + timeout if timeout is not None else None
+        while True:
+            run = self.store.run(run_id)
+            if run is None:
+                raise KeyError(f"run_id must be a run of the store at {self.store}; received {run_id!r}.")
+            if not run.state.is_active or (deadline is not None and time.monotonic() >= deadline):
+                return run.state
+            time.sleep(WAIT_SECONDS)
+
+    def stop(self, run_id: str, holder: str | None = None) -> bool:
+        """Ask a run to pause at a checkpoint, which takes less than a second.
+
+        Args:
+            holder: Who asks. If they hold the run and somebody else who is there does too, it goes on
+                for them; on a hosted copy also if they do not hold it. Nobody given stops it always.
+        Returns:
+            Whether the run stops.
+        """
+        return self.store.stop(run_id, holder, only_own=self.settings.hosted)
+
+    def connect(self, holder: str) -> None:
+        """Say that a holder is there, until as many calls of `disconnect`: two tabs connect twice."""
+        with self._lock:
+            self._connected[holder] += 1
+
+    def disconnect(self, holder: str) -> None:
+        """Say that a holder has gone. Its runs go on for `ECHO_UNWATCHED_SECONDS`."""
+        with self._lock:
+            self._connected[holder] -= 1
+            if self._connected[holder] <= 0:
+                del self._connected[holder]
+
+    @property
+    def num_connected(self) -> int:
+        """Holders that are there now, this engine aside: pages that look at the store."""
+        with self._lock:
+            return sum(self._connected.values()) - 1
+
+    def status(self) -> str:
+        """`starting`, `warming` (runs can be submitted, and wait), `ready`, or a sentence on what is wrong."""
+        return self._dispatcher.status
+
+    def close(self) -> None:
+        """End everything that it started, within a few seconds. Runs of a local cluster pause at a checkpoint."""
+        with self._lock:
+            if self._closing.is_set():
+                return
+            self._closing.set()
+        atexit.unregister(self.close)
+        self._dispatcher.close()
+        self._keeper.join()
+        self.store.close()
+
+    def _keep(self) -> None:
+        """Renew the holders that are connected, and sweep up runs that nobody works at or holds."""
+        renewed_at, looked_at = 0.0, time.time()
+        while not self._closing.wait(SWEEP_SECONDS):
+            # After the machine slept all heartbeats are old. Workers get a moment to beat again.
+            has_slept = time.time() - looked_at > 3 * SWEEP_SECONDS
+            looked_at = time.time()
+            try:
+                if has_slept or time.monotonic() - renewed_at >= RENEW_SECONDS:
+                    with self._lock:
+                        holders = list(self._connected)
+                    self.store.renew(holders)
+                    renewed_at = time.monotonic()
+                if not has_slept:
+                    self.store.sweep(self.settings.unwatched_seconds)
+            except Exception:
+                logger.warning("the store did not answer the keeper", exc_info=True)

@@ -1,0 +1,326 @@
+"""The queue: asking for runs, and handing them out in an order that is fair and can be foretold.
+
+A run that lost its worker comes first. Then the session with the fewest runs under way, then the
+one that was served longest ago, then the run that waits longest. So twelve runs of three sessions
+are begun as A1 B1 C1 A2 B2 C2 …, however many of them one session queued before the others came.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, case, delete, func, insert, select, update
+
+from echo_core.config import TRAINING_VERSION, RunConfig
+from echo_core.database import CHECKPOINTS, RUNS, SESSIONS, WATCHERS, Database
+from echo_core.records import State
+from echo_core.settings import QueueFull
+
+#: A holder that was not seen for so long does not keep a run from being stopped.
+HOLD_SECONDS = 15.0
+#: A running run whose worker was not heard for so long is interrupted.
+STALE_SECONDS = 20.0
+#: A run is begun again so often after a lost worker without getting further, before it fails.
+MAX_FRUITLESS_RESTARTS = 3
+
+
+class Ticket(NamedTuple):
+    """The right to write to a run: it ends when another attempt begins or the run ends."""
+
+    run_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A queued run.
+
+    Attributes:
+        session: Who queued it.
+        queued_at: When, in seconds; equal times are told apart by `run_id`.
+        urgent: It was begun already and lost its worker.
+    """
+
+    run_id: str
+    session: str
+    queued_at: float
+    urgent: bool = False
+
+
+def next_run(waiting: Iterable[Waiting], under_way: Mapping[str, int], served: Mapping[str, int]) -> Waiting | None:
+    """The run to begin now.
+
+    Args:
+        under_way: Running runs of each session.
+        served: A counter's value when each session was last served: the larger, the later.
+    """
+    return min(waiting, default=None, key=lambda run: (
+        not run.urgent, under_way.get(run.session, 0), served.get(run.session, 0), run.queued_at, run.run_id))
+
+
+def begin_order(waiting: Iterable[Waiting], running: Sequence[str], served: Mapping[str, int]) -> list[str]:
+    """The `run_id`s in the order in which they will be begun, if runs end in the order they began.
+
+    Args:
+        running: The sessions of the running runs, first begun first. As many go on running at a
+            time; at least one.
+    """
+    left, ahead = list(waiting), list(running)
+    served, turn = dict(served), max(served.values(), default=0)
+    order: list[str] = []
+    at_a_time = max(1, len(running))
+    while left:
+        del ahead[:len(ahead) - at_a_time + 1]
+        run = next_run(left, Counter(ahead), served)
+        assert run is not None
+        left.remove(run)
+        ahead.append(run.session)
+        turn += 1
+        served[run.session] = turn
+        order.append(run.run_id)
+    return order
+
+
+class Queue:
+    """The half of the `Store` that knows who waits for what. Any number of threads and processes may use it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- asking for work -----------------------------------------------------------------------
+
+    def request(self, config: RunConfig, session: str = "", holder: str | None = None,
+                max_queue: int | None = None) -> str:
+        """Ask for a run, whatever its state, and hold it; see "States" in the design.
+
+        A finished run is its own answer. A queued or running one is joined, and a Stop that it
+        has not obeyed yet is taken back. A paused or interrupted one is queued to go on, a failed one
+        to start again, and an unknown one is queued.
+
+        Returns:
+            Its `run_id`.
+        Raises:
+            QueueFull: If it would have to wait and `max_queue` runs wait already.
+        """
+        with self._database.write(exclusive=True) as connection:
+            self._request(connection, config, session, holder, max_queue)
+        return config.run_id
+
+    def take(self, config: RunConfig, worker: str, session: str = "", holder: str | None = None) -> Ticket | None:
+        """Ask for a run and begin it here and now, past the queue: for who trains in its own process.
+
+        Returns:
+            None if it is finished, or running elsewhere.
+        """
+        with self._database.write(exclusive=True) as connection:
+            self._request(connection, config, session, holder, None)
+            state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == config.run_id))
+            return _start(connection, config.run_id, worker) if state == State.QUEUED else None
+
+    def _request(self, connection: Connection, config: RunConfig, session: str, holder: str | None,
+                 max_queue: int | None) -> None:
+        run_id, now = config.run_id, time.time()
+        state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == run_id))
+        if state == State.FINISHED:
+            return
+        if state is None or not State(state).is_active:
+            _check_queue(connection, max_queue)
+        if state is None:
+            connection.execute(insert(RUNS).values(
+                run_id=run_id, config=config.to_json(), training_version=TRAINING_VERSION, state=State.QUEUED,
+                session=session, created_at=now, queued_at=now))
+        elif State(state).is_active:
+            connection.execute(change(run_id).values(stop_requested=False))
+        else:
+            again: dict[str, Any] = {"reason": None}
+            if state == State.FAILED:
+                # Starts again from nothing, as what it reached may be what it failed of.
+                connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id))
+                again = {"restarts": 0, "fruitless": 0, "furthest": 0}
+            connection.execute(change(run_id).values(
+                state=State.QUEUED, session=session, queued_at=now, ended_at=None, stop_requested=False,
+                urgent=False, **again))
+        if holder is not None:
+            _hold(connection, run_id, holder)
+
+    def hold(self, run_id: str, holder: str) -> None:
+        """Say that `holder` wants this run to go on. Repeated, it renews."""
+        with self._database.write() as connection:
+            _hold(connection, run_id, holder)
+
+    def renew(self, holders: Collection[str]) -> None:
+        """Say that these holders are still there, for all that they hold and that has not ended."""
+        if not holders:
+            return
+        active = select(RUNS.c.run_id).where(RUNS.c.state.in_([State.QUEUED, State.RUNNING]))
+        with self._database.write() as connection:
+            connection.execute(update(WATCHERS).values(seen_at=time.time()).where(
+                WATCHERS.c.holder.in_(holders), WATCHERS.c.run_id.in_(active)))
+
+    def stop(self, run_id: str, holder: str | None = None, only_own: bool = False) -> bool:
+        """Ask a run to pause: a queued one is paused at once, a running one by its worker.
+
+        Args:
+            holder: Who asks. If they hold the run and somebody else who is there does too, only
+                their hold ends and the run goes on.
+            only_own: Whoever does not hold the run cannot stop it while somebody who does is there.
+        Returns:
+            Whether the run stops.
+        """
+        with self._database.write(exclusive=True) as connection:
+            if holder is not None and _others_hold(connection, run_id, holder, only_own):
+                connection.execute(delete(WATCHERS).where(WATCHERS.c.run_id == run_id, WATCHERS.c.holder == holder))
+                return False
+            connection.execute(change(run_id, State.QUEUED).values(
+                state=State.PAUSED, ended_at=time.time(), reason=None))
+            connection.execute(change(run_id, State.RUNNING).values(stop_requested=True))
+        return True
+
+    # --- handing out work ----------------------------------------------------------------------
+
+    def claim(self, worker: str) -> Ticket | None:
+        """Begin the run whose turn it is, on a worker that has none under way.
+
+        One transaction: two that claim at the same time get different runs, and a worker that
+        two of them think idle gets one.
+        """
+        with self._database.read() as connection:
+            if not _num_queued(connection):
+                return None
+        with self._database.write(exclusive=True) as connection:
+            busy = select(RUNS.c.run_id).where(RUNS.c.worker == worker, RUNS.c.state == State.RUNNING)
+            if connection.execute(busy).first():
+                return None
+            chosen = next_run(_waiting(connection), Counter(_running(connection)), _served(connection))
+            if chosen is None:
+                return None
+            turn = (connection.scalar(select(func.max(SESSIONS.c.served))) or 0) + 1
+            # Who was served so long ago comes before all others with or without a row.
+            connection.execute(delete(SESSIONS).where(
+                (SESSIONS.c.session == chosen.session) | (SESSIONS.c.served < turn - 1000)))
+            connection.execute(insert(SESSIONS).values(session=chosen.session, served=turn))
+            return _start(connection, chosen.run_id, worker)
+
+    def order(self) -> list[str]:
+        """The `run_id`s of all queued runs, in the order in which they will be begun."""
+        with self._database.read() as connection:
+            return begin_order(_waiting(connection), _running(connection), _served(connection))
+
+    def place(self, run_id: str) -> int | None:
+        """How many runs will be begun before this one; None unless it is queued."""
+        order = self.order()
+        return order.index(run_id) if run_id in order else None
+
+    def lose(self, ticket: Ticket) -> None:
+        """Tell that the worker of an attempt is gone: its run goes to the front of the queue.
+
+        Unless it was to stop, or was lost too often without getting further.
+        """
+        with self._database.write(exclusive=True) as connection:
+            row = connection.execute(current(ticket)).first()
+            if row is None:
+                return
+            further = row.epoch > row.furthest
+            fruitless = 1 if further else row.fruitless + 1
+            values: dict[str, Any] = {"fruitless": fruitless, "furthest": max(row.epoch, row.furthest)}
+            if row.stop_requested:
+                values |= {"state": State.PAUSED, "ended_at": time.time(), "stop_requested": False}
+            elif fruitless > MAX_FRUITLESS_RESTARTS:
+                values |= {"state": State.FAILED, "ended_at": time.time(), "reason":
+                           f"Its worker process died {fruitless} times without getting further than epoch "
+                           f"{values['furthest']}; perhaps the memory does not suffice. Try a smaller network."}
+            else:
+                values |= {"state": State.QUEUED, "urgent": True, "restarts": row.restarts + 1}
+            connection.execute(change(ticket.run_id, State.RUNNING).values(**values))
+
+    def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS) -> None:
+        """Interrupt running runs of which nothing was heard, and pause queued ones that nobody holds."""
+        now = time.time()
+        stale = (RUNS.c.state == State.RUNNING) & (RUNS.c.heartbeat_at < now - stale_seconds)
+        left = (RUNS.c.state == State.QUEUED) & (watched_at() < now - unwatched_seconds)
+        with self._database.read() as connection:
+            if not connection.scalar(select(func.count()).select_from(RUNS).where(stale | left)):
+                return
+        with self._database.write(exclusive=True) as connection:
+            connection.execute(update(RUNS).where(stale).values(
+                state=State.INTERRUPTED, ended_at=now, reason="Nothing was heard of its worker any more."))
+            connection.execute(update(RUNS).where(left).values(
+                state=State.PAUSED, ended_at=now, reason=unwatched_reason(unwatched_seconds)))
+
+
+def unwatched_reason(seconds: float) -> str:
+    """What a run says that was paused because nobody held it."""
+    return f"Nobody who pressed Train for it has been here for {seconds:g} seconds."
+
+
+def _start(connection: Connection, run_id: str, worker: str) -> Ticket:
+    now = time.time()
+    connection.execute(change(run_id).values(
+        state=State.RUNNING, attempt=RUNS.c.attempt + 1, started_at=now, ended_at=None, heartbeat_at=now,
+        stop_requested=False, urgent=False, worker=worker))
+    attempt: int = connection.scalar(select(RUNS.c.attempt).where(RUNS.c.run_id == run_id)) or 0
+    return Ticket(run_id, attempt)
+
+
+def _hold(connection: Connection, run_id: str, holder: str) -> None:
+    mine = (WATCHERS.c.run_id == run_id) & (WATCHERS.c.holder == holder)
+    connection.execute(delete(WATCHERS).where(mine))
+    connection.execute(insert(WATCHERS).values(run_id=run_id, holder=holder, seen_at=time.time()))
+
+
+def _others_hold(connection: Connection, run_id: str, holder: str, only_own: bool) -> bool:
+    """Whether somebody else who is there holds a run, against whom `holder` cannot stop it."""
+    holders = select(WATCHERS.c.holder, WATCHERS.c.seen_at).where(WATCHERS.c.run_id == run_id)
+    seen = dict(connection.execute(holders).all())
+    if seen.pop(holder, None) is None and not only_own:
+        return False
+    return any(seen_at >= time.time() - HOLD_SECONDS for seen_at in seen.values())
+
+
+def _check_queue(connection: Connection, max_queue: int | None) -> None:
+    if max_queue is not None and (waiting := _num_queued(connection)) >= max_queue:
+        raise QueueFull(f"{waiting} runs wait on this host already, and it lets {max_queue} wait (ECHO_MAX_QUEUE). "
+                        "Try again in a moment.")
+
+
+def _waiting(connection: Connection) -> list[Waiting]:
+    columns = select(RUNS.c.run_id, RUNS.c.session, RUNS.c.queued_at, RUNS.c.urgent)
+    return [Waiting(*row) for row in connection.execute(columns.where(_queued()))]
+
+
+def _served(connection: Connection) -> dict[str, int]:
+    return dict(connection.execute(select(SESSIONS.c.session, SESSIONS.c.served)).all())
+
+
+def _running(connection: Connection) -> Sequence[str]:
+    wanted = select(RUNS.c.session).where(RUNS.c.state == State.RUNNING)
+    return connection.scalars(wanted.order_by(RUNS.c.started_at)).all()
+
+
+def _num_queued(connection: Connection) -> int:
+    return connection.scalar(select(func.count()).select_from(RUNS).where(_queued())) or 0
+
+
+def _queued() -> Any:
+    # A run of another training version would train to other weights here.
+    return (RUNS.c.state == State.QUEUED) & (RUNS.c.training_version == TRAINING_VERSION)
+
+
+def change(run_id: str, state: State | None = None) -> Any:
+    """An update of one run, if it is in `state`; add `.values(…)`."""
+    statement = update(RUNS).where(RUNS.c.run_id == run_id)
+    return statement if state is None else statement.where(RUNS.c.state == state)
+
+
+def current(ticket: Ticket) -> Any:
+    """The run of an attempt that is under way: a row, or none if the attempt was superseded."""
+    return select(RUNS).where(RUNS.c.run_id == ticket.run_id, RUNS.c.attempt == ticket.attempt,
+                              RUNS.c.state == State.RUNNING)
+
+
+def watched_at() -> Any:
+    """When somebody who holds the run was last there, or when it was queued, if that is later."""
+    seen_at = select(func.max(WATCHERS.c.seen_at)).where(WATCHERS.c.run_id == RUNS.c.run_id).scalar_subquery()
+    return case((seen_at > RUNS.c.queued_at, seen_at), else_=RUNS.c.queued_at)

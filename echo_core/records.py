@@ -1,0 +1,143 @@
+"""What training says and what the store keeps: frozen records of NumPy arrays and plain numbers.
+
+Both sides of the store speak of these, so nothing here knows Keras, a database or a screen.
+"""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+
+class State(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"            # waits for a worker
+    RUNNING = "running"          # a worker trains it; its heartbeat is fresh
+    PAUSED = "paused"            # stopped at a checkpoint; Train goes on from there
+    INTERRUPTED = "interrupted"  # its worker or app died; Train goes on from the last checkpoint
+    FAILED = "failed"            # training raised; the reason is kept
+    FINISHED = "finished"        # trained and judged; its weights are kept
+
+    @property
+    def is_active(self) -> bool:
+        """Queued or running: somebody may wait for it."""
+        return self in (State.QUEUED, State.RUNNING)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What the network answers at one epoch on the fixed unseen sequence.
+
+    Attributes:
+        epoch: Trained epochs at that moment.
+        predicted: The answer for each window and output timestep, (windows, output_length).
+        confidence: The probability that the network gave to that answer, same shape.
+    """
+
+    epoch: int
+    predicted: Ints
+    confidence: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """All that it takes to go on with a run as if it had never stopped.
+
+    Attributes:
+        epoch: Trained epochs. Data comes from (seed, epoch), so no generator state is kept.
+        step: Updates made so far, which Adam's bias correction needs.
+        weights: In the order of `build_model(config).trainable_variables`.
+        moments: Adam's first moments in that order, then its second ones; empty in a finished run.
+    """
+
+    epoch: int
+    step: int
+    weights: tuple[Floats, ...]
+    moments: tuple[Floats, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the weights: two runs that agree bit for bit have the same."""
+        digest = hashlib.sha256()
+        for array in self.weights:
+            digest.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
+        return digest.hexdigest()
+
+    def without_moments(self) -> "Checkpoint":
+        """Weights alone: what a finished run keeps."""
+        return Checkpoint(self.epoch, self.step, self.weights)
+
+    def to_bytes(self) -> bytes:
+        """As a NumPy archive, for the store."""
+        file = io.BytesIO()
+        arrays = {f"weight_{i}": array for i, array in enumerate(self.weights)}
+        arrays |= {f"moment_{i}": array for i, array in enumerate(self.moments)}
+        np.savez(file, epoch=np.int64(self.epoch), step=np.int64(self.step), **arrays)  # type: ignore[arg-type]
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Checkpoint":
+        """The inverse of `to_bytes`. Pickled objects are refused."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            def numbered(kind: str) -> tuple[Floats, ...]:
+                count = sum(name.startswith(kind) for name in archive.files)
+                return tuple(archive[f"{kind}_{i}"] for i in range(count))
+            return cls(int(archive["epoch"]), int(archive["step"]), numbered("weight"), numbered("moment"))
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """Loss and accuracy of one epoch's training data, before each of its updates."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """One record of training, yielded after a chunk of epochs.
+
+    Attributes:
+        epoch: Trained epochs; 0 is the untrained network.
+        loss: Cross-entropy in nats per token of the newest epoch. At epoch 0, of the unseen sequence.
+        accuracy: Share of that epoch's tokens that were right.
+        seconds: Since `train` was called.
+        points: The chunk's share of the curve, thinned so that a run has at most 500.
+        checkpoint: What it takes to go on from here. Shares memory with training; nobody writes to it.
+        snapshot: The answers at this epoch, where one is due.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    seconds: float
+    points: tuple[Point, ...]
+    checkpoint: Checkpoint
+    snapshot: Snapshot | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good a network is on windows that it was not trained on.
+
+    Attributes:
+        token_accuracy: Share of single tokens right.
+        window_accuracy: Share of windows right at every timestep.
+        windows: How many were judged.
+        by_timestep: Token accuracy at each output timestep, oldest first.
+        judged_on: `unseen` windows, from a random stream of their own.
+    """
+
+    token_accuracy: float
+    window_accuracy: float
+    windows: int
+    by_timestep: tuple[float, ...]
+    judged_on: str = "unseen"

@@ -1,0 +1,112 @@
+"""What the store keeps, as tidy tables for charts and files. Columns are documented and stay."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from echo_core.config import RunConfig
+from echo_core.data import shown_windows
+from echo_core.records import Snapshot, State
+from echo_core.store import ProgressRow, RunRow, Store
+
+#: Multiplications and additions a second that training reaches on small networks, and what every
+#: update costs beside them: a guess for a machine that has not trained yet.
+_GUESSED_FLOPS, _GUESSED_UPDATE_SECONDS, _START_SECONDS = 150e9, 5e-5, 1.5
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How long a queued run waits: runs that are begun before it, and about so many seconds; NaN if unknown."""
+
+    place: int
+    seconds: float
+
+
+def curve(history: Sequence[ProgressRow]) -> pd.DataFrame:
+    """Loss and accuracy of a run, one row a point.
+
+    Columns: epoch, loss (nats per token), accuracy (share of tokens right in training).
+    """
+    points = [(point.epoch, point.loss, point.accuracy) for row in history for point in row.points]
+    return pd.DataFrame(points, columns=["epoch", "loss", "accuracy"])
+
+
+def answers(config: RunConfig, snapshot: Snapshot) -> pd.DataFrame:
+    """What was expected and predicted on the unseen sequence, one row a window.
+
+    Columns: window (from 1), input_1 …, expected_1 …, predicted_1 …, confidence_1 …, right (all of them).
+    """
+    windows = shown_windows(config)
+    expected = windows[:, :config.output_length]
+    groups: dict[str, NDArray[Any]] = {"input": windows, "expected": expected, "predicted": snapshot.predicted,
+                                       "confidence": snapshot.confidence}
+    columns = {f"{name}_{step + 1}": values[:, step] for name, values in groups.items()
+               for step in range(values.shape[1])}
+    return pd.DataFrame({"window": np.arange(1, len(windows) + 1), **columns,
+                         "right": (snapshot.predicted == expected).all(axis=1)})
+
+
+def estimate_seconds(config: RunConfig, store: Store) -> float:
+    """About how long a run will train on this machine, from what others took here.
+
+    The work of an epoch by formula, scaled by how the newest finished runs compared with theirs.
+    """
+    return _estimate(config, _finished(store))
+
+
+def forecast(store: Store) -> dict[str, Wait]:
+    """For each queued run, how many will be begun before it and about when it will be its turn."""
+    active, finished, now = store.active(), _finished(store), time.time()
+    free_at = [_left(run, finished, now) for run in active.values() if run.state is State.RUNNING] or [0.0]
+    heapify(free_at)  # seconds from now at which each worker will be free
+    waits: dict[str, Wait] = {}
+    for place, run_id in enumerate(run_id for run_id in store.order() if run_id in active):
+        turn = heappop(free_at)
+        waits[run_id] = Wait(place, turn)
+        heappush(free_at, turn + _left(active[run_id], finished, now))
+    return waits
+
+
+def speed(history: Sequence[ProgressRow], seconds: float = 3.0) -> float:
+    """Epochs a second over the newest records; NaN before there are two trained ones."""
+    trained = [row for row in history if row.epoch > 0]
+    if len(trained) < 2:
+        return math.nan
+    newest = trained[-1]
+    since = next((row for row in reversed(trained[:-1]) if newest.seconds - row.seconds >= seconds), trained[0])
+    return (newest.epoch - since.epoch) / max(newest.seconds - since.seconds, 1e-9)
+
+
+def _finished(store: Store) -> list[RunRow]:
+    return [run for run in store.runs(limit=20) if run.state is State.FINISHED and run.seconds > 0]
+
+
+def _estimate(config: RunConfig, finished: Sequence[RunRow]) -> float:
+    same = [run for run in finished if run.config.network == config.network]
+    if same:
+        trained = max(same[0].seconds - _START_SECONDS, 0.5 * same[0].seconds)
+        return _START_SECONDS + trained * config.epochs / same[0].config.epochs
+    took, guessed = sum(run.seconds for run in finished), sum(_guess(run.config) for run in finished)
+    return _guess(config) * (min(max(took / guessed, 0.25), 4.0) if finished else 1.0)
+
+
+def _left(run: RunRow, finished: Sequence[RunRow], now: float) -> float:
+    """Seconds that a run will still train: by its own pace, once it has one."""
+    if run.epoch > 0 and run.seconds > 1:
+        return run.seconds * (run.config.epochs - run.epoch) / run.epoch
+    since = now - run.started_at if run.state is State.RUNNING and run.started_at else 0.0
+    return max(0.5, _estimate(run.config, finished) - since)
+
+
+def _guess(config: RunConfig) -> float:
+    """Seconds from call to trained model: forwards and twice as much backwards, and Adam's passes."""
+    flops = 3 * config.flops_per_window * config.num_windows + 30 * config.num_parameters * config.updates_per_epoch
+    return _START_SECONDS + config.epochs * (
+        flops / _GUESSED_FLOPS + _GUESSED_UPDATE_SECONDS * config.updates_per_epoch)

@@ -1,0 +1,210 @@
+"""Compiled training: many epochs in one call, told as a stream of `Progress`.
+
+All that is going on: a program compiled by XLA makes the data of an epoch from (seed, epoch),
+runs the network forwards and backwards, and takes Adam's steps; a Python loop decides how many
+epochs the next call makes and yields what came of them. Weights and moments are arguments of the
+program and come back from it, so a second seed of the same network starts without compiling.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from echo_core.cells import CellState, Tensor
+from echo_core.config import RunConfig
+from echo_core.evaluation import shown_loss, take_snapshot
+from echo_core.models import NETWORKS, first_weights, zero_states
+from echo_core.records import Checkpoint, Floats, Point, Progress
+
+#: Seconds that one call should take: short enough for Stop and a live chart.
+CHUNK_SECONDS = 0.25
+#: Epochs that one call may make at most, the size of the buffers for their losses.
+MAX_CHUNK = 1024
+#: Points of a curve that a run keeps at most.
+MAX_POINTS = 500
+#: Snapshots on a geometric schedule; between them, about this many more where time allows.
+NUM_SNAPSHOTS = 48
+EXTRA_SNAPSHOTS = 60
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
+
+Tensors = tuple[Tensor, ...]
+Program = Callable[..., tuple[Any, ...]]
+
+
+def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[Progress]:
+    """Train a run, yielding the untrained network first and then a record after each chunk.
+
+    A run that goes on from a checkpoint gives bit for bit what it would have given without a
+    break, however its epochs fall into chunks.
+
+    Args:
+        checkpoint: Where to go on from, with its moments; None begins anew. What is yielded
+            first is then what comes after it, or the checkpoint itself if that is the end.
+    Yields:
+        `Progress`; the last one has `epoch == config.epochs`.
+    Raises:
+        ValueError: If the checkpoint is past the run's end or lacks Adam's moments.
+    """
+    started = time.perf_counter()
+    if checkpoint and checkpoint.epoch > config.epochs:
+        raise ValueError(f"checkpoint must be within the run's {config.epochs} epochs; received epoch "
+                         f"{checkpoint.epoch}. Try a config with more epochs.")
+    if checkpoint and not checkpoint.moments and checkpoint.epoch < config.epochs:
+        raise ValueError("checkpoint must hold Adam's moments to go on from; received weights alone.")
+    return _chunks(config, checkpoint or _begin(config), started)
+
+
+def snapshot_epochs(epochs: int) -> frozenset[int]:
+    """Geometrically spaced epochs from 1 to the last, at least 40 where there are so many."""
+    wanted = min(NUM_SNAPSHOTS, epochs)
+    count = wanted
+    while len(spaced := set(np.geomspace(1, epochs, count).round().astype(int).tolist())) < wanted:
+        count += max(1, count // 8)
+    return frozenset({0, *spaced})
+
+
+def _begin(config: RunConfig) -> Checkpoint:
+    weights = first_weights(config)
+    return Checkpoint(0, 0, weights, tuple(np.zeros_like(weight) for weight in weights * 2))
+
+
+def _chunks(config: RunConfig, at: Checkpoint, started: float) -> Iterator[Progress]:
+    """The loop of `train`: call the program, look at the clock, say what came of it."""
+    if at.epoch in (0, config.epochs):
+        loss, accuracy = shown_loss(config, at.weights)
+        yield Progress(at.epoch, loss, accuracy, time.perf_counter() - started, (Point(at.epoch, loss, accuracy),), at,
+                       take_snapshot(config, at.weights, at.epoch))
+
+    program = compiled_epochs(config.network, tuple(weight.shape for weight in at.weights))
+    due = sorted(snapshot_epochs(config.epochs) - {0})
+    stride = -(-config.epochs // (MAX_POINTS - 1))
+    spacing, last_shown, shown_at = max(1, config.epochs // EXTRA_SNAPSHOTS), at.epoch, time.perf_counter()
+    num_epochs = 1
+    while at.epoch < config.epochs:
+        next_due = next(epoch for epoch in due if epoch > at.epoch)
+        num_epochs = min(num_epochs, next_due - at.epoch, MAX_CHUNK)
+        chunk_started = time.perf_counter()
+        at, losses, accuracies = _advance(program, config, at, num_epochs)
+        now = time.perf_counter()
+        show = at.epoch == next_due or (at.epoch - last_shown >= spacing and now - shown_at >= 2 * CHUNK_SECONDS)
+        points = tuple(Point(epoch, float(losses[-1 - back]), float(accuracies[-1 - back]))
+                       for back in reversed(range(num_epochs))
+                       if (epoch := at.epoch - back) % stride == 0 or epoch == config.epochs)
+        snapshot = take_snapshot(config, at.weights, at.epoch) if show else None
+        yield Progress(at.epoch, float(losses[-1]), float(accuracies[-1]), now - started, points, at, snapshot)
+        if show:
+            last_shown, shown_at = at.epoch, now
+        num_epochs = _next_chunk(num_epochs, now - chunk_started)
+
+
+def _next_chunk(num_epochs: int, seconds: float) -> int:
+    """As many epochs as should take a chunk's time, growing by steps: a first call also compiles."""
+    wanted = num_epochs * CHUNK_SECONDS / max(seconds, 1e-6)
+    return max(1, int(min(wanted, 4 * num_epochs + 4)))
+
+
+def _advance(program: Program, config: RunConfig, at: Checkpoint, num_epochs: int) -> tuple[Checkpoint, Floats, Floats]:
+    """Train `num_epochs` more, and say each one's loss and accuracy."""
+    counts = (tf.constant(count, tf.int32) for count in (at.step, config.seed, at.epoch + 1, num_epochs))
+    results = program(*map(tf.convert_to_tensor, at.weights + at.moments), *counts,
+                      tf.constant(config.learning_rate, tf.float32))
+    *arrays, step, losses, accuracies = (np.asarray(memoryview(result)) for result in results)
+    num = len(at.weights)
+    after = Checkpoint(at.epoch + num_epochs, int(step), tuple(arrays[:num]), tuple(arrays[num:]))
+    return after, losses[:num_epochs], accuracies[:num_epochs]
+
+
+@lru_cache(maxsize=64)
+def compiled_epochs(config: RunConfig, shapes: tuple[tuple[int, ...], ...]) -> Program:
+    """The program that trains epochs of this network, traced here and compiled at its first call.
+
+    `(*weights, *first_moments, *second_moments, step, seed, first_epoch, num_epochs, learning_rate)
+    -> (*weights, *first_moments, *second_moments, step, losses, accuracies)`, with the losses of the
+    epochs made, and zeros after them, in buffers of `MAX_CHUNK`. All arguments are tensors, weights of
+    these shapes: a call that has to look at what it gets takes a millisecond longer.
+    """
+    @tf.function(jit_compile=True, autograph=False)
+    def program(*arguments: Tensor) -> Tensors:
+        *arrays, step, seed, first_epoch, num_epochs, learning_rate = arguments
+        num = len(arrays) // 3
+        weights, first, second = (tuple(arrays[start:start + num]) for start in (0, num, 2 * num))
+        places = tf.range(MAX_CHUNK)
+
+        def body(index: Tensor, trained: Any, losses: Tensor, accuracies: Tensor) -> tuple[Any, ...]:
+            tokens = sample_windows(config, seed, first_epoch + index)
+            trained, loss, accuracy = _epoch(config, trained, tokens, learning_rate)
+            here = places == index
+            return index + 1, trained, tf.where(here, loss, losses), tf.where(here, accuracy, accuracies)
+
+        empty = tf.zeros(MAX_CHUNK)
+        _, (weights, first, second, step), losses, accuracies = tf.while_loop(
+            lambda index, *_: index < num_epochs, body, (0, (weights, first, second, step), empty, empty))
+        return (*weights, *first, *second, step, losses, accuracies)
+
+    arrays = [tf.TensorSpec(shape) for shape in shapes] * 3
+    return program.get_concrete_function(*arrays, *[tf.TensorSpec((), tf.int32)] * 4, tf.TensorSpec(()))
+
+
+def sample_windows(config: RunConfig, seed: Tensor, epoch: Tensor) -> Tensor:
+    """The windows of one epoch, from (seed, epoch) alone: integers (input_length, num_windows).
+
+    Philox is named because the default generator may differ between kinds of machine.
+    """
+    sequences = tf.random.stateless_uniform(
+        (config.sequences_per_epoch, config.sequence_length), tf.stack([seed, epoch]),
+        0, config.vocab_size, tf.int32, alg="philox")
+    width = config.windows_per_sequence
+    slices = [sequences[:, start:start + width] for start in range(config.input_length)]
+    return tf.reshape(tf.stack(slices), [config.input_length, -1])  # windows of one sequence after another
+
+
+def _epoch(config: RunConfig, trained: Any, tokens: Tensor, learning_rate: Tensor) -> tuple[Any, Tensor, Tensor]:
+    """Every update of one epoch; its mean loss and accuracy. State begins at zero."""
+    size, updates = config.batch_size, config.updates_per_epoch
+    zero = zero_states(config, size)
+    if updates == 1:
+        trained, loss, accuracy, _ = _update(config, trained, tokens, learning_rate, zero)
+        return trained, loss, accuracy
+
+    def body(index: Tensor, trained: Any, states: Any, losses: Tensor, accuracies: Tensor) -> tuple[Any, ...]:
+        batch = tf.slice(tokens, [0, index * size], [config.input_length, size])
+        trained, loss, accuracy, after = _update(config, trained, batch, learning_rate, states)
+        return index + 1, trained, after if config.stateful else states, losses + loss, accuracies + accuracy
+
+    _, trained, _, losses, accuracies = tf.while_loop(
+        lambda index, *_: index < updates, body, (0, trained, zero, 0.0, 0.0))
+    return trained, losses / updates, accuracies / updates
+
+
+def _update(config: RunConfig, trained: Any, tokens: Tensor, learning_rate: Tensor,
+            states: Sequence[CellState]) -> tuple[Any, Tensor, Tensor, Any]:
+    """One step of Adam on one batch; its loss and accuracy before the step, and the state after it."""
+    weights, first, second, step = trained
+    echo = tokens[:config.output_length]  # (output_length, batch_size)
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        logits, states = NETWORKS[config.variant](config, weights, tokens, states)
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(echo, logits))
+    gradients = tape.gradient(loss, weights)
+    right = tf.argmax(logits, axis=-1, output_type=tf.int32) == echo
+    accuracy = tf.reduce_mean(tf.cast(right, tf.float32))
+    return (*adam(weights, first, second, gradients, step, learning_rate), step + 1), loss, accuracy, states
+
+
+def adam(weights: Tensors, first: Tensors, second: Tensors, gradients: Tensors, step: Tensor,
+         learning_rate: Tensor) -> tuple[Tensors, Tensors, Tensors]:
+    """`keras.optimizers.Adam` with its defaults; `step` counts the updates made before this one.
+
+    Our own, because Keras refuses `stateless_apply` on the TensorFlow backend.
+    """
+    count = tf.cast(step + 1, tf.float32)
+    rate = learning_rate * tf.sqrt(1 - tf.pow(BETA_2, count)) / (1 - tf.pow(BETA_1, count))
+    first = tuple(m + (g - m) * (1 - BETA_1) for m, g in zip(first, gradients, strict=True))
+    second = tuple(v + (g * g - v) * (1 - BETA_2) for v, g in zip(second, gradients, strict=True))
+    moved = tuple(w - rate * m / (tf.sqrt(v) + EPSILON) for w, m, v in zip(weights, first, second, strict=True))
+    return moved, first, second

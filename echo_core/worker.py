@@ -1,0 +1,327 @@
+"""Training a run into the store: what a worker process, and the command line in its own, does.
+
+The stream of records goes to the store as it comes. Beside it a thread of its own keeps the run's
+heartbeat and looks for a Stop, because compiling keeps the training thread busy for seconds.
+"""
+
+import ctypes
+import logging
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import islice
+from math import inf
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from echo_core.config import PRESETS, TRAINING_VERSION, RunConfig
+from echo_core.programs import make_room, program_folder, remove_damaged
+from echo_core.queueing import unwatched_reason
+from echo_core.records import Checkpoint, Progress
+from echo_core.settings import Settings
+from echo_core.store import Begun, Signal, Store, StoreError, Superseded, Ticket
+
+logger = logging.getLogger(__name__)
+
+#: How often a worker looks for a Stop, and says that it lives.
+LOOK_SECONDS = 0.1
+BEAT_SECONDS = 1.0
+#: A Stop waits so long for the training thread's next record. Then the run pauses without it.
+GRACE_SECONDS = 0.4
+#: A holder in the worker's own process is renewed so often.
+HOLD_SECONDS = 5.0
+#: A checkpoint is written at most so often, and at most every 20 times what writing one took.
+CHECKPOINT_SECONDS = 10.0
+#: A stopped run is judged as well if that takes no longer than this many operations.
+CHEAP_FLOPS = 2e10
+#: What a new worker does before its first run, one small task each: import, then compile the presets.
+WARM_UP_STEPS = ("import", *PRESETS)
+#: A worker's share of a busy processor is small, so that pages stay quick.
+NICENESS = 10
+
+#: Vectors as wide as AVX-512 has them, which XLA does not use unasked: a fifth faster where they exist.
+WIDE_VECTORS = "--xla_cpu_prefer_vector_width=512"
+XLA_CACHE_FLAG = "--tf_xla_persistent_cache_directory="
+
+
+def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: float = inf, max_seconds: float = inf,
+          holder: str | None = None, in_worker: bool = False) -> Generator[Progress]:
+    """Train an attempt into the store until it is finished, paused or superseded, yielding each record.
+
+    How it ended is in the store. Closing the generator, or Ctrl-C, pauses the run at its newest record.
+
+    Args:
+        threads: Kept with the run, as its last bits depend on it.
+        unwatched_seconds: Pause when nobody who holds the run was seen for so long.
+        max_seconds: Pause after so much training over all attempts.
+        holder: Renewed as long as this goes on.
+        in_worker: Make this process a worker first, while the pulse goes on already.
+    Raises:
+        Exception: What training raised, after the run was marked failed.
+    """
+    with _Pulse(store, ticket, unwatched_seconds, holder) as pulse:
+        try:
+            begun = store.begin(ticket, threads)
+            if in_worker:
+                prepare()
+            yield from _train(store, ticket, begun, pulse, max_seconds)
+        except Superseded as end:
+            logger.info("%s", end)
+        except Exception as error:
+            logger.exception("run %s failed", ticket.run_id)
+            with suppress(Superseded):
+                store.fail(ticket, reason_of(error))
+            raise
+        except BaseException:
+            with suppress(Superseded):
+                store.pause(ticket, pulse.checkpoint)
+            raise
+
+
+def records_of(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[Progress]:
+    """What `echo_core.training.train` yields, going on with fresh programs where those on disk were damaged."""
+    from echo_core.training import train
+
+    newest = checkpoint
+    try:
+        for progress in train(config, checkpoint):
+            newest = progress.checkpoint
+            yield progress
+    except Exception:
+        if not remove_damaged(Settings()):
+            raise
+        from echo_core.training import compiled_epochs
+
+        compiled_epochs.cache_clear()
+        yield from (progress for progress in train(config, newest) if newest is None or progress.epoch > newest.epoch)
+
+
+def execute(store_url: str, run_id: str, attempt: int, unwatched_seconds: float, max_seconds: float) -> int:
+    """Train an attempt into the store, in a worker process; the memory that the process takes after it.
+
+    The engine submits it by reference.
+    """
+    store, ticket, settings = Store(store_url, create=False), Ticket(run_id, attempt), Settings()
+    try:
+        for _ in drain(store, ticket, threads=settings.threads, unwatched_seconds=unwatched_seconds,
+                       max_seconds=max_seconds, in_worker=True):
+            pass
+    except Exception:
+        # The store knows of it, and the log. If not, the engine has to hear it.
+        if store.beat(ticket, write=False) is not Signal.SUPERSEDED:
+            raise
+    finally:
+        store.close()
+        make_room(settings)
+    return _memory_left()
+
+
+def _memory_left() -> int:
+    """The bytes that this process takes, after what compiling has freed went back to the system."""
+    with suppress(OSError, AttributeError):  # a hundred megabytes, where the C library can do that
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    memory: int = psutil.Process().memory_info().rss
+    return memory
+
+
+def warm_up(step: int) -> int:
+    """One of `WARM_UP_STEPS`, in a worker process: the fewer things a first run has to wait for. Its memory then."""
+    prepare()
+    if step > 0:
+        for _ in islice(records_of(PRESETS[WARM_UP_STEPS[step]].config), 2):
+            pass
+    return _memory_left()
+
+
+def shake_hands(store_url: str, token: str, training_version: int) -> str | None:
+    """In a worker process: why it cannot serve an app that uses this store and version, or None."""
+    if training_version != TRAINING_VERSION:
+        return (f"its workers train by version {TRAINING_VERSION} and this app by version {training_version}, which "
+                "give different weights. Install the same version on both")
+    advice = "Set DATABASE_URL to one that both reach, such as PostgreSQL"
+    try:
+        store = Store(store_url, create=False)
+    except StoreError as error:
+        return f"its workers cannot open the app's store ({error}) {advice}"
+    try:
+        return None if store.knows_token(token) else f"its workers see another store than the app. {advice}"
+    finally:
+        store.close()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a process that trains must have in its environment before TensorFlow is imported."""
+    threads = str(settings.threads)
+    others = re.sub(rf'{XLA_CACHE_FLAG}("[^"]*"|\S*)', "", os.environ.get("TF_XLA_FLAGS", "")).split()
+    return {
+        "ECHO_THREADS": threads,
+        "ECHO_XLA_CACHE": str(settings.xla_cache),
+        "OMP_NUM_THREADS": threads,
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": threads,
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
+        "TF_XLA_FLAGS": " ".join([*others, f'{XLA_CACHE_FLAG}"{program_folder(settings)}"']),
+        "XLA_FLAGS": f"{WIDE_VECTORS} {os.environ.get('XLA_FLAGS', '').replace(WIDE_VECTORS, '')}".strip(),
+    }
+
+
+def prepare() -> None:
+    """Make this process a worker: one that can train, and gives way to the app's pages.
+
+    In this order: the import holds Python's lock for long, and at a low priority beside busy
+    neighbours neither heartbeat nor Stop would come through for a minute.
+    """
+    load_training(Settings())
+    with suppress(OSError, AttributeError):  # not on Windows; threads that this one begins are as nice
+        os.nice(max(0, NICENESS - os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def load_training(settings: Settings) -> None:
+    """Import what trains, TensorFlow with it, after setting what it reads when it is imported."""
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.update(environment(settings))
+    with suppress(OSError):  # without the folder every process compiles anew
+        program_folder(settings).mkdir(parents=True, exist_ok=True)
+    with _quiet_stderr():
+        import echo_core.training  # noqa: F401
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Hold back what is written to stderr, by C++ too, and let it out only if something is raised.
+
+    TensorFlow greets with lines that look like warnings, and no setting of its own keeps it from that.
+    """
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held_back.seek(0)
+            os.write(stderr, held_back.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def reason_of(error: BaseException) -> str:
+    """An error in one line: `ValueError: units must be …`."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+
+
+def _train(store: Store, ticket: Ticket, begun: Begun, pulse: "_Pulse", max_seconds: float) -> Iterator[Progress]:
+    from echo_core.evaluation import evaluate
+
+    config, checkpoint = begun.config, begun.checkpoint
+    resumed_at = checkpoint.epoch if checkpoint else -1
+    saver = _Saver(store, ticket)
+    for progress in records_of(config, checkpoint):
+        progress = replace(progress, seconds=begun.seconds + progress.seconds)
+        fresh = progress.epoch > resumed_at  # the first record of a resumed run is its checkpoint, and known
+        if fresh:
+            store.append(ticket, progress)
+        pulse.checkpoint = checkpoint = progress.checkpoint
+        if fresh:
+            yield progress
+        if progress.epoch >= config.epochs:
+            continue
+        if pulse.wants_pause and pulse.pause():
+            if config.flops_per_window * 2000 < CHEAP_FLOPS:
+                store.judge(ticket, evaluate(config, checkpoint.weights))
+            return
+        if progress.seconds > max_seconds:
+            store.pause(ticket, checkpoint, f"This host trains a run for at most {max_seconds:g} seconds "
+                                            "(ECHO_MAX_SECONDS).")
+            return
+        saver.save_if_due(checkpoint)
+    assert checkpoint is not None
+    pulse.is_over = True
+    store.finish(ticket, checkpoint, evaluate(config, checkpoint.weights))
+
+
+class _Saver:
+    """Writes checkpoints, but not more often than is worth it."""
+
+    def __init__(self, store: Store, ticket: Ticket) -> None:
+        self._store, self._ticket = store, ticket
+        self._due_at = time.monotonic() + CHECKPOINT_SECONDS
+
+    def save_if_due(self, checkpoint: Checkpoint) -> None:
+        started = time.monotonic()
+        if started < self._due_at:
+            return
+        self._store.save_checkpoint(self._ticket, checkpoint)
+        ended = time.monotonic()
+        self._due_at = ended + max(CHECKPOINT_SECONDS, 20 * (ended - started))
+
+
+class _Pulse:
+    """The heartbeat of an attempt, in a thread of its own, which also sees to it that Stop is done in time.
+
+    Attributes:
+        checkpoint: The newest one, kept up to date by who trains; the run is paused at it.
+        is_over: All epochs are trained, so that there is nothing left to stop.
+    """
+
+    def __init__(self, store: Store, ticket: Ticket, unwatched_seconds: float, holder: str | None) -> None:
+        self.checkpoint: Checkpoint | None = None
+        self.is_over = False
+        self._store, self._ticket, self._holder = store, ticket, holder
+        self._unwatched_seconds = unwatched_seconds
+        self._signal = Signal.GO_ON
+        self._beaten_at = self._held_at = -inf
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._keep_on, name=f"pulse of {ticket.run_id}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._closed.set()
+        self._thread.join()
+
+    @property
+    def wants_pause(self) -> bool:
+        """Whether the run is to stop, or is not watched any more."""
+        return self._signal in (Signal.STOP, Signal.UNWATCHED)
+
+    def pause(self) -> bool:
+        """Pause at the newest checkpoint, unless Stop was taken back meanwhile. Raises `Superseded`."""
+        reason = unwatched_reason(self._unwatched_seconds) if self._signal is Signal.UNWATCHED else None
+        return self._store.pause(self._ticket, self.checkpoint, reason, if_signalled=True,
+                                 unwatched_seconds=self._unwatched_seconds)
+
+    def _keep_on(self) -> None:
+        while self._signal is not Signal.SUPERSEDED and not self._closed.wait(LOOK_SECONDS):
+            try:
+                self._look()
+            except Superseded:
+                return
+            except Exception:
+                logger.warning("the pulse of run %s could not reach the store", self._ticket.run_id, exc_info=True)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        beats = now - self._beaten_at >= BEAT_SECONDS
+        self._signal = self._store.beat(self._ticket, self._unwatched_seconds, write=beats)
+        if beats:
+            self._beaten_at = now
+        if self._holder is not None and now - self._held_at >= HOLD_SECONDS:
+            self._store.renew([self._holder])
+            self._held_at = now
+        # Usually the training thread comes by in time, and pauses at a newer record.
+        if self.wants_pause and not self.is_over and not self._closed.wait(GRACE_SECONDS) and not self.is_over:
+            self.pause()

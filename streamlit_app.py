@@ -1,0 +1,23 @@
+"""Echo Lab's front door: `streamlit run streamlit_app.py`, or `make run`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+ICON = Path(__file__).parent / "echo_app" / "icon.svg"  # a file of our own: symbols would come from another host
+
+
+def main() -> None:
+    """Say what this is before the heavy imports, then show the page."""
+    st.set_page_config(page_title="Echo Lab", page_icon=str(ICON), layout="wide", initial_sidebar_state="collapsed")
+    st.title("Echo Lab", anchor=False)
+    st.markdown("An LSTM is a neural network with a memory. It reads a few random numbers and says them again. "
+                "Pick its size, press **Train**, and watch it learn to remember.")
+    from echo_app.app_pages.train import train_page  # late: the first visitor sees the page sooner
+
+    pages = [st.Page(train_page, title="Echo Lab", url_path="train", default=True)]
+    st.navigation(pages, position="hidden").run()
+
+
+if __name__ == "__main__":  # worker processes import this file again, as __mp_main__
+    main()

@@ -1,0 +1,187 @@
+"""The Train page by Streamlit's own test runner: what it says, without a browser. Workers are real."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from echo_app import session
+from echo_core.config import PRESETS, RunConfig
+from echo_core.store import StoreError
+
+APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One engine for the module, with a store of its own, ended with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "browser_name", lambda: None)  # the test runner has no browser, and mocks its cookies
+        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
+        st.cache_resource.clear()
+        yield
+        session.engine().close()
+        st.cache_resource.clear()
+
+
+def open_page(**query: object) -> AppTest:
+    page = AppTest.from_file(APP, default_timeout=30)
+    for name, value in query.items():
+        page.query_params[name] = str(value)
+    page.run()
+    assert not page.exception
+    return page
+
+
+def texts(page: AppTest) -> str:
+    return "\n".join(str(element.value) for kind in (page.markdown, page.text, page.caption, page.error, page.warning)
+                     for element in kind)
+
+
+def test_the_page_begins_with_the_whole_preset():
+    page = open_page()
+    assert page.selectbox(key="preset").value == "whole"
+    assert "11,780" in texts(page)
+    assert "no memory" in texts(page)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_sets_every_control(preset: str):
+    page = open_page()
+    page.selectbox(key="preset").select(preset).run()
+    shown = {name: page.session_state[name] for name in RunConfig.model_fields}
+    assert RunConfig(**shown) == PRESETS[preset].config
+    assert PRESETS[preset].watch_for in texts(page)
+
+
+def test_a_changed_control_makes_the_settings_ones_own():
+    page = open_page()
+    page.number_input(key="units").set_value(21).run()
+    assert page.selectbox(key="preset").value == session.OWN
+    assert not page.exception
+
+
+def test_bits_to_remember_are_said_for_partial_echo():
+    page = open_page(variant="encoder_decoder", output_length=2)
+    assert "13.3 bits" in texts(page)
+
+
+def test_a_link_carries_fields_by_name():
+    page = open_page(variant="encoder_decoder", units=64, seed=3)
+    assert page.session_state["variant"] == "encoder_decoder"
+    assert (page.session_state["units"], page.session_state["seed"]) == (64, 3)
+    assert not page.warning
+
+
+def test_a_link_may_name_a_preset():
+    page = open_page(preset="quick", seed=3)
+    assert page.session_state["units"] == 64
+    assert page.session_state["seed"] == 3
+
+
+def test_nonsense_in_a_link_is_named_as_plain_text():
+    page = open_page(units=-5, variant="<script>", epochs="1e99")
+    said = "\n".join(element.value for element in page.text)
+    assert "units must be at least 1; received -5" in said
+    assert "received <script>" in said
+    assert "epochs must be a whole number; received 1e99" in said
+    assert page.session_state["units"] == 20
+
+
+def test_a_longer_input_moves_the_batch_size_to_one_that_divides_the_windows():
+    page = open_page()
+    page.number_input(key="input_length").set_value(7).run()
+    assert page.session_state["batch_size"] == 19
+    assert "batch_size=7 does not fit" in "\n".join(element.value for element in page.text)
+    assert page.selectbox(key="batch_size").options == ["1", "19"]
+
+
+def test_whole_echo_holds_its_output_length_to_the_input_length():
+    page = open_page(variant="encoder_decoder", output_length=2)
+    assert not page.number_input(key="output_length").disabled
+    page.selectbox(key="variant").select("whole").run()
+    assert page.number_input(key="output_length").disabled
+    assert page.session_state["output_length"] == 5
+
+
+def test_several_sequences_switch_stateful_off():
+    page = open_page()
+    page.number_input(key="sequences_per_epoch").set_value(2).run()
+    assert page.toggle(key="stateful").disabled
+    assert page.session_state["stateful"] is False
+
+
+def test_what_this_host_does_not_allow_is_said_before_training():
+    page = open_page(units=100_000)
+    assert page.button(key="train").disabled
+    assert any("units must be at most 1024 on this host" in error.value for error in page.error)
+
+
+def test_an_unknown_run_in_a_link_is_said_and_the_settings_stay():
+    page = open_page(run="0" * 16, units=33)
+    assert "The run of this link is not known here." in "\n".join(element.value for element in page.text)
+    assert page.session_state["units"] == 33
+
+
+def test_train_asks_for_the_run_of_the_settings_and_puts_it_into_the_address():
+    page = open_page(epochs=3, seed=77)
+    page.button(key="train").click().run()
+    wanted = RunConfig(epochs=3, seed=77)
+    assert page.session_state[session.RUN] == wanted.run_id
+    assert page.query_params["run"] == wanted.run_id
+    assert page.query_params["seed"] == "77"
+    assert session.engine().wait(wanted.run_id, timeout=120) == "finished"
+    again = open_page(run=wanted.run_id)
+    assert again.session_state["seed"] == 77
+    assert any("3 epochs in" in str(box.proto) for box in again.success)
+
+
+def test_a_changed_control_and_the_click_may_arrive_together():
+    page = open_page(epochs=3, seed=79)
+    page.number_input(key="sequence_length").set_value(30)
+    page.button(key="train").click().run()
+    assert not page.exception
+    run = session.store().run(page.session_state[session.RUN])
+    assert (run.config.sequence_length, run.config.num_windows % run.config.batch_size) == (30, 0)
+
+
+def test_a_link_far_beyond_the_limits_draws_nothing_of_its_size():
+    page = open_page(sequence_length=90_000, input_length=40_000)
+    assert any("sequence_length must be at most 1000 on this host" in error.value for error in page.error)
+    assert not page.tabs
+
+
+def test_a_store_that_cannot_be_opened_is_said_on_the_page(monkeypatch: pytest.MonkeyPatch):
+    def refuse() -> None:
+        raise StoreError("the store is of a newer version")
+
+    monkeypatch.setattr(session, "begin", refuse)
+    page = open_page()
+    assert "the store is of a newer version" in [element.value for element in page.text]
+    assert not page.button
+
+
+def test_a_failed_run_says_why_and_its_settings_stay():
+    config = RunConfig(epochs=3, seed=78)
+    open_page()  # so that there is an engine
+    store = session.engine().store
+    ticket = store.take(config, worker="test", holder="test")
+    store.begin(ticket, threads=1)
+    store.fail(ticket, "MemoryError: <b>no room</b>")
+    page = open_page(run=config.run_id)
+    assert "MemoryError: <b>no room</b>" in [element.value for element in page.text]  # as plain text
+    assert any("Failed at epoch 0" in str(box.proto) for box in page.error)
+    assert page.session_state["seed"] == 78
+    assert not page.button(key="train").disabled
+
+
+def test_the_code_tab_holds_the_network_and_its_summary():
+    page = open_page(variant="encoder_decoder", output_length=2, units=150, batch_size=21)
+    page.session_state["behind"] = "The code"
+    page.run()
+    code = "\n".join(block.value for block in page.code)
+    assert re.search(r"LSTM\(150, stateful=True, name=\"encoder\"\)", code)
+    assert "Total params: 346,300" in code

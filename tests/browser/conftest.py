@@ -1,0 +1,56 @@
+"""One real Chromium for all browser tests; each test gets pages of its own."""
+
+from collections.abc import Callable, Iterator
+
+import provide
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from benchmarks.page import QUIET, settled
+from benchmarks.server import Server, serve
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium that speaks to this machine alone."""
+    path = provide.find_browser()
+    if path is None:
+        (pytest.fail if provide.in_ci() else pytest.skip)("no Chromium: run `make browser`")
+    expect.set_options(timeout=60_000)  # a shared machine is slow at times
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the tests that leave it as it was."""
+    with serve(tmp_path_factory.mktemp("app")) as running:
+        yield running
+        assert running.trouble() == []
+
+
+@pytest.fixture
+def visit(chromium: Browser, server: Server) -> Iterator[Callable[..., Page]]:
+    """Open the page as a visitor with a browser of their own; no test leaves an error in its console."""
+    errors: list[str] = []
+    contexts = []
+
+    def open_page(query: str = "", width: int = 1280, height: int = 900, dark: bool = False) -> Page:
+        context = chromium.new_context(viewport={"width": width, "height": height},
+                                       color_scheme="dark" if dark else "light")
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{server.url}/{query}")
+        page.wait_for_selector(".st-key-train button")
+        settled(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []

@@ -1,0 +1,231 @@
+"""The Train page as a visitor has it: a real server, real workers, a real browser."""
+
+import re
+import time
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from benchmarks.page import address, press, settled
+from benchmarks.server import Server, loads_tensorflow
+from echo_core.store import Store
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+Visit = Callable[..., Page]
+
+
+def signs(page: Page) -> tuple[int, int]:
+    """Right and wrong numbers in the grid."""
+    text = page.locator(".st-key-windows").inner_text()
+    return text.count("✓"), text.count("✗")
+
+
+def said(page: Page, text: str) -> None:
+    expect(page.locator(".st-key-progress")).to_contain_text(re.compile(text), timeout=120_000)
+
+
+def epoch(page: Page) -> int:
+    """The epoch that the progress line says."""
+    found = re.search(r"[Ee]poch ([\d,]+)", page.locator(".st-key-progress").inner_text())
+    return int(found.group(1).replace(",", "")) if found else -1
+
+
+def test_first_visit_says_what_this_is_and_offers_one_primary_button(visit: Visit):
+    page = visit()
+    expect(page.get_by_text("An LSTM is a neural network with a memory.")).to_be_visible()
+    expect(page.locator("[data-testid='stBaseButton-primary']")).to_have_count(1)
+    expect(page.locator(".st-key-windows")).to_contain_text("21 windows of a sequence that training never sees")
+    expect(page.get_by_text("11,780 parameters")).to_be_visible()
+
+
+def test_whole_echo_is_trained_and_replayed_from_chance_to_the_end(visit: Visit):
+    page = visit(address("whole", seed=1))
+    press(page, "train")
+    said(page, "Finished")
+    assert "windows right" in page.locator(".st-key-windows").inner_text()
+    right, wrong = signs(page)
+    assert right >= 100
+    assert right + wrong == 105
+    page.locator(".st-key-replay input").press("Home")
+    expect(page.locator(".st-key-windows")).to_contain_text("Epoch 0:")
+    assert signs(page)[0] <= 15
+    press(page, "step")
+    expect(page.locator(".st-key-windows")).to_contain_text("Epoch 1:")
+    page.locator(".st-key-replay input").press("End")
+    expect(page.locator(".st-key-windows")).to_contain_text("Epoch 500:")
+    page.locator(".st-key-slow_toggle").get_by_text("Slow").click()
+    settled(page)
+    press(page, "play")
+    expect(page.locator(".st-key-windows")).to_contain_text("Epoch 0:")
+    expect(page.locator(".st-key-windows")).to_contain_text("Epoch 1:")
+    page.locator(".st-key-slow_toggle").get_by_text("Slow").click()
+    expect(page.locator(".st-key-windows")).to_contain_text("Epoch 500:")
+    assert signs(page)[0] == right
+    expect(page.locator(".st-key-play")).to_contain_text("Play")
+
+
+def test_partial_echo_fills_the_grid_while_a_second_visitor_looks_on(visit: Visit):
+    page = visit(address("partial", seed=2))
+    press(page, "train")
+    page.wait_for_url("**run=*")
+    other = visit("?" + urlparse(page.url).query)
+    assert parse_qs(urlparse(page.url).query)["units"] == ["150"]
+    said(page, "Finished")
+    said(other, "Finished")
+    assert signs(page)[0] >= 38
+    assert signs(other) == signs(page)
+
+
+def test_reload_goes_on_stop_keeps_the_epochs_and_train_goes_on_from_them(visit: Visit):
+    page = visit(address("partial", seed=3, epochs=30_000))
+    press(page, "train")
+    said(page, r"Epoch [1-9][\d,]* of 30,000 · [\d,]+ epochs/s · .* left")
+    assert re.match(r"\d+ % · Echo Lab", page.title())
+    page.reload()
+    said(page, r"Epoch [1-9][\d,]* of 30,000")
+    before = epoch(page)
+    press(page, "stop")
+    said(page, "Paused at epoch")
+    stopped = epoch(page)
+    assert stopped >= before
+    time.sleep(1)
+    assert epoch(page) == stopped
+    press(page, "train")
+    said(page, r"Epoch [1-9][\d,]* of 30,000 · [\d,]+ epochs/s")
+    assert epoch(page) >= stopped
+    press(page, "stop")
+    said(page, "Paused at epoch")
+
+
+def test_same_settings_show_the_same_run_at_once(visit: Visit):
+    first = visit(address("whole", seed=4, epochs=50))
+    press(first, "train")
+    said(first, "Finished")
+    second = visit(address("whole", seed=4, epochs=50))
+    press(second, "train")
+    said(second, "Finished: 50 epochs")
+    assert parse_qs(urlparse(first.url).query)["run"] == parse_qs(urlparse(second.url).query)["run"]
+    assert signs(first) == signs(second)
+
+
+def test_nonsense_in_the_address_gives_a_page_that_works_and_says_what_it_did_not_accept(visit: Visit):
+    page = visit("?units=-5&variant=<script>alert(1)</script>&epochs=1e99&colour=red&seed=7")
+    for words in ("units must be at least 1; received -5", "variant must be one of", "<script>alert(1)</script>",
+                  "epochs must be a whole number; received 1e99", "colour is not a setting"):
+        expect(page.get_by_text(words).first).to_be_visible()
+    assert page.locator(".st-key-seed input").get_attribute("value") in ("7", None)
+    press(page, "train")
+    said(page, "Finished")
+
+
+def test_a_link_to_an_unknown_run_says_so_and_keeps_the_settings(visit: Visit):
+    page = visit(address("quick", seed=9) + "&run=0123456789abcdef")
+    expect(page.get_by_text("The run of this link is not known here.")).to_be_visible()
+    expect(page.get_by_text("81,764 parameters")).to_be_visible()
+
+
+def test_a_batch_size_that_no_longer_divides_the_windows_is_replaced_and_that_is_said(visit: Visit):
+    page = visit()
+    page.get_by_text("Advanced").click()
+    page.locator(".st-key-input_length input").fill("7")
+    page.locator(".st-key-input_length input").press("Enter")
+    expect(page.get_by_text("batch_size=7 does not fit the other settings; it is 19 instead.")).to_be_visible()
+    expect(page.get_by_text("19 windows an epoch")).to_be_visible()
+    expect(page.locator(".st-key-batch_size input")).to_have_value("19")  # the test runner's tests read the options
+
+
+def test_it_can_be_trained_by_keyboard_alone(visit: Visit):
+    page = visit(address("whole", seed=5, epochs=50))
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('.st-key-train') !== null"):
+            break
+    page.keyboard.press("Enter")
+    said(page, "Finished")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_nothing_hangs_over_the_edge_of_a_telephone(visit: Visit, dark: bool):
+    page = visit(address("whole", seed=6, epochs=50), width=390, height=844, dark=dark)
+    press(page, "train")
+    said(page, "Finished")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    grid = page.locator(".echo-grid")
+    assert grid.evaluate("box => box.scrollWidth <= box.clientWidth")
+
+
+def test_the_data_and_the_code_are_shown_for_the_settings_at_hand(visit: Visit):
+    page = visit(address("partial"))
+    expect(page.get_by_text("Partial echo: now it must remember.")).to_be_visible()
+    page.get_by_role("tab", name="The data").click()
+    expect(page.get_by_text("1. A random sequence.")).to_be_visible()
+    page.get_by_role("tab", name="The code").click()
+    expect(page.get_by_text("Total params: 346,300").first).to_be_visible()
+    expect(page.get_by_text("RepeatVector(2, name=\"context\")").first).to_be_visible()
+
+
+def test_who_waits_reads_how_many_are_ahead_and_about_how_long_that_is(visit: Visit):
+    first = visit(address("partial", seed=90, epochs=60_000))
+    press(first, "train")
+    said(first, "epochs/s")
+    others = [visit(address("whole", seed=seed)) for seed in (91, 92)]
+    for page in others:
+        press(page, "train")
+    said(others[0], r"Next in the queue, about \d")
+    said(others[1], r"In the queue: 1 run ahead of yours, about \d")
+    press(first, "stop")
+    for page in others:
+        said(page, "Finished")
+
+
+def test_twelve_runs_of_three_visitors_take_turns_and_none_is_lost(visit: Visit, server: Server):
+    pages = [visit(address("whole", seed=100 + k, epochs=2000)) for k in range(3)]
+    for turn in range(4):
+        for k, page in enumerate(pages):
+            if turn:
+                seed = page.locator(".st-key-seed input")
+                if not seed.is_visible():
+                    page.get_by_text("Advanced").click()
+                seed.fill(str(100 + k + 10 * turn))
+                seed.press("Enter")
+                expect(page.get_by_text("Press Train for the settings at the controls")).to_be_visible()
+            press(page, "train")
+            page.wait_for_url(f"**seed={100 + k + 10 * turn}&run=*")
+    store = Store(f"sqlite:///{server.log.parent / 'runs.db'}")
+    for page in pages:
+        said(page, "Finished")
+    runs = [run for run in store.runs(limit=100) if run.config.seed >= 100 and run.config.epochs == 2000]
+    assert len(runs) == 12
+    assert {run.state for run in runs} == {"finished"}
+    visitor_of = [run.config.seed % 10 for run in sorted(runs, key=lambda run: run.started_at or 0)]
+    waiting = visitor_of[3:]  # those that were not begun at once, as they came
+    assert all(len(set(waiting[i:i + 3])) == 3 for i in range(0, 9, 3))
+    store.close()
+
+
+def test_a_killed_worker_is_replaced_and_its_run_goes_on_by_itself(visit: Visit, server: Server):
+    page = visit(address("partial", seed=11, epochs=12_000))
+    press(page, "train")
+    said(page, r"Epoch [1-9][\d,]* of 12,000 · [\d,]+ epochs/s")
+    workers = server.workers()
+    assert workers
+    for worker in workers:
+        worker.kill()
+    said(page, "Finished")
+    store = Store(f"sqlite:///{server.log.parent / 'runs.db'}")
+    run = store.run(parse_qs(urlparse(page.url).query)["run"][0])
+    store.close()
+    assert run is not None
+    assert run.epoch == 12_000
+    assert 1 <= run.restarts <= len(workers)  # one that stood by may have taken it on, and been killed too
+
+
+def test_the_apps_process_has_no_tensorflow_in_it_and_stays_small(visit: Visit, server: Server):
+    page = visit(address("whole", seed=12, epochs=50))
+    press(page, "train")
+    said(page, "Finished")
+    assert not loads_tensorflow(server.process)
+    assert server.process.memory_info().rss < 300e6

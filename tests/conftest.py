@@ -1,0 +1,23 @@
+"""What all tests share: a store of their own, and examples that do not race the clock."""
+
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+# The machine that runs the tests is shared and slow at times, which is no fault of the code.
+hypothesis.settings.register_profile("lab", deadline=None, max_examples=60)
+hypothesis.settings.load_profile("lab")
+
+FROM_OUTSIDE = ("DATABASE_URL", "DASK_SCHEDULER_ADDRESS")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads the settings, or writes to the runs, of whoever runs it; nor do processes it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("ECHO_") or name in FROM_OUTSIDE]:
+            patch.delenv(name)
+        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('store') / 'runs.db'}")
+        yield

@@ -1,0 +1,186 @@
+"""The house stands as it was drawn: every module has a place, and imports only from its left.
+
+The imports are read from the source, those inside functions too.
+"""
+
+import ast
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+#: From left to right. A new module must take its place here; what is still to come has one already.
+ORDER = (
+    "echo_core.config", "echo_core.settings", "echo_core.data", "echo_core.records",
+    "echo_core.cells", "echo_core.models", "echo_core.forward", "echo_core.evaluation", "echo_core.training",
+    "echo_core.programs", "echo_core.database", "echo_core.migrations", "echo_core.queueing", "echo_core.store",
+    "echo_core.tables", "echo_core.worker", "echo_core.dispatch", "echo_core.engine", "echo_core.sweeps",
+    "echo_core.export", "echo_core.cli", "echo_core.__main__",
+    "echo_app.charts", "echo_app.grid", "echo_app.browser", "echo_app.session", "echo_app.controls",
+    "echo_app.lesson", "echo_app.live", "echo_app.app_pages",
+    "streamlit_app", "echo_app.__main__",
+)
+
+#: They train, so they import TensorFlow; a process that imports one of them has it.
+TRAINERS = {"echo_core.cells", "echo_core.models", "echo_core.training"}
+TENSORFLOW = {"keras", "tensorflow"}
+SCREEN = {"streamlit", "altair"}
+
+#: The store is between those who train and those who look, and knows neither.
+STORE = {"echo_core.database", "echo_core.migrations", "echo_core.queueing", "echo_core.store"}
+STORE_KNOWS = STORE | {"echo_core.config", "echo_core.settings", "echo_core.records"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import of one module, by another's source."""
+
+    importer: str
+    imported: str
+    line: int
+    in_function: bool
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.imported}"
+
+    @property
+    def package(self) -> str:
+        return self.imported.split(".")[0]
+
+
+def sources() -> dict[str, Path]:
+    """Every module of the project by its dotted name; a package's own file by the package's."""
+    files = [*ROOT.glob("echo_core/**/*.py"), *ROOT.glob("echo_app/**/*.py"), *ROOT.glob("streamlit_app.py")]
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+
+
+def place(module: str) -> str | None:
+    """The entry of ORDER that a module, or something in it, belongs to."""
+    return next((entry for entry in ORDER if module == entry or module.startswith(entry + ".")), None)
+
+
+def imports_of(module: str, file: Path) -> list[Import]:
+    """What a module imports, wherever in its source."""
+    found = []
+
+    def visit(node: ast.AST, in_function: bool) -> None:
+        if isinstance(node, ast.Import):
+            found.extend(Import(module, alias.name, node.lineno, in_function) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(module, file, node)
+            for alias in node.names:
+                whole = f"{base}.{alias.name}"
+                found.append(Import(module, whole if whole in SOURCES else base, node.lineno, in_function))
+        for child in ast.iter_child_nodes(node):
+            visit(child, in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda))
+
+    visit(ast.parse(file.read_text(), str(file)), False)
+    return found
+
+
+def _absolute(module: str, file: Path, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    return ".".join([*package[:len(package) - node.level + 1], *([node.module] if node.module else [])])
+
+
+SOURCES = sources()
+IMPORTS = [found for module, file in SOURCES.items() for found in imports_of(module, file)]
+OWN_IMPORTS = [found for found in IMPORTS if place(found.imported)]
+
+
+def offenders(broken):
+    return [str(found) for found in IMPORTS if broken(found)]
+
+
+def test_the_reader_of_imports_sees_them():
+    seen = {(found.importer, found.imported, found.in_function) for found in IMPORTS}
+    assert ("echo_core.data", "echo_core.config", False) in seen
+    assert ("echo_core.worker", "echo_core.training", True) in seen
+    assert ("echo_core.cells", "tensorflow", False) in seen
+
+
+def test_every_module_has_a_place_in_the_order():
+    packages = {"echo_core", "echo_app"}
+    assert [module for module in SOURCES if module not in packages and place(module) is None] == []
+
+
+def test_a_module_imports_only_from_its_left():
+    def to_the_right(found):
+        if place(found.importer) is None or place(found.imported) is None:
+            return False
+        return ORDER.index(place(found.imported)) > ORDER.index(place(found.importer))
+    assert offenders(to_the_right) == []
+
+
+def test_packages_import_nothing_so_that_importing_one_module_imports_one_module():
+    assert offenders(lambda found: found.importer in ("echo_core", "echo_app")) == []
+
+
+def test_there_are_no_circular_imports():
+    graph: dict[str, set[str]] = {}
+    for found in OWN_IMPORTS:
+        if not found.in_function:
+            graph.setdefault(found.importer, set()).add(found.imported)
+
+    def cycle(module: str, path: tuple[str, ...] = ()) -> tuple[str, ...]:
+        if module in path:
+            return (*path, module)
+        return next((ring for other in graph.get(module, ()) if (ring := cycle(other, (*path, module)))), ())
+
+    assert [ring for module in graph if (ring := cycle(module))] == []
+
+
+def test_the_core_knows_no_screen():
+    assert offenders(lambda found: found.importer.startswith("echo_core")
+                     and found.package in {*SCREEN, "echo_app", "streamlit_app"}) == []
+
+
+def test_charts_know_neither_streamlit_nor_keras():
+    assert offenders(lambda found: found.importer == "echo_app.charts"
+                     and (found.package in {"streamlit", *TENSORFLOW} or found.imported in TRAINERS)) == []
+
+
+def test_only_those_who_train_import_tensorflow():
+    assert offenders(lambda found: found.package in TENSORFLOW and found.importer not in TRAINERS) == []
+
+
+def test_only_functions_of_the_worker_and_the_command_line_import_those_who_train():
+    def improper(found):
+        allowed = found.in_function and found.importer in ("echo_core.worker", "echo_core.cli")
+        return found.imported in TRAINERS and found.importer not in TRAINERS and not allowed
+    assert offenders(improper) == []
+
+
+def test_records_know_numpy_alone():
+    outside = {found.package for found in IMPORTS if found.importer == "echo_core.records"} - sys.stdlib_module_names
+    assert outside == {"numpy"}
+
+
+def test_the_store_knows_neither_those_who_train_nor_those_who_look():
+    assert offenders(lambda found: place(found.importer) in STORE and place(found.imported) is not None
+                     and place(found.imported) not in STORE_KNOWS) == []
+
+
+def test_old_migrations_import_nothing_of_today():
+    assert offenders(lambda found: ".migrations.versions" in found.importer and place(found.imported) is not None) == []
+
+
+def test_the_entry_imports_nothing_heavy_at_its_top():
+    # Worker processes that are spawned run it again as __mp_main__.
+    assert offenders(lambda found: found.importer == "streamlit_app" and not found.in_function
+                     and found.package not in {"streamlit", "echo_app", "echo_core", *sys.stdlib_module_names}) == []
+
+
+@pytest.mark.slow
+def test_a_process_that_imports_all_but_those_who_train_has_no_tensorflow_in_it():
+    skipped = {*TRAINERS, "echo_core.__main__", "echo_core.migrations.env", "streamlit_app"}
+    modules = [module for module in SOURCES if module not in skipped and ".app_pages" not in module]
+    code = (f"import importlib, sys\nfor module in {modules}: importlib.import_module(module)\n"
+            f"assert not {TENSORFLOW} & set(sys.modules)")
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, check=True, timeout=60)

@@ -1,0 +1,265 @@
+"""The command line as scripts and people meet it. What trains here is tiny."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from click.testing import CliRunner
+
+from echo_core.cli import _how_it_goes, cli
+from echo_core.config import PRESETS, RunConfig
+from echo_core.records import Checkpoint, Progress, State
+from echo_core.store import Store
+
+ROOT = Path(__file__).parent.parent
+TINY = ["--set", "units=4", "--set", "vocab_size=10", "--set", "epochs=3"]
+TINY_CONFIG = RunConfig(units=4, vocab_size=10, epochs=3)
+PROGRESS_FIELDS = ["epoch", "loss", "accuracy", "seconds"]
+LAST_FIELDS = ["state", "run_id", "epochs", "token_accuracy", "window_accuracy", "windows", "judged_on", "seconds",
+               "fingerprint"]
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    """Training commands change the environment of their process."""
+    with mock.patch.dict(os.environ):
+        yield os.environ
+
+
+@pytest.fixture
+def store(environment, tmp_path):
+    """A fresh store, which the commands use too."""
+    environment["DATABASE_URL"] = f"sqlite:///{tmp_path / 'runs.db'}"
+    with closing(Store(environment["DATABASE_URL"])) as opened:
+        yield opened
+
+
+def echo_core(*arguments):
+    return CliRunner().invoke(cli, arguments)
+
+
+def objects(stdout):
+    return [json.loads(line) for line in stdout.splitlines()]
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("arguments", "line"), [
+    (["--preset", "hole"], "preset must be one of whole, partial, quick; received hole."),
+    (["--set", "units=0"], "units must be at least 1; received 0. Try units=20."),
+    (["--set", "units=0", "--set", "epochs=x"],
+     "units must be at least 1; received 0. Try units=20. epochs must be a whole number; received x. Try epochs=500."),
+    (["--set", "neurons=5"], f"neurons is not a setting. Try one of {', '.join(RunConfig.model_fields)}."),
+    (["--set", "units"], "a setting must be FIELD=VALUE; received units. Try units=64."),
+    (["--preset", "partial", "--set", "batch_size=6"],
+     "batch_size must divide the 21 windows of an epoch, because a compiled epoch needs equal batches; received 6. "
+     "Try one of [1, 3, 7, 21]."),
+    (["--set", "units=2000"],
+     "units must be at most 1024 on this host (ECHO_MAX_UNITS); received 2000. Try units=1024, or run your own copy."),
+    (["--set", f"seed={2**31 - 1}", "--repeat", "2"],
+     "seed must be less than 2147483648; received 2147483648. Try seed=0."),
+    (["--repeat", "0"], "Invalid value for '--repeat': 0 is not in the range x>=1."),
+    (["--zzz"], "No such option '--zzz'."),
+])
+def test_bad_settings_get_one_clear_line_and_status_2(arguments, line):
+    result = echo_core("train", "--no-store", *arguments)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"Error: {line}\n")
+
+
+def test_a_limit_of_the_host_is_refused_before_anything_is_trained(environment):
+    environment["ECHO_MAX_EPOCHS"] = "400"
+    result = echo_core("train", "--preset", "whole")
+    assert result.exit_code == 2
+    assert result.stderr == ("Error: epochs must be at most 400 on this host (ECHO_MAX_EPOCHS); received 500. "
+                             "Try epochs=400, or run your own copy.\n")
+
+
+def test_a_bad_environment_is_named_as_such(environment):
+    environment["ECHO_THREADS"] = "0"
+    result = echo_core("runs")
+    assert (result.exit_code, result.stderr) == (
+        2, "Error: in the environment (ECHO_…): threads must be at least 1; received 0.\n")
+
+
+def test_a_store_that_cannot_be_opened_is_said_in_one_line(environment):
+    environment["DATABASE_URL"] = "nonsense"
+    result = echo_core("runs")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: DATABASE_URL is not a database's URL.")
+    assert result.stderr.count("\n") == 1
+
+
+# --- training ------------------------------------------------------------------------------------
+
+
+def test_json_is_a_line_for_each_record_and_last_of_each_seed_what_it_can_do(store):
+    result = echo_core("train", *TINY, "--set", "seed=5", "--repeat", "2", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = objects(result.stdout)
+    lasts = [line for line in lines if "state" in line]
+    assert all(list(line) == PROGRESS_FIELDS for line in lines if "state" not in line)
+    assert [line["epoch"] for line in lines if "state" not in line] == [0, 1, 2, 3] * 2
+    assert [list(line) for line in lasts] == [LAST_FIELDS] * 2
+    for seed, line in zip((5, 6), lasts, strict=True):
+        assert line["run_id"] == TINY_CONFIG.model_copy(update={"seed": seed}).run_id
+        assert (line["state"], line["epochs"], line["judged_on"]) == ("finished", 3, "unseen")
+        assert line["windows"] >= 2000
+        assert 0 <= line["window_accuracy"] <= line["token_accuracy"] <= 1
+        assert line["seconds"] > 0
+    assert lasts[0]["fingerprint"] != lasts[1]["fingerprint"]
+
+
+def test_a_trained_run_is_in_the_store_and_is_trained_again_all_the_same_to_compare(store):
+    first = objects(echo_core("train", *TINY, "--json").stdout)[-1]
+    row = store.run(TINY_CONFIG.run_id)
+    assert (row.state, row.epoch, row.fingerprint) == (State.FINISHED, 3, first["fingerprint"])
+    again = echo_core("train", *TINY, "--json")
+    assert again.exit_code == 0
+    assert again.stderr == "The store had this run already, with the same fingerprint.\n"
+    assert objects(again.stdout)[-1]["fingerprint"] == first["fingerprint"]
+    assert store.run(TINY_CONFIG.run_id) == row
+
+
+def test_a_run_that_came_out_otherwise_than_before_is_warned_of(store):
+    echo_core("train", *TINY)
+    row = store.run(TINY_CONFIG.run_id)
+    other = mock.Mock(wraps=row, fingerprint="0" * 64, threads=row.threads + 1)
+    with mock.patch.object(Store, "run", return_value=other):
+        result = echo_core("train", *TINY, "--json")
+    assert "ANOTHER fingerprint" in result.stderr
+    assert f"trained on {row.threads + 1} threads, this on {row.threads}" in result.stderr
+
+
+def test_without_store_nothing_is_kept(store):
+    result = echo_core("train", *TINY, "--no-store")
+    assert result.exit_code == 0
+    assert store.runs() == []
+
+
+def test_without_json_there_is_a_summary_in_words(store):
+    result = echo_core("train", *TINY, "--repeat", "2")
+    assert result.exit_code == 0
+    first, judged, fingerprint, *_, mean = result.stdout.splitlines()
+    assert first.startswith(f"Run {TINY_CONFIG.run_id} finished after 3 epochs and ")
+    assert judged.startswith("Of 2,016 unseen windows ")
+    assert fingerprint == f"Fingerprint {store.run(TINY_CONFIG.run_id).fingerprint}"
+    assert mean.startswith("2 seeds: windows right ")
+
+
+def test_time_left_is_told_by_the_speed_since_compiling():
+    config = RunConfig(epochs=1000)
+    def at(epoch, seconds):
+        return Progress(epoch, 1.5, 0.25, seconds, (), Checkpoint(epoch, epoch, ()))
+    compiled = at(1, 30.0)
+    assert _how_it_goes(compiled, compiled, config) == "loss 1.500, accuracy 0.250"
+    assert _how_it_goes(at(101, 31.0), compiled, config) == "loss 1.500, accuracy 0.250, 9 s left"
+    assert _how_it_goes(at(1000, 40.0), compiled, config) == "loss 1.500, accuracy 0.250"
+
+
+def test_a_run_that_is_under_way_elsewhere_is_trained_here_but_not_kept(store):
+    ticket = store.take(TINY_CONFIG, worker="somebody else")
+    result = echo_core("train", *TINY, "--json")
+    assert result.exit_code == 0
+    assert "under way elsewhere" in result.stderr
+    assert objects(result.stdout)[-1]["state"] == "finished"
+    assert store.run(TINY_CONFIG.run_id).attempt == ticket.attempt
+
+
+def test_a_loss_that_is_no_number_is_null_as_json_knows_no_nan():
+    from echo_core.training import train
+
+    def diverging(config, checkpoint=None):
+        return (replace(progress, loss=float("nan")) for progress in train(config))
+
+    with mock.patch("echo_core.training.train", diverging):
+        result = echo_core("train", *TINY, "--json", "--no-store")
+    assert [line["loss"] for line in objects(result.stdout)[:-1]] == [None] * 4
+
+
+# --- the store -----------------------------------------------------------------------------------
+
+
+def test_runs_of_an_empty_store_say_how_to_begin(store):
+    assert echo_core("runs").stdout == "No runs yet. Try `python -m echo_core train --preset quick`.\n"
+    assert echo_core("runs", "--json").stdout == ""
+
+
+def test_runs_lists_the_store_newest_first(store):
+    for config in (PRESETS["partial"].config, RunConfig(units=8, seed=4)):
+        store.request(config)
+    table = echo_core("runs").stdout.splitlines()
+    assert table[0].split() == ["run", "state", "epochs", "windows", "seconds", "settings"]
+    assert [line.split()[:2] for line in table[1:]] == [
+        [RunConfig(units=8, seed=4).run_id, "queued"], [PRESETS["partial"].config.run_id, "queued"]]
+    assert table[1].endswith("whole, units=8, seed=4")
+    assert table[2].endswith("partial, seed 0")
+    newest = objects(echo_core("runs", "--json").stdout)[0]
+    assert list(newest)[:len(LAST_FIELDS)] == LAST_FIELDS
+    assert RunConfig(**newest["config"]) == RunConfig(units=8, seed=4)
+
+
+def test_resuming_what_is_not_there_is_refused(store):
+    result = echo_core("resume", "0123456789abcdef")
+    assert (result.exit_code, result.stderr) == (
+        2, "Error: there is no run 0123456789abcdef in the store. Try `runs`, which lists them.\n")
+
+
+def test_resuming_what_is_under_way_is_refused(store):
+    store.take(TINY_CONFIG, worker="somebody else")
+    result = echo_core("resume", TINY_CONFIG.run_id)
+    assert result.exit_code == 2
+    assert "is under way already" in result.stderr
+
+
+def test_resuming_what_is_finished_shows_it(store):
+    trained = objects(echo_core("train", *TINY, "--json").stdout)[-1]
+    assert objects(echo_core("resume", TINY_CONFIG.run_id, "--json").stdout) == [trained]
+
+
+# --- real processes ------------------------------------------------------------------------------
+
+
+def process(*arguments):
+    return subprocess.Popen([sys.executable, "-m", "echo_core", *arguments], cwd=ROOT, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.mark.slow
+def test_two_processes_at_the_same_time_give_the_same_fingerprint_and_nothing_else_on_either_stream():
+    both = [process("train", *TINY, "--no-store", "--json") for _ in range(2)]
+    said = [each.communicate(timeout=120) for each in both]
+    assert [each.returncode for each in both] == [0, 0]
+    assert [stderr for _, stderr in said] == ["", ""]
+    assert len({objects(stdout)[-1]["fingerprint"] for stdout, _ in said}) == 1
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_the_run_paused_and_resuming_ends_as_if_nothing_had_been(store):
+    settings = ["--set", "units=8", "--set", "vocab_size=10", "--set", "epochs=4000"]
+    config = RunConfig(units=8, vocab_size=10, epochs=4000)
+    stopped = process("train", *settings, "--json")
+    for line in stopped.stdout:
+        if json.loads(line)["epoch"] > 20:
+            break
+    stopped.send_signal(signal.SIGINT)
+    stdout, stderr = stopped.communicate(timeout=60)
+    assert (stopped.returncode, stderr) == (130, "")
+    last = objects(stdout)[-1]
+    assert (last["state"], last["run_id"]) == ("paused", config.run_id)
+    assert 20 < last["epochs"] < 4000
+    assert store.run(config.run_id).state is State.PAUSED
+    assert store.checkpoint(config.run_id).epoch == last["epochs"]
+
+    resumed, _ = process("resume", config.run_id, "--json").communicate(timeout=120)
+    undisturbed, _ = process("train", *settings, "--no-store", "--json").communicate(timeout=120)
+    assert objects(resumed)[0]["epoch"] > last["epochs"]
+    assert objects(resumed)[-1]["state"] == "finished"
+    assert objects(resumed)[-1]["fingerprint"] == objects(undisturbed)[-1]["fingerprint"]

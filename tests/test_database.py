@@ -1,0 +1,136 @@
+"""A store opens, migrates and refuses."""
+
+import logging
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+from echo_core import migrations
+from echo_core.database import HEAD, METADATA, RUNS, Database, StoreError
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'folder' / 'that is new' / 'runs.db'}"
+
+
+@pytest.fixture
+def database(url):
+    opened = Database(url)
+    yield opened
+    opened.close()
+
+
+def test_fresh_store_is_a_file_in_wal_mode_at_the_newest_revision(database):
+    with database.read() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert connection.scalar(text("PRAGMA synchronous")) == 1
+        assert connection.scalar(text("PRAGMA foreign_keys")) == 1
+        assert connection.scalar(text("PRAGMA busy_timeout")) >= 10_000
+
+
+def test_head_is_the_newest_migration():
+    assert ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head() == HEAD
+
+
+def test_migrations_make_the_tables_that_the_code_speaks_of(database):
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_many_processes_open_a_fresh_store_at_once(url):
+    script = textwrap.dedent("""
+        import sys, time
+        from echo_core.database import Database
+        time.sleep(max(0, float(sys.argv[2]) - time.time()))
+        Database(sys.argv[1]).close()
+    """)
+    together = str(time.time() + 2.0)
+    processes = [subprocess.Popen([sys.executable, "-c", script, url, together], stderr=subprocess.PIPE)
+                 for _ in range(5)]
+    assert [process.communicate()[1].decode() for process in processes] == [""] * 5
+    database = Database(url)
+    with database.read() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [(HEAD,)]
+    database.close()
+
+
+def test_opening_a_known_store_imports_no_alembic_and_migrating_leaves_logging_alone(url):
+    logger = logging.getLogger("somebody.else")
+    before = (logging.root.level, list(logging.root.handlers), logger.disabled)
+    Database(url).close()
+    assert (logging.root.level, list(logging.root.handlers), logger.disabled) == before
+    script = "import sys; import echo_core.database as d; d.Database(sys.argv[1]); assert 'alembic' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script, url], check=True)
+
+
+def test_store_of_a_newer_version_is_refused_in_one_line_and_left_as_it_is(url):
+    database = Database(url)
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    with pytest.raises(StoreError, match="of revision 9999, which a newer Echo Lab wrote; this one knows") as caught:
+        Database(url)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(StoreError, match="9999"):
+        Database(url)
+
+
+@pytest.mark.parametrize(("url", "said"), [
+    ("nonsense", "DATABASE_URL is not a database's URL. Try sqlite:////"),
+    ("sqlite://", "must be a file, because worker processes open it too"),
+    ("sqlite:///:memory:", "must be a file, because worker processes open it too"),
+    ("mysql://somebody:secret@host/name", "must be SQLite or PostgreSQL; received"),
+    ("postgresql://somebody:secret@127.0.0.1:1/name", "cannot be opened: "),
+    ("sqlite:////proc/nowhere/runs.db", "cannot be created: "),
+])
+def test_url_that_cannot_be_says_so_without_the_password(url, said):
+    with pytest.raises(StoreError) as caught:
+        Database(url)
+    assert said in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "runs.db").write_text("a letter to my aunt, long enough to be taken for a header" * 20)
+    with pytest.raises(StoreError, match="cannot be opened: file is not a database"):
+        Database(f"sqlite:///{tmp_path / 'runs.db'}")
+
+
+def test_store_that_is_not_there_is_not_made_where_only_looking(url, tmp_path):
+    with pytest.raises(StoreError, match="there is no store at"):
+        Database(url, create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_transaction_that_raises_leaves_nothing(database):
+    row = {"run_id": "a", "config": "{}", "training_version": 1, "state": "queued", "session": "", "created_at": 0.0,
+           "queued_at": 0.0}
+    with pytest.raises(ZeroDivisionError), database.write() as connection:  # noqa: PT012
+        connection.execute(RUNS.insert().values(**row))
+        _ = 1 / 0
+    with database.read() as connection:
+        assert connection.execute(RUNS.select()).all() == []
+
+
+def test_downgrade_removes_every_table(database):
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with database.write(exclusive=True) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        assert inspect(connection).get_table_names() == ["alembic_version"]

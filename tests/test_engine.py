@@ -1,0 +1,420 @@
+"""The engine with real worker processes, real training and a real SIGKILL."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from samples import TINY, config
+from sqlalchemy import delete
+
+from echo_core import dispatch
+from echo_core.config import RunConfig
+from echo_core.database import CHECKPOINTS, RUNS
+from echo_core.engine import Engine
+from echo_core.records import State
+from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
+from echo_core.store import Store
+
+LONG = TINY.model_copy(update={"epochs": 40_000})  # one to two seconds on a quiet machine
+ENDLESS = TINY.model_copy(update={"epochs": 10_000_000})
+LIMITS = Limits(max_epochs=10_000_000)
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="module")
+def xla_cache(tmp_path_factory):
+    """The programs of these tests compile once."""
+    return tmp_path_factory.mktemp("xla")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, xla_cache):
+    """An engine with one worker, which all tests here share."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('lab') / 'runs.db'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatch.worker, "WARM_UP_STEPS", ("import",))  # the presets take long to compile
+        with Engine(Settings(DATABASE_URL=url, workers=1, standby=False, xla_cache=xla_cache), LIMITS) as engine:
+            yield engine
+
+
+def until(condition, seconds=PATIENCE):
+    """Wait for a condition; how long it took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds
+        time.sleep(0.01)
+    return time.monotonic() - started
+
+
+def until_it_trains(engine, run_id):
+    """Wait until a worker has taken a run some way further than it was."""
+    before = engine.store.run(run_id).epoch
+
+    def trains():
+        run = engine.store.run(run_id)
+        return run.state is State.RUNNING and run.epoch > before + 100
+
+    until(trains)
+
+
+def worker_processes():
+    """The worker processes of engines in this process."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it ended meanwhile
+            if any("spawn_main" in word for word in child.cmdline()):
+                found.append(child)
+    return found
+
+
+def freeze(engine, process):
+    """Suspend a worker between two writes: one that sleeps with SQLite's write lock stops everybody."""
+    while True:
+        process.suspend()
+        with closing(sqlite3.connect(engine.store._database._url.database, timeout=0.5)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                process.resume()
+
+
+def forget(engine, run_id):
+    """Remove a run, so that the same config trains again from nothing; what it came to."""
+    run = engine.store.run(run_id)
+    with engine.store._database.write() as connection:
+        connection.execute(delete(RUNS).where(RUNS.c.run_id == run_id))
+    return run
+
+
+def train(engine, config):
+    run_id = engine.submit(config)
+    assert engine.wait(run_id, PATIENCE) is State.FINISHED, engine.store.run(run_id)
+    return run_id
+
+
+@pytest.fixture(scope="module")
+def undisturbed(lab):
+    """The fingerprint of `LONG`, trained at one go."""
+    return forget(lab, train(lab, LONG)).fingerprint
+
+
+def test_submitted_run_finishes_and_a_second_submit_is_answered_at_once(lab):
+    run_id = train(lab, config(1))
+    run = lab.store.run(run_id)
+    assert (run.epoch, run.evaluation.windows >= 2000, run.threads) == (60, True, lab.settings.threads)
+    assert lab.store.history(run_id)[-1].epoch == 60
+    assert len(lab.store.snapshots(run_id)) >= 40
+    started = time.monotonic()
+    assert lab.submit(config(1)) == run_id
+    assert lab.wait(run_id) is State.FINISHED
+    assert time.monotonic() - started < 0.5
+    assert lab.store.run(run_id).attempt == 1
+
+
+@pytest.mark.slow
+def test_app_process_has_no_tensorflow_after_a_run_and_nothing_of_it_is_left(tmp_path, xla_cache):
+    script = textwrap.dedent("""
+        import sys, threading, time
+
+        from echo_core.engine import Engine
+        from samples import config
+        assert "distributed" not in sys.modules and "alembic" not in sys.modules
+
+        if __name__ == "__main__":
+            started = time.monotonic()
+            engine = Engine()
+            assert time.monotonic() - started < 1, "the store was made, and nobody waited for workers"
+            assert engine.status() == "starting"
+            assert engine.wait(engine.submit(config(1)), 60) == "finished"
+            while engine.status() == "warming":
+                time.sleep(0.01)
+            assert engine.status() == "ready", engine.status()
+            engine.close()
+            engine.close()
+            assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+            left = [thread.name for thread in threading.enumerate() if "echo" in thread.name]
+            assert not left, left
+    """)
+    (tmp_path / "app.py").write_text(script)
+    tests = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)]), "ECHO_WORKERS": "1",
+                   "DATABASE_URL": f"sqlite:///{tmp_path / 'runs.db'}", "ECHO_XLA_CACHE": str(xla_cache)}
+    app = subprocess.run([sys.executable, "-W", "error", "app.py"], cwd=tmp_path, env=environment, capture_output=True,
+                         text=True, timeout=120, check=False)
+    assert (app.returncode, app.stdout) == (0, ""), app.stderr
+    assert "Traceback" not in app.stderr
+    assert "distributed" not in app.stderr
+
+
+def test_what_the_host_does_not_allow_is_refused_before_it_is_queued(lab, monkeypatch):
+    with pytest.raises(LimitExceeded, match="units must be at most 1024"):
+        lab.submit(RunConfig(units=2000))
+    monkeypatch.setattr(lab, "limits", LIMITS.model_copy(update={"max_queue": 1}))
+    monkeypatch.setattr(lab._dispatcher, "wake", lambda: None)
+    first = lab.submit(ENDLESS.model_copy(update={"seed": 1}))
+    until(lambda: lab.store.run(first).state is State.RUNNING)
+    queued = lab.submit(ENDLESS.model_copy(update={"seed": 2}))
+    with pytest.raises(QueueFull):
+        lab.submit(ENDLESS.model_copy(update={"seed": 3}))
+    assert lab.stop(queued)
+    assert lab.wait(queued) is State.PAUSED
+    lab.stop(first)
+    assert lab.wait(first, PATIENCE) is State.PAUSED
+
+
+def test_wait_gives_up_after_its_time_and_knows_only_what_is_there(lab):
+    run_id = lab.submit(ENDLESS)
+    assert lab.wait(run_id, timeout=0.1).is_active
+    lab.stop(run_id)
+    assert lab.wait(run_id, PATIENCE) is State.PAUSED
+    with pytest.raises(KeyError, match=r"runs\.db; received 'nonsense'"):
+        lab.wait("nonsense")
+
+
+def test_stop_is_done_within_a_second_and_the_resumed_run_equals_the_uninterrupted(lab, undisturbed):
+    run_id = lab.submit(LONG)
+    for _ in range(2):
+        epoch = lab.store.run(run_id).epoch
+        until_it_trains(lab, run_id)
+        started = time.monotonic()
+        assert lab.stop(run_id)
+        assert lab.wait(run_id) is State.PAUSED
+        assert time.monotonic() - started < 1
+        paused = lab.store.run(run_id)
+        assert paused.epoch == lab.store.checkpoint(run_id).epoch > epoch
+        until(lambda: lab.store.run(run_id).evaluation is not None)
+        lab.submit(LONG)
+    assert lab.wait(run_id, PATIENCE) is State.FINISHED
+    run = forget(lab, run_id)
+    assert (run.fingerprint, run.attempt, run.epoch) == (undisturbed, 3, LONG.epochs)
+
+
+@pytest.mark.slow
+def test_killed_worker_costs_nothing_but_time(lab, undisturbed):
+    run_id = lab.submit(LONG)
+    until_it_trains(lab, run_id)
+    doomed, = worker_processes()
+    os.kill(doomed.pid, signal.SIGKILL)
+    assert until(lambda: lab.store.run(run_id).restarts == 1) < 2
+    assert lab.wait(run_id, PATIENCE) is State.FINISHED
+    run = forget(lab, run_id)
+    assert (run.fingerprint, run.restarts, run.attempt, run.reason) == (undisturbed, 1, 2, None)
+    successor, = worker_processes()
+    assert successor.pid != doomed.pid
+
+
+def test_worker_that_is_too_busy_to_beat_is_vouched_for_as_long_as_it_was_heard_of(lab, monkeypatch):
+    run_id = lab.submit(ENDLESS)
+    until_it_trains(lab, run_id)
+    frozen, = worker_processes()
+    monkeypatch.setattr(dispatch, "VOUCH_SECONDS", 0.0)
+    freeze(lab, frozen)
+    try:
+        time.sleep(0.3)
+        before = lab.store.run(run_id).heartbeat_at
+        until(lambda: lab.store.run(run_id).heartbeat_at > before)
+        monkeypatch.setattr(dispatch, "HEARD_SECONDS", 0.0)
+        time.sleep(0.5)
+        before = lab.store.run(run_id).heartbeat_at
+        time.sleep(0.6)
+        assert lab.store.run(run_id).heartbeat_at == before
+    finally:
+        frozen.resume()
+    lab.stop(run_id)
+    assert lab.wait(run_id, PATIENCE) is State.PAUSED
+    assert lab.store.run(run_id).restarts == 0
+
+
+@pytest.mark.slow
+def test_worker_that_takes_too_much_memory_is_replaced_between_runs_and_trains_the_same(lab, undisturbed, monkeypatch):
+    before, = worker_processes()
+    train(lab, config(2))
+    monkeypatch.setattr(lab._dispatcher, "_settings", lab.settings.model_copy(update={"worker_mb": 1}))
+    run_id = lab.submit(LONG)
+    until(lambda: not before.is_running())
+    monkeypatch.undo()
+    assert lab.wait(run_id, PATIENCE) is State.FINISHED
+    run = forget(lab, run_id)
+    assert (run.fingerprint, run.restarts, run.attempt) == (undisturbed, 0, 1)
+
+
+@pytest.mark.slow
+def test_idle_worker_that_has_grown_is_replaced_after_a_rest(lab, monkeypatch):
+    train(lab, config(3))
+    before, = worker_processes()
+    monkeypatch.setattr(dispatch, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(dispatch, "FAR_TOO_MUCH", 1e9)
+    monkeypatch.setattr(lab._dispatcher, "_settings", lab.settings.model_copy(update={"worker_mb": 1}))
+    until(lambda: not before.is_running())
+    monkeypatch.undo()
+    until(lambda: lab.status() == "ready")
+    assert worker_processes()[0].pid != before.pid
+
+
+def test_run_that_no_connected_holder_watches_pauses_at_a_checkpoint(lab, monkeypatch):
+    monkeypatch.setattr(lab._dispatcher, "_settings", lab.settings.model_copy(update={"unwatched_seconds": 1.0}))
+    run_id = lab.submit(ENDLESS, holder="a browser that went away")
+    assert lab.wait(run_id, PATIENCE) is State.PAUSED
+    run = lab.store.run(run_id)
+    assert run.reason == "Nobody who pressed Train for it has been here for 1 seconds."
+    assert lab.store.checkpoint(run_id).epoch == run.epoch
+
+
+def test_connected_holder_is_renewed_until_its_last_tab_is_gone(lab, monkeypatch):
+    monkeypatch.setattr("echo_core.engine.RENEW_SECONDS", 0.0)
+    renewed = []
+    monkeypatch.setattr(lab.store, "renew", renewed.append)
+    lab.connect("tab")
+    lab.connect("tab")
+    lab.disconnect("tab")
+    until(lambda: renewed and "tab" in renewed[-1])
+    lab.disconnect("tab")
+    until(lambda: "tab" not in renewed[-1])
+    lab.disconnect("tab")
+    assert lab.num_connected == 0
+
+
+def test_failed_run_keeps_its_reason_and_starts_again_from_nothing(lab, undisturbed):
+    store, run_id = lab.store, LONG.run_id
+    ticket = store.take(LONG, "somebody")
+    with store._database.write() as connection:
+        connection.execute(CHECKPOINTS.insert().values(run_id=run_id, epoch=5, data=b"damaged"))
+    store.pause(ticket, None)
+    lab.submit(LONG)
+    assert lab.wait(run_id, PATIENCE) is State.FAILED
+    failed = store.run(run_id)
+    assert failed.reason.startswith(("BadZipFile", "ValueError", "OSError", "EOFError"))
+    assert "\n" not in failed.reason
+    lab.submit(LONG)
+    assert lab.wait(run_id, PATIENCE) is State.FINISHED
+    run = forget(lab, run_id)
+    assert (run.fingerprint, run.reason) == (undisturbed, None)
+
+
+def test_twelve_runs_of_three_sessions_are_fair_and_none_is_lost_and_places_are_true(lab):
+    blocker = lab.submit(ENDLESS.model_copy(update={"seed": 99}), session="Z")
+    until(lambda: lab.store.run(blocker).state is State.RUNNING)
+    names = {}
+    for session in "ABC":
+        for number in range(1, 5):
+            run_id = lab.submit(TINY.model_copy(update={"seed": 1000 + len(names), "epochs": 20}), session=session)
+            names[run_id] = f"{session}{number}"
+    places = {run_id: lab.store.place(run_id) for run_id in names}
+    lab.stop(blocker)
+    assert {lab.wait(run_id, PATIENCE) for run_id in names} == {State.FINISHED}
+    runs = sorted((lab.store.run(run_id) for run_id in names), key=lambda run: run.started_at)
+    assert " ".join(names[run.run_id] for run in runs) == "A1 B1 C1 A2 B2 C2 A3 B3 C3 A4 B4 C4"
+    assert [places[run.run_id] for run in runs] == list(range(12))
+    assert {run.attempt for run in runs} == {1}
+
+
+@pytest.mark.slow
+def test_two_workers_train_side_by_side_and_give_what_each_gives_alone(tmp_path, xla_cache, undisturbed, monkeypatch):
+    monkeypatch.setattr(dispatch.worker, "WARM_UP_STEPS", ("import",))
+    settings = Settings(DATABASE_URL=f"sqlite:///{tmp_path / 'runs.db'}", workers=2, xla_cache=xla_cache)
+    with Engine(settings) as engine:
+        ids = [engine.submit(LONG.model_copy(update={"seed": seed})) for seed in (0, 1)]
+        until(lambda: all(engine.store.run(run_id).state is State.RUNNING for run_id in ids))
+        assert {engine.wait(run_id, PATIENCE) for run_id in ids} == {State.FINISHED}
+        assert engine.store.run(ids[0]).fingerprint == undisturbed
+        assert len({engine.store.run(run_id).worker for run_id in ids}) == 2
+
+
+@pytest.mark.slow
+def test_a_warm_worker_stands_by_when_another_has_to_be_replaced(tmp_path, xla_cache, undisturbed, monkeypatch):
+    monkeypatch.setattr(dispatch.worker, "WARM_UP_STEPS", ("import",))
+    others = {process.pid for process in worker_processes()}
+    settings = Settings(DATABASE_URL=f"sqlite:///{tmp_path / 'runs.db'}", workers=1, xla_cache=xla_cache)
+    with Engine(settings) as engine:
+        first = engine.store.run(train(engine, config(1)))
+        old, = (process for process in worker_processes() if process.pid not in others)
+        monkeypatch.setattr(dispatch, "FAR_TOO_MUCH", 1e3)
+        monkeypatch.setattr(dispatch, "REST_SECONDS", 1e3)
+        monkeypatch.setattr(dispatch, "OTHERS_MB", -1e9)  # as much memory as it may take
+        monkeypatch.setattr(engine._dispatcher, "_settings", settings.model_copy(update={"worker_mb": 1}))
+        until(lambda: not old.is_running())
+        ids = [engine.submit(LONG.model_copy(update={"seed": seed})) for seed in (0, 1)]
+        running = set()
+
+        def over():
+            states = [engine.store.run(run_id).state for run_id in ids]
+            running.add(states.count(State.RUNNING))
+            return set(states) == {State.FINISHED}
+
+        until(over)
+        assert max(running) == 1
+        second = engine.store.run(ids[0])
+        assert (second.fingerprint, second.restarts) == (undisturbed, 0)
+        assert second.worker != first.worker
+
+
+@pytest.mark.slow
+def test_closing_pauses_runs_at_a_checkpoint_and_leaves_no_process(tmp_path, xla_cache):
+    before = {process.pid for process in worker_processes()}
+    settings = Settings(DATABASE_URL=f"sqlite:///{tmp_path / 'runs.db'}", workers=1, xla_cache=xla_cache)
+    engine = Engine(settings, LIMITS)
+    run_id = engine.submit(ENDLESS)
+    until_it_trains(engine, run_id)
+    started = time.monotonic()
+    engine.close()
+    assert time.monotonic() - started < 5
+    store = Store(settings.database_url)
+    run = store.run(run_id)
+    assert run.state is State.PAUSED
+    assert store.checkpoint(run_id).epoch == run.epoch > 100
+    assert {process.pid for process in worker_processes()} == before
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def remote():
+    """A cluster as somebody else would run it."""
+    from distributed import LocalCluster
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None,
+                      scheduler_kwargs={"dashboard_address": "127.0.0.1:0"}) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.mark.slow
+def test_remote_cluster_that_shares_the_store_trains_and_goes_on_when_the_app_closes(remote, tmp_path, undisturbed):
+    settings = Settings(DATABASE_URL=f"sqlite:///{tmp_path / 'runs.db'}", DASK_SCHEDULER_ADDRESS=remote)
+    with Engine(settings) as engine:
+        run_id = engine.submit(LONG)
+        until_it_trains(engine, run_id)
+    store = Store(settings.database_url)
+    assert store.run(run_id).state is State.RUNNING
+    until(lambda: store.run(run_id).state is State.FINISHED)
+    assert store.run(run_id).fingerprint == undisturbed
+    store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("disguise", "said"), [
+    (lambda patch: patch.setattr(dispatch, "TRAINING_VERSION", 99), "this app by version 99"),
+    (lambda patch: patch.setattr(Store, "leave_token", lambda self: "unheard of"), "see another store than the app"),
+], ids=["version", "store"])
+def test_remote_cluster_of_another_version_or_store_is_refused(remote, tmp_path, monkeypatch, disguise, said):
+    disguise(monkeypatch)
+    settings = Settings(DATABASE_URL=f"sqlite:///{tmp_path / 'runs.db'}", DASK_SCHEDULER_ADDRESS=remote)
+    with Engine(settings) as engine:
+        run_id = engine.submit(config(1))
+        until(lambda: "is refused" in engine.status())
+        assert said in engine.status()
+        assert remote in engine.status()
+        assert engine.store.run(run_id).state is State.QUEUED
+
+
+def test_engine_that_is_closed_at_once_leaves_no_thread(tmp_path):
+    before = set(threading.enumerate())
+    Engine(Settings(DATABASE_URL=f"sqlite:///{tmp_path / 'runs.db'}", workers=1)).close()
+    assert [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("echo")] == []

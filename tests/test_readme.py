@@ -1,0 +1,73 @@
+"""The README is the front door: what it names is there, and what it tells to type works."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from echo_core import cli
+from echo_core.config import mend, parse_settings
+from echo_core.settings import Limits, Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands(start: str) -> list[list[str]]:
+    """Every command of the README that begins so, as words without its comment."""
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith(start)]
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def test_every_make_target_that_is_named_exists():
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`make (\w+)", README)) | {command[1] for command in commands("make ")}
+    assert {"run", "test", "bench"} <= named <= targets
+
+
+def test_every_file_that_is_linked_exists():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_command_line_is_understood():
+    understood = 0
+    for _, _, module, *words in commands("python -m echo_core"):
+        assert module == "echo_core"
+        settings = parse_settings(words[i + 1] for i, word in enumerate(words) if word == "--set")
+        assert mend(settings)[1] == []
+        asked = CliRunner().invoke(cli.cli, [*words, "--help"])
+        assert asked.exit_code == 0, asked.output
+        for option in (word for word in words if word.startswith("--")):
+            assert option in asked.output
+        understood += 1
+    assert understood >= 3
+
+
+def test_every_variable_of_a_host_is_a_setting():
+    fields = {f"ECHO_{name.upper()}" for name in (*Limits.model_fields, *Settings.model_fields)}
+    fields |= {"DATABASE_URL", "DASK_SCHEDULER_ADDRESS"}
+    named = set(re.findall(r"`((?:ECHO|DASK|DATABASE)_[A-Z_]+)`", README))
+    assert named
+    assert named <= fields
+
+
+def test_the_plain_commands_name_files_that_exist():
+    for command in commands(".venv/"):
+        for word in command:
+            if word.endswith((".txt", ".py")):
+                assert (ROOT / word).exists()
+
+
+@pytest.mark.slow
+def test_the_library_example_runs(capsys: pytest.CaptureFixture[str]):
+    [example] = blocks("python")
+    exec(compile(example.replace("epochs=300", "epochs=3"), "README.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[-1].startswith("3 ")

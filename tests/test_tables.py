@@ -1,0 +1,114 @@
+import math
+
+import numpy as np
+import pytest
+from samples import progress
+
+from echo_core import tables
+from echo_core.config import PRESETS, RunConfig
+from echo_core.data import shown_sequence
+from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot
+from echo_core.store import ProgressRow, Store
+
+CONFIG = RunConfig(variant="encoder_decoder", output_length=2, batch_size=21)
+
+
+def row(epoch: int, seconds: float) -> ProgressRow:
+    return ProgressRow(epoch, 4.0, 0.1, seconds, (Point(epoch, 4.0, 0.1),))
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
+    yield opened
+    opened.close()
+
+
+def finish(store: Store, config: RunConfig, seconds: float) -> None:
+    """Put a finished run into the store that took so long."""
+    checkpoint = Checkpoint(config.epochs, 1, (np.zeros(1, np.float32),))
+    ticket = store.take(config, worker="test")
+    store.begin(ticket, threads=1)
+    store.append(ticket, Progress(config.epochs, 0.1, 1.0, seconds, (), checkpoint))
+    store.finish(ticket, checkpoint, Evaluation(1.0, 1.0, 2016, (1.0, 1.0)))
+
+
+def test_a_curve_has_one_row_a_point_in_order():
+    history = [ProgressRow(0, 4.6, 0.0, 0.1, (Point(0, 4.6, 0.0),)),
+               ProgressRow(2, 3.0, 0.5, 0.2, (Point(1, 4.0, 0.2), Point(2, 3.0, 0.5)))]
+    curve = tables.curve(history)
+    assert list(curve.columns) == ["epoch", "loss", "accuracy"]
+    assert curve.values.tolist() == [[0, 4.6, 0.0], [1, 4.0, 0.2], [2, 3.0, 0.5]]
+
+
+def test_an_empty_history_gives_an_empty_curve_with_its_columns():
+    assert list(tables.curve([]).columns) == ["epoch", "loss", "accuracy"]
+
+
+def test_answers_hold_each_window_with_its_echo_and_whether_it_is_right():
+    expected = np.lib.stride_tricks.sliding_window_view(shown_sequence(CONFIG), 5)[:, :2]
+    predicted = expected.astype(np.int32).copy()
+    predicted[3, 1] = (predicted[3, 1] + 1) % 100
+    table = tables.answers(CONFIG, Snapshot(9, predicted, np.full((21, 2), 0.5, np.float32)))
+    assert list(table.columns) == ["window", "input_1", "input_2", "input_3", "input_4", "input_5", "expected_1",
+                                   "expected_2", "predicted_1", "predicted_2", "confidence_1", "confidence_2", "right"]
+    assert table["right"].tolist() == [k != 3 for k in range(21)]
+    assert table[["input_1", "input_2"]].values.tolist() == table[["expected_1", "expected_2"]].values.tolist()
+
+
+def test_speed_is_that_of_the_newest_records():
+    assert tables.speed([row(0, 0.1), row(1, 2.0), row(101, 3.0), row(1101, 6.0)]) == pytest.approx(1000 / 3)
+
+
+def test_speed_is_unknown_before_two_trained_records():
+    assert math.isnan(tables.speed([row(0, 0.1)]))
+    assert math.isnan(tables.speed([row(0, 0.1), row(1, 0.2)]))
+
+
+def test_an_estimate_on_a_fresh_machine_is_of_the_right_order(store: Store):
+    assert 1 < tables.estimate_seconds(PRESETS["whole"].config, store) < 5
+    assert 2 < tables.estimate_seconds(PRESETS["partial"].config, store) < 15
+
+
+def test_an_estimate_follows_what_the_same_network_took_here(store: Store):
+    finish(store, CONFIG, seconds=21.5)
+    longer = CONFIG.model_copy(update={"epochs": 1000, "seed": 1})
+    assert tables.estimate_seconds(longer, store) == pytest.approx(1.5 + 40)
+
+
+def test_an_estimate_follows_how_slow_other_networks_were_here(store: Store):
+    before = tables.estimate_seconds(PRESETS["partial"].config, store)
+    finish(store, PRESETS["quick"].config, seconds=3 * tables.estimate_seconds(PRESETS["quick"].config, store))
+    assert tables.estimate_seconds(PRESETS["partial"].config, store) == pytest.approx(3 * before)
+
+
+def queued(store: Store, number: int, **changes) -> str:
+    return store.request(PRESETS["whole"].config.model_copy(update={"seed": number, **changes}), session=f"S{number}")
+
+
+def test_a_forecast_adds_up_what_is_left_of_the_runs_ahead(store: Store):
+    finish(store, PRESETS["whole"].config, seconds=11.5)  # 10 s for its 500 epochs
+    ids = [queued(store, 1), queued(store, 2, epochs=1000), queued(store, 3)]
+    assert [(wait.place, wait.seconds) for wait in map(tables.forecast(store).get, ids)] == [
+        (0, 0), (1, pytest.approx(11.5)), (2, pytest.approx(11.5 + 21.5))]
+    ticket = store.claim("a worker")
+    assert ticket.run_id == ids[0]
+    waits = tables.forecast(store)
+    assert set(waits) == set(ids[1:])
+    assert waits[ids[1]].seconds == pytest.approx(11.5, abs=0.5)
+    store.begin(ticket, 2)
+    store.append(ticket, progress(400, 4.0))
+    assert tables.forecast(store)[ids[2]] == tables.Wait(1, pytest.approx(1.0 + 21.5))
+
+
+def test_a_forecast_with_two_workers_lets_both_take_turns(store: Store):
+    finish(store, PRESETS["whole"].config, seconds=11.5)
+    running = [queued(store, number) for number in (1, 2)]
+    for number, run_id in enumerate(running, start=1):
+        ticket = store.claim(f"worker {number}")
+        assert ticket.run_id == run_id
+        store.begin(ticket, 2)
+        store.append(ticket, progress(100 * number, 2.0))  # 8 s and 3 s left
+    ids = [queued(store, number) for number in (3, 4, 5)]
+    seconds = [tables.forecast(store)[run_id].seconds for run_id in ids]
+    assert seconds == [pytest.approx(3.0), pytest.approx(8.0), pytest.approx(3.0 + 11.5)]

@@ -1,0 +1,302 @@
+"""A worker drains training into the store, keeps its pulse, and stops when it should.
+
+Training is a stand-in here that yields records by hand, so nothing compiles; real training through
+real worker processes is in test_engine.py.
+"""
+
+import os
+import sys
+import threading
+import time
+from contextlib import closing
+from itertools import count
+from types import SimpleNamespace
+
+import pytest
+from samples import EVALUATION, TINY, checkpoint, config, progress
+
+from echo_core import worker
+from echo_core.config import TRAINING_VERSION
+from echo_core.records import State
+from echo_core.settings import Settings
+from echo_core.store import Store
+
+LONG = TINY.model_copy(update={"epochs": 10_000})
+
+
+class Trainer:
+    """Stands in for `echo_core.training`: an epoch each `pace` seconds, and what a test does to it."""
+
+    def __init__(self):
+        self.pace = 0.01
+        self.fails_at = None
+        self.compiles_for = 0.0
+        self.began_at = []
+        self.ended = threading.Event()
+
+    def train(self, config, start=None):
+        began = time.perf_counter()
+        first = start.epoch if start else 0
+        self.began_at.append(first)
+        try:
+            for epoch in count(first):
+                yield progress(epoch, time.perf_counter() - began, with_snapshot=True)
+                if epoch == first:
+                    time.sleep(self.compiles_for)
+                if epoch == self.fails_at:
+                    raise ValueError("the loss\nis no number")
+                if epoch >= config.epochs:
+                    return
+                time.sleep(self.pace)
+        finally:
+            self.ended.set()
+
+
+@pytest.fixture
+def trainer(monkeypatch):
+    stand_in = Trainer()
+    monkeypatch.setitem(sys.modules, "echo_core.training", SimpleNamespace(train=stand_in.train))
+    monkeypatch.setitem(sys.modules, "echo_core.evaluation", SimpleNamespace(evaluate=lambda *_: EVALUATION))
+    return stand_in
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
+    yield opened
+    opened.close()
+
+
+class Drained:
+    """An attempt drained in a thread of its own, as a worker would."""
+
+    def __init__(self, store, config, **options):
+        self.run_id = config.run_id
+        self.store, self.error = store, None
+        self.ticket = store.take(config, "a worker", holder="my browser")
+        self._options = {"threads": 2, **options}
+        self._thread = threading.Thread(target=self._drain)
+        self._thread.start()
+
+    def _drain(self):
+        try:
+            for _ in worker.drain(self.store, self.ticket, **self._options):
+                pass
+        except Exception as error:
+            self.error = error
+
+    @property
+    def state(self):
+        return self.store.run(self.run_id).state
+
+    def until(self, condition, seconds=5.0):
+        """Wait for a condition on the run's row; how long it took."""
+        started = time.monotonic()
+        while not condition(self.store.run(self.run_id)):
+            assert time.monotonic() - started < seconds, self.store.run(self.run_id)
+            time.sleep(0.01)
+        return time.monotonic() - started
+
+    def join(self):
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        return self.store.run(self.run_id)
+
+
+# --- the usual way -----------------------------------------------------------------------------
+
+def test_records_are_in_the_store_when_they_are_yielded_and_the_run_finishes(store, trainer):
+    ticket = store.take(config(1), "w")
+    epochs = []
+    for record in worker.drain(store, ticket, threads=3):
+        assert store.history(ticket.run_id)[-1].epoch == record.epoch
+        epochs.append(record.epoch)
+    run = store.run(ticket.run_id)
+    assert epochs == list(range(61))
+    assert (run.state, run.epoch, run.evaluation, run.threads) == (State.FINISHED, 60, EVALUATION, 3)
+    assert run.fingerprint == checkpoint(60).fingerprint
+    assert len(store.snapshots(ticket.run_id)) == 61
+
+
+def test_resumed_run_goes_on_from_its_checkpoint_and_counts_all_seconds(store, trainer):
+    first = store.take(config(1), "w")
+    for epoch in (0, 1, 2):
+        store.append(first, progress(epoch, seconds=100.0 + epoch))
+    store.pause(first, checkpoint(2))
+    again = store.take(config(1), "w")
+    epochs = [record.epoch for record in worker.drain(store, again, threads=2)]
+    assert trainer.began_at == [2]
+    assert epochs == list(range(3, 61))
+    history = store.history(first.run_id)
+    assert [row.epoch for row in history] == list(range(61))
+    assert all(row.seconds > 102 for row in history[3:])
+    assert store.run(first.run_id).seconds > 102
+
+
+def test_run_whose_checkpoint_is_its_end_is_judged_and_finished(store, trainer):
+    first = store.take(config(1), "w")
+    store.pause(first, checkpoint(60))
+    assert list(worker.drain(store, store.take(config(1), "w"), threads=2)) == []
+    assert store.run(first.run_id).state is State.FINISHED
+
+
+# --- stopping ----------------------------------------------------------------------------------
+
+def test_stop_pauses_at_the_newest_record_within_a_second_and_judges_what_was_reached(store, trainer):
+    run = Drained(store, LONG)
+    run.until(lambda row: row.epoch >= 5)
+    store.stop(run.run_id)
+    assert run.until(lambda row: row.state is State.PAUSED) < 1
+    row = run.join()
+    assert (row.reason, row.evaluation) == (None, EVALUATION)
+    assert store.checkpoint(run.run_id).epoch == row.epoch == store.history(run.run_id)[-1].epoch
+
+
+def test_stop_while_a_program_compiles_pauses_within_a_second_and_the_trainer_quits_quietly(store, trainer, caplog):
+    trainer.compiles_for = 2.5
+    run = Drained(store, LONG)
+    run.until(lambda row: bool(store.history(row.run_id)))
+    store.stop(run.run_id)
+    assert run.until(lambda row: row.state is State.PAUSED) < 1
+    assert not trainer.ended.is_set()
+    again = store.take(LONG, "another")
+    run.join()
+    assert (trainer.ended.is_set(), run.error, caplog.text) == (True, None, "")
+    row = store.run(run.run_id)
+    assert (row.state, row.attempt, row.epoch) == (State.RUNNING, again.attempt, 0)
+    assert store.checkpoint(run.run_id).epoch == 0
+
+
+def test_stop_that_is_taken_back_before_it_is_done_stops_nothing(store, trainer):
+    trainer.pace = 0.3
+    run = Drained(store, LONG)
+    run.until(lambda row: row.epoch >= 1)
+    store.stop(run.run_id)
+    store.request(LONG)
+    epoch = store.run(run.run_id).epoch
+    run.until(lambda row: row.epoch >= epoch + 3)
+    assert run.state is State.RUNNING
+    store.stop(run.run_id)
+    run.join()
+
+
+def test_run_that_nobody_watches_pauses_and_says_so(store, trainer):
+    run = Drained(store, LONG, unwatched_seconds=0.5)
+    row = run.join()
+    assert (row.state, row.reason) == (State.PAUSED, "Nobody who pressed Train for it has been here for 0.5 seconds.")
+    assert store.checkpoint(run.run_id).epoch == row.epoch > 0
+
+
+def test_holder_of_its_own_keeps_a_run_watched(store, trainer, monkeypatch):
+    monkeypatch.setattr(worker, "HOLD_SECONDS", 0.1)
+    run = Drained(store, LONG, unwatched_seconds=0.8, holder="my browser")
+    time.sleep(1.5)
+    assert run.state is State.RUNNING
+    store.stop(run.run_id)
+    run.join()
+
+
+def test_run_pauses_when_it_has_trained_as_long_as_the_host_allows(store, trainer):
+    row = Drained(store, LONG, max_seconds=0.3).join()
+    assert row.state is State.PAUSED
+    assert row.reason == "This host trains a run for at most 0.3 seconds (ECHO_MAX_SECONDS)."
+
+
+def test_caller_who_wants_no_more_pauses_the_run(store, trainer):
+    ticket = store.take(LONG, "w")
+    with closing(worker.drain(store, ticket, threads=2)) as records:
+        for record in records:
+            if record.epoch == 4:
+                break
+    run = store.run(ticket.run_id)
+    assert (run.state, store.checkpoint(ticket.run_id).epoch) == (State.PAUSED, 4)
+
+
+def test_superseded_trainer_quits_without_a_word(store, trainer, caplog):
+    run = Drained(store, LONG)
+    run.until(lambda row: row.epoch >= 2)
+    store.lose(run.ticket)
+    run.join()
+    assert (run.error, run.state, caplog.text) == (None, State.QUEUED, "")
+
+
+# --- failing and saving ------------------------------------------------------------------------
+
+def test_training_that_raises_fails_the_run_with_one_line_and_the_log_has_the_trace(store, trainer, caplog):
+    trainer.fails_at = 3
+    run = Drained(store, LONG)
+    row = run.join()
+    assert (row.state, row.reason, row.epoch) == (State.FAILED, "ValueError: the loss is no number", 3)
+    assert isinstance(run.error, ValueError)
+    assert "Traceback" in caplog.text
+
+
+def test_checkpoints_are_written_now_and_then_and_less_often_when_they_are_slow(store, trainer, monkeypatch):
+    written = []
+    save = store.save_checkpoint
+    monkeypatch.setattr(worker, "CHECKPOINT_SECONDS", 0.2)
+    monkeypatch.setattr(store, "save_checkpoint", lambda *args: (written.append(time.monotonic()), save(*args)))
+    run = Drained(store, LONG, max_seconds=1.1)
+    run.join()
+    assert 3 <= len(written) <= 5
+    slow = []
+    monkeypatch.setattr(store, "save_checkpoint", lambda *args: (slow.append(time.monotonic()), time.sleep(0.1)))
+    Drained(store, LONG.model_copy(update={"seed": 1}), max_seconds=1.5).join()
+    assert len(slow) == 1
+
+
+def test_heartbeat_goes_on_while_a_program_compiles(store, trainer):
+    trainer.compiles_for = 2.0
+    run = Drained(store, LONG)
+    run.until(lambda row: bool(store.history(row.run_id)))
+    before = store.run(run.run_id).heartbeat_at
+    run.until(lambda row: row.heartbeat_at > before + 1.0, seconds=2.0)
+    assert not trainer.ended.is_set()
+    store.stop(run.run_id)
+    run.join()
+
+
+# --- the process -------------------------------------------------------------------------------
+
+def test_environment_has_the_threads_and_a_folder_for_this_kind_of_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_clustering_debug")
+    one, two = (worker.environment(Settings(threads=threads, xla_cache=tmp_path / "a b")) for threads in (1, 2))
+    assert {two[name] for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "ECHO_THREADS")} == {"2"}
+    assert two["TF_XLA_FLAGS"].startswith(f'--tf_xla_clustering_debug {worker.XLA_CACHE_FLAG}"{tmp_path}/a b/')
+    assert one["TF_XLA_FLAGS"] != two["TF_XLA_FLAGS"]
+
+
+def test_environment_adds_to_what_others_want_of_xla(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=here")
+    assert worker.environment(Settings())["XLA_FLAGS"] == f"{worker.WIDE_VECTORS} --xla_dump_to=here"
+
+
+def test_environment_of_a_process_that_has_it_already_is_the_same(tmp_path, monkeypatch):
+    settings = Settings(threads=2, xla_cache=tmp_path / "a b")
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    first = worker.environment(settings)
+    for name, value in first.items():
+        monkeypatch.setenv(name, value)
+    assert worker.environment(settings) == first
+    assert worker.environment(Settings())["ECHO_XLA_CACHE"] == str(tmp_path / "a b")
+
+
+def test_priority_is_lowered_once(monkeypatch):
+    nice = []
+    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace())  # so that nothing is imported
+    monkeypatch.setattr(os, "getpriority", lambda which, who: sum(nice))
+    monkeypatch.setattr(os, "nice", nice.append)
+    worker.prepare()
+    worker.prepare()
+    assert nice == [10, 0]
+
+
+def test_worker_that_sees_another_store_or_version_says_why_it_cannot_serve(store, tmp_path):
+    token = store.leave_token()
+    assert worker.shake_hands(store.url, token, TRAINING_VERSION) is None
+    assert "see another store" in worker.shake_hands(store.url, "another token", TRAINING_VERSION)
+    assert f"this app by version {TRAINING_VERSION + 1}" in worker.shake_hands(store.url, token, TRAINING_VERSION + 1)
+    elsewhere = worker.shake_hands(f"sqlite:///{tmp_path / 'elsewhere' / 'runs.db'}", token, TRAINING_VERSION)
+    assert "cannot open the app's store" in elsewhere
+    assert not (tmp_path / "elsewhere").exists()
