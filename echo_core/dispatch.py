@@ -7,7 +7,6 @@ tasks to busy workers, blames a killed worker on all that wait there, and repeat
 are held.
 """
 
-import asyncio
 import atexit
 import logging
 import socket
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from echo_core import worker
+from echo_core.cluster import Cluster
 from echo_core.config import TRAINING_VERSION
 from echo_core.records import State
 from echo_core.settings import Limits, Settings
@@ -30,9 +30,10 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.25
 #: A page that is being drawn gets so long before the workers start.
 HEAD_START_SECONDS = 1.0
-#: Runs of a local cluster get so long to pause when the engine closes, and then its processes to end.
+#: Runs of a local cluster get so long to pause when the engine closes.
 PAUSE_SECONDS = 2.0
-END_SECONDS = 0.5
+#: The result of a task that is done is there at once, unless its worker was lost in this moment.
+RESULT_SECONDS = 0.5
 #: The dispatcher adds its word that a run lives so often, as long as its worker was heard within a minute.
 VOUCH_SECONDS = 5.0
 HEARD_SECONDS = 60.0
@@ -41,23 +42,8 @@ HEARD_SECONDS = 60.0
 #: another 150 MB for a while. The other one is started when a worker comes near that.
 REST_SECONDS = 10.0
 SOON_TOO_MUCH, FAR_TOO_MUCH = 0.85, 1.05
-#: Memory that is left to the app and the system before a worker may stand by.
-OTHERS_MB = 1500
 #: A cluster that could not be reached is tried again after so long.
 RETRY_SECONDS = 5.0
-
-#: Dask as we need it. Its sampling profiler costs the training thread time, its ticks (50 a second)
-#: cost an idle app 2 % of a core, and what it would set in this process's environment (one thread
-#: for everything) is for other programs than ours.
-DASK_CONFIG: Mapping[str, Any] = {
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.tick.interval": "500ms",
-    "distributed.scheduler.work-stealing": False,
-    "distributed.scheduler.active-memory-manager.start": False,
-    "distributed.scheduler.http.routes": [],
-    "distributed.nanny.pre-spawn-environ": {},
-}
-
 
 @dataclass(eq=False)
 class _Worker:
@@ -95,8 +81,7 @@ class Dispatcher:
         self._store, self._settings, self._limits = store, settings, limits
         self._workers: dict[str, _Worker] = {}
         self._problem: str | None = None
-        self._client: Any = None
-        self._cluster: Any = None
+        self._cluster = Cluster(settings)
         self._vouched_at = -VOUCH_SECONDS
         self._standby_decided = False
         self._wake, self._closing = threading.Event(), threading.Event()
@@ -131,9 +116,9 @@ class Dispatcher:
         # Whoever made the engine may be drawing a first page. It has the processor for a moment,
         # unless there is work already, or the end has come; both wake this thread.
         self._wake.wait(HEAD_START_SECONDS)
-        while self._client is None and not self._closing.is_set():
+        while not self._cluster.is_connected and not self._closing.is_set():
             try:
-                self._connect()
+                self._cluster.connect(on_exit=self.close)
             except Exception as error:
                 logger.exception("the workers could not be started")
                 self._problem = f"The workers could not be started ({worker.reason_of(error)})."
@@ -142,44 +127,14 @@ class Dispatcher:
             self._look_round()
             self._wake.wait(TICK_SECONDS)
             self._wake.clear()
-        self._shut_down()
-
-    # --- the cluster ---------------------------------------------------------------------------
+        if not self._is_remote:
+            with _told("the runs could not be paused"):
+                self._pause_all([found.ticket for found in self._workers.values() if found.ticket])
+        self._cluster.close()
 
     @property
     def _is_remote(self) -> bool:
         return self._settings.dask_scheduler_address is not None
-
-    def _connect(self) -> None:
-        # Here, in the dispatcher's thread, as the import takes a third of a second.
-        import dask
-        from distributed import Client, LocalCluster
-
-        atexit.register(self.close)  # comes before Dask's own, which would take the workers away from under us
-        if self._is_remote:
-            self._client = Client(self._settings.dask_scheduler_address, set_as_default=False, name="echo")
-            return
-        logging.getLogger("distributed").setLevel(logging.ERROR)  # or it tells of each start and end
-        with dask.config.set(DASK_CONFIG):
-            self._cluster = LocalCluster(
-                n_workers=self._settings.num_workers, threads_per_worker=1, processes=True, memory_limit=0,
-                host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL,
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False},
-                env=worker.environment(self._settings))
-            self._client = Client(self._cluster, set_as_default=False, name="echo")
-
-    def _shut_down(self) -> None:
-        if self._cluster is not None:
-            tickets = [found.ticket for found in self._workers.values() if found.ticket]
-            with _told("the runs could not be paused"):
-                self._pause_all(tickets)
-            with _told("the workers did not end"):
-                # Their runs are in the store. One that still compiles is not waited for.
-                self._cluster.sync(_end, list(self._cluster.workers.values()))
-        for resource in (self._client, self._cluster):
-            if resource is not None:
-                with _told("the cluster did not close"):
-                    resource.close(timeout=5)
 
     def _pause_all(self, tickets: list[Ticket]) -> None:
         for ticket in tickets:
@@ -197,9 +152,7 @@ class Dispatcher:
 
     def _look_round(self) -> None:
         try:
-            # Not `scheduler_info`: that reads what another of the client's coroutines may just have
-            # replaced by totals without workers.
-            found = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
+            found = self._cluster.workers()
             self._meet(found)
             self._vouch(found)
             # Who trained last comes first: it has programs ready, and the standby has none.
@@ -209,6 +162,7 @@ class Dispatcher:
                 if each.future is None and not each.is_restarting and each.refusal is None:
                     self._employ(each, found[each.address])
             self._stand_by()
+            self._cluster.revive()
             self._problem = None
         except Exception as error:
             problem = f"Runs cannot be handed out at the moment ({worker.reason_of(error)})."
@@ -261,7 +215,7 @@ class Dispatcher:
                 logger.error("a worker could not warm up: %s", worker.reason_of(error))
             done.steps += 1
         with suppress(Exception):  # a worker that has just been lost takes its word with it
-            if error is None and isinstance(memory := future.result(timeout=END_SECONDS), int):
+            if error is None and isinstance(memory := future.result(timeout=RESULT_SECONDS), int):
                 done.memory = memory
         future.release()
         done.future = done.ticket = None
@@ -304,11 +258,7 @@ class Dispatcher:
         if self._is_remote or self._standby_decided or not self._settings.standby:
             return
         if any(self._memory_share(each) > SOON_TOO_MUCH for each in self._workers.values()):
-            from distributed.system import MEMORY_LIMIT  # of the container, if it is in one
-
-            needed = OTHERS_MB + (self._settings.num_workers + 1) * FAR_TOO_MUCH * self._settings.worker_mb
-            if needed * 2**20 <= MEMORY_LIMIT:
-                self._cluster.scale(self._settings.num_workers + 1)
+            self._cluster.grow(self._settings.num_workers + 1, FAR_TOO_MUCH * self._settings.worker_mb)
             self._standby_decided = True
 
     def _memory_share(self, known: _Worker) -> float:
@@ -316,15 +266,14 @@ class Dispatcher:
         return known.memory / (self._settings.worker_mb * 2**20)
 
     def _submit(self, to: _Worker, key: str, function: Any, *args: Any) -> None:
-        to.future = self._client.submit(function, *args, key=key, pure=False, workers=[to.address],
-                                        allow_other_workers=False)
+        to.future = self._cluster.submit(to.address, key, function, *args)
         to.future.add_done_callback(lambda _: self._wake.set())
 
     def _restart(self, known: _Worker) -> None:
         """Replace a worker's process, in a thread of its own: it takes a second, and others wait for runs."""
         def restart() -> None:
             with _told("a worker could not be restarted", unless=self._closing):
-                self._client.restart_workers([known.address], timeout=30)
+                self._cluster.restart(known.address)
             known.is_restarting = False
 
         known.is_restarting = True
@@ -333,10 +282,6 @@ class Dispatcher:
     def _name_of(self, known: _Worker) -> str:
         """The worker's name in the store: on a remote cluster all apps know it by the same one."""
         return known.address if self._is_remote else f"{socket.gethostname()} {known.address}"
-
-
-async def _end(nannies: list[Any]) -> None:
-    await asyncio.gather(*(nanny.close(timeout=END_SECONDS) for nanny in nannies), return_exceptions=True)
 
 
 @contextmanager

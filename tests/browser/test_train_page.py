@@ -168,14 +168,13 @@ def test_the_data_and_the_code_are_shown_for_the_settings_at_hand(visit: Visit):
 
 
 def test_who_waits_reads_how_many_are_ahead_and_about_how_long_that_is(visit: Visit):
-    first = visit(address("partial", seed=90, epochs=60_000))
+    first = visit(address("partial", seed=90, epochs=100_000))
+    others = [visit(address("whole", seed=seed)) for seed in (91, 92)]
     press(first, "train")
     said(first, "epochs/s")
-    others = [visit(address("whole", seed=seed)) for seed in (91, 92)]
-    for page in others:
+    for page, place in zip(others, ("Next in the queue", "In the queue: 1 run ahead of yours"), strict=True):
         press(page, "train")
-    said(others[0], r"Next in the queue, about \d")
-    said(others[1], r"In the queue: 1 run ahead of yours, about \d")
+        said(page, rf"{place}, about \d")
     press(first, "stop")
     for page in others:
         said(page, "Finished")
