@@ -42,11 +42,9 @@ def advanced_controls(num_windows: int) -> None:
             _number("sequence_length", "Sequence", limits.max_sequence_length, width=framed)
             _number("vocab_size", "Vocabulary", limits.max_vocab_size, least=2, width=framed)
             _number("sequences_per_epoch", "Sequences", limits.max_windows, width=framed)
-            with st.container(width=framed):
-                st.selectbox("Batch size", divisors(num_windows), key="batch_size", help=_help("batch_size"))
-            with st.container(width=framed):
-                st.number_input("Rate", min(1e-6, state.learning_rate), 1.0, key="learning_rate", step=0.001,
-                                format="%g", help="Learning rate. " + _help("learning_rate"))
+            st.selectbox("Batch size", divisors(num_windows), key="batch_size", help=_help("batch_size"), width=framed)
+            st.number_input("Rate", min(1e-6, state.learning_rate), 1.0, key="learning_rate", step=0.001,
+                            format="%g", help="Learning rate. " + _help("learning_rate"), width=framed)
             _number("seed", "Seed", 2**31 - 1, least=0, width=framed)
         several = state.sequences_per_epoch > 1
         st.toggle("Stateful", key="stateful", disabled=several, help=_help("stateful") + (
@@ -57,8 +55,7 @@ def _number(field: str, label: str, most: int, *, least: int = 1, step: int = 1,
             more: str = "", width: int = _WIDTH) -> None:
     # A link may bring more than this host allows; Train says so, the control shows it.
     most = max(most, int(st.session_state[field]))
-    with st.container(width=width):
-        st.number_input(label, least, most, key=field, step=step, disabled=disabled, help=_help(field) + more)
+    st.number_input(label, least, most, key=field, step=step, disabled=disabled, help=_help(field) + more, width=width)
 
 
 def _help(field: str) -> str:

@@ -4,12 +4,10 @@ import math
 import time
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from echo_app import charts, session
 from echo_app.grid import grid
-from echo_core import tables
 from echo_core.config import RunConfig
 from echo_core.data import shown_windows
 from echo_core.records import Snapshot, State
@@ -52,15 +50,14 @@ def _live(run_id: str) -> None:
     run = session.store().run(run_id)
     if run is None or not run.state.is_active:
         st.rerun()  # the whole page: it draws what has ended, without a timer
-    history = session.store().history(run_id)
+    seen = session.look(run)
     _tab_title(run)
-    _progress(run, tables.speed(history), has_begun=bool(history))
+    _progress(run, seen)
     windows, curves = _halves()
-    snapshots = session.store().snapshots(run_id, newest=1)
     with windows:
-        _windows(run.config, snapshots[-1] if snapshots else None)
+        _windows(run.config, seen.snapshots[-1] if seen.snapshots else None)
     with curves:
-        _curves(run.config, tables.curve(history))
+        _curves(run.config, seen)
 
 
 def _ended(run: RunRow) -> None:
@@ -69,16 +66,16 @@ def _ended(run: RunRow) -> None:
     judging = run.state is State.PAUSED and run.evaluation is None and time.time() - (run.ended_at or 0) < 3
     st.fragment(_outcome_of, run_every=1.0 if judging else None, key="outcome")(run.run_id)
     windows, curves = _halves()
-    snapshots = session.store().snapshots(run.run_id)
+    seen = session.look(run)
     with curves:
-        _curves(run.config, tables.curve(session.store().history(run.run_id)))
+        _curves(run.config, seen)
     with windows:
-        if not snapshots:
+        if not seen.snapshots:
             _windows(run.config, None)
             return
         every = _frame_seconds() if st.session_state[session.PLAYING] else None
-        st.fragment(_replay, run_every=every, key="replay_panel")(run, snapshots)
-        _table(run.config, snapshots[-1])
+        st.fragment(_replay, run_every=every, key="replay_panel")(run, seen.snapshots)
+        _table(run)
 
 
 def _halves() -> tuple[Any, Any]:
@@ -93,7 +90,7 @@ def _tab_title(run: RunRow) -> None:
     st.set_page_config(page_title=title)
 
 
-def _progress(run: RunRow, speed: float, has_begun: bool) -> None:
+def _progress(run: RunRow, seen: session.Look) -> None:
     """The bar, and in words: place in the queue, or epoch, speed and time left."""
     if run.state is State.QUEUED:
         wait = session.wait_of(run.run_id)
@@ -105,10 +102,11 @@ def _progress(run: RunRow, speed: float, has_begun: bool) -> None:
     elif run.stop_requested:
         text = f"Stopping at epoch {run.epoch:,} …"
     elif run.epoch == 0:
-        text = "Epoch 0: the untrained network. Compiling its program …" if has_begun else "Its worker is starting …"
+        text = ("Epoch 0: the untrained network. Compiling its program …" if seen.has_begun else
+                "Its worker is starting …")
     else:
-        left = (run.config.epochs - run.epoch) / speed if speed > 0 else math.nan
-        pace = "" if math.isnan(speed) else f" · {speed:,.0f} epochs/s · {duration(left)} left"
+        left = (run.config.epochs - run.epoch) / seen.speed if seen.speed > 0 else math.nan
+        pace = "" if math.isnan(seen.speed) else f" · {seen.speed:,.0f} epochs/s · {duration(left)} left"
         text = f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}"
     with st.container(key="progress"):
         st.progress(min(1.0, run.epoch / run.config.epochs), text=text)
@@ -154,12 +152,12 @@ def _by_timestep(shares: tuple[float, ...]) -> str:
     return f"By place in the answer: {named}{' …' if len(shares) > 10 else ''}."
 
 
-def _curves(config: RunConfig, curve: pd.DataFrame) -> None:
+def _curves(config: RunConfig, seen: session.Look) -> None:
     with st.container(key="loss_chart"):
-        st.vega_lite_chart(curve[["epoch", "loss"]], charts.loss_curve(config.epochs, config.chance_loss),
+        st.vega_lite_chart(seen.loss, charts.loss_curve(config.epochs, config.chance_loss),
                            alt="Loss against epoch, with the loss of pure guessing as a dashed line")
     with st.container(key="accuracy_chart"):
-        st.vega_lite_chart(curve[["epoch", "accuracy"]], charts.accuracy_curve(config.epochs),
+        st.vega_lite_chart(seen.accuracy, charts.accuracy_curve(config.epochs),
                            alt="Share of training numbers right against epoch")
 
 
@@ -215,15 +213,14 @@ def _frame_seconds() -> float:
     return 0.6 if st.session_state[session.SLOW] else 0.15
 
 
-def _table(config: RunConfig, snapshot: Snapshot) -> None:
+def _table(run: RunRow) -> None:
     """Expected and predicted as a table, to copy and to download."""
-    table = tables.answers(config, snapshot)
+    csv, text = session.answers(run)
     with st.container(horizontal=True):
-        st.download_button("Download as CSV", table.to_csv(index=False), "windows.csv", "text/csv",
+        st.download_button("Download as CSV", csv, "windows.csv", "text/csv",
                            icon=":material/download:", key="download_windows", on_click="ignore")
         with st.popover("Copy as text", icon=":material/content_copy:"):
-            columns = [name for name in table if str(name).startswith(("window", "expected", "predicted"))]
-            st.code(table[columns].to_csv(index=False, sep="\t"), language=None, height=300)
+            st.code(text, language=None, height=300)
 
 
 def duration(seconds: float) -> str:

@@ -53,17 +53,27 @@ def answers(config: RunConfig, snapshot: Snapshot) -> pd.DataFrame:
                          "right": (snapshot.predicted == expected).all(axis=1)})
 
 
-def estimate_seconds(config: RunConfig, store: Store) -> float:
+def newest_finished(store: Store) -> list[RunRow]:
+    """The runs by which others are estimated."""
+    return [run for run in store.runs(limit=20) if run.state is State.FINISHED and run.seconds > 0]
+
+
+def estimate_seconds(config: RunConfig, finished: Sequence[RunRow]) -> float:
     """About how long a run will train on this machine, from what others took here.
 
     The work of an epoch by formula, scaled by how the newest finished runs compared with theirs.
     """
-    return _estimate(config, _finished(store))
+    same = [run for run in finished if run.config.network == config.network]
+    if same:
+        trained = max(same[0].seconds - _START_SECONDS, 0.5 * same[0].seconds)
+        return _START_SECONDS + trained * config.epochs / same[0].config.epochs
+    took, guessed = sum(run.seconds for run in finished), sum(_guess(run.config) for run in finished)
+    return _guess(config) * (min(max(took / guessed, 0.25), 4.0) if finished else 1.0)
 
 
 def forecast(store: Store) -> dict[str, Wait]:
     """For each queued run, how many will be begun before it and about when it will be its turn."""
-    active, finished, now = store.active(), _finished(store), time.time()
+    active, finished, now = store.active(), newest_finished(store), time.time()
     free_at = [_left(run, finished, now) for run in active.values() if run.state is State.RUNNING] or [0.0]
     heapify(free_at)  # seconds from now at which each worker will be free
     waits: dict[str, Wait] = {}
@@ -84,25 +94,12 @@ def speed(history: Sequence[ProgressRow], seconds: float = 3.0) -> float:
     return (newest.epoch - since.epoch) / max(newest.seconds - since.seconds, 1e-9)
 
 
-def _finished(store: Store) -> list[RunRow]:
-    return [run for run in store.runs(limit=20) if run.state is State.FINISHED and run.seconds > 0]
-
-
-def _estimate(config: RunConfig, finished: Sequence[RunRow]) -> float:
-    same = [run for run in finished if run.config.network == config.network]
-    if same:
-        trained = max(same[0].seconds - _START_SECONDS, 0.5 * same[0].seconds)
-        return _START_SECONDS + trained * config.epochs / same[0].config.epochs
-    took, guessed = sum(run.seconds for run in finished), sum(_guess(run.config) for run in finished)
-    return _guess(config) * (min(max(took / guessed, 0.25), 4.0) if finished else 1.0)
-
-
 def _left(run: RunRow, finished: Sequence[RunRow], now: float) -> float:
     """Seconds that a run will still train: by its own pace, once it has one."""
     if run.epoch > 0 and run.seconds > 1:
         return run.seconds * (run.config.epochs - run.epoch) / run.epoch
     since = now - run.started_at if run.state is State.RUNNING and run.started_at else 0.0
-    return max(0.5, _estimate(run.config, finished) - since)
+    return max(0.5, estimate_seconds(run.config, finished) - since)
 
 
 def _guess(config: RunConfig) -> float:

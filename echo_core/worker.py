@@ -45,7 +45,7 @@ CHEAP_FLOPS = 2e10
 #: What a new worker does before its first run, one small task each: import, then compile the presets.
 WARM_UP_STEPS = ("import", *PRESETS)
 #: A worker's share of a busy processor is small, so that pages stay quick.
-NICENESS = 10
+NICENESS = 15
 
 #: Vectors as wide as AVX-512 has them, which XLA does not use unasked: a fifth faster where they exist.
 WIDE_VECTORS = "--xla_cpu_prefer_vector_width=512"

@@ -65,21 +65,25 @@ def test_speed_is_unknown_before_two_trained_records():
     assert math.isnan(tables.speed([row(0, 0.1), row(1, 0.2)]))
 
 
+def estimated(config: RunConfig, store: Store) -> float:
+    return tables.estimate_seconds(config, tables.newest_finished(store))
+
+
 def test_an_estimate_on_a_fresh_machine_is_of_the_right_order(store: Store):
-    assert 1 < tables.estimate_seconds(PRESETS["whole"].config, store) < 5
-    assert 2 < tables.estimate_seconds(PRESETS["partial"].config, store) < 15
+    assert 1 < estimated(PRESETS["whole"].config, store) < 5
+    assert 2 < estimated(PRESETS["partial"].config, store) < 15
 
 
 def test_an_estimate_follows_what_the_same_network_took_here(store: Store):
     finish(store, CONFIG, seconds=21.5)
     longer = CONFIG.model_copy(update={"epochs": 1000, "seed": 1})
-    assert tables.estimate_seconds(longer, store) == pytest.approx(1.5 + 40)
+    assert estimated(longer, store) == pytest.approx(1.5 + 40)
 
 
 def test_an_estimate_follows_how_slow_other_networks_were_here(store: Store):
-    before = tables.estimate_seconds(PRESETS["partial"].config, store)
-    finish(store, PRESETS["quick"].config, seconds=3 * tables.estimate_seconds(PRESETS["quick"].config, store))
-    assert tables.estimate_seconds(PRESETS["partial"].config, store) == pytest.approx(3 * before)
+    before = estimated(PRESETS["partial"].config, store)
+    finish(store, PRESETS["quick"].config, seconds=3 * estimated(PRESETS["quick"].config, store))
+    assert estimated(PRESETS["partial"].config, store) == pytest.approx(3 * before)
 
 
 def queued(store: Store, number: int, **changes) -> str:

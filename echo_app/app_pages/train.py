@@ -5,7 +5,6 @@ from pydantic import ValidationError
 
 from echo_app import controls, lesson, live, session
 from echo_app.grid import STYLE
-from echo_core import tables
 from echo_core.config import RunConfig, explain
 from echo_core.records import State
 from echo_core.settings import LimitExceeded
@@ -54,7 +53,7 @@ def _before_training(config: RunConfig) -> None:
     """What these settings mean, before a second is spent on them."""
     bits = ("It answers while it reads, so it needs **no memory**: 0 bits" if config.bits == 0 else
             f"It must remember **{config.bits:.1f} bits** ({config.output_length} × log₂ {config.vocab_size})")
-    seconds = tables.estimate_seconds(config, session.store())
+    seconds = session.estimate_seconds(config)
     st.markdown(f"**{config.num_parameters:,}** parameters, **{config.num_windows}** windows an epoch. {bits}. "
                 f"Training takes about **{live.duration(seconds)}** here.")
 
