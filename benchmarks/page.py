@@ -1,15 +1,15 @@
 """How long a visitor waits: `python -m benchmarks.page`. A real server, real workers, a real browser.
 
 Prints a table: the page painted after the server answers, the points of epoch 0 and of the first
-trained epoch after Train, Stop said and done, and the app's memory after ten runs.
+trained epoch after Train (of a network that this worker has compiled, that another process has, and that none
+has), Stop said and done, and the app's memory after ten runs.
 """
 
 import shutil
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,16 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.server import loads_tensorflow, serve
+from benchmarks.server import Server, loads_tensorflow, serve
 from echo_core.config import PRESETS
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update"]
-#: Milliseconds for a page to come to rest before it is measured.
-REST = 1500
+#: Milliseconds for a page to come to rest before it is measured, and for a worker to warm up.
+REST, WARMING = 1500, 25_000
+#: Units of networks that no preset has.
+UNUSUAL = (77, 78, 79, 83, 85)
 EPOCH_0 = "() => /Epoch \\d/.test(document.querySelector('.st-key-windows')?.innerText ?? '')"
 TRAINED = "() => /Epoch [1-9]/.test(document.querySelector('.st-key-windows')?.innerText ?? '')"
 FINISHED = "() => /Finished/.test(document.querySelector('.st-key-progress')?.innerText ?? '')"
@@ -63,54 +65,64 @@ def _first_points(page: Page, report: Callable[[str, float], None], name: str) -
     report(f"Train to first trained point, {name}", until(page, TRAINED, pressed))
 
 
-def measure(browser: Browser, report: Callable[[str, float], None], cold: bool) -> None:
-    """All of it against one fresh server."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {"ECHO_XLA_CACHE": f"{folder}/xla"} if cold else {}
-        with serve(Path(folder), **settings) as server:
-            @contextmanager
-            def visit(query: str = "") -> Any:
-                context = browser.new_context(viewport={"width": 1280, "height": 900})
-                page, started = context.new_page(), time.perf_counter()
-                page.goto(server.url + "/" + query)
-                page.wait_for_selector(".st-key-train button")
-                page.painted = time.perf_counter() - started  # type: ignore[attr-defined]
-                yield page
-                context.close()
-
-            with visit() as page:
-                report("page painted, first visit", page.painted)
-            _until_warm(visit)
-            for seed in range(3):
-                with visit(address("partial", seed=seed)) as page:
-                    report("page painted, later visit", page.painted)
-                    _first_points(page, report, "partial")
-                    pressed = press(page, "stop")
-                    report("Stop said", until(page, SAID, pressed))
-                    report("Stop done", until(page, STOPPED, pressed))
-            for seed in range(3):
-                with visit(address("quick", seed=seed)) as page:
-                    page.wait_for_timeout(REST)
-                    pressed = press(page, "train")
-                    report("Train to all ✓, quick", until(page, ALL_RIGHT, pressed))
-                    report("Train to finished, quick", until(page, FINISHED, pressed))
-            with visit(address("partial", units=77)) as page:
-                _first_points(page, report, "never compiled")
-                press(page, "stop")
-            for seed in range(10):
-                with visit(address("whole", seed=seed, epochs=100)) as page:
-                    until(page, FINISHED, press(page, "train"))
-            report("app's memory after ten more runs, MB", server.process.memory_info().rss / 1e6)
-            report("TensorFlow in the app's process (1 is yes)", float(loads_tensorflow(server.process)))
-            for line in server.trouble():
-                print("log:", line)
+Report = Callable[[str, float], None]
 
 
-def _until_warm(visit: Any) -> None:
-    """Wait until the workers have warmed up: a small run finishes, then some rest."""
-    with visit(address("whole", seed=999, epochs=20)) as page:
-        until(page, FINISHED, press(page, "train"))
-        page.wait_for_timeout(8000)
+@contextmanager
+def fresh_server(browser: Browser, programs: Path) -> Iterator[tuple[Server, Any]]:
+    """A server with a store of its own and the folder of compiled programs given, and what opens a page of it."""
+    with tempfile.TemporaryDirectory() as folder, serve(Path(folder), ECHO_XLA_CACHE=str(programs)) as server:
+        @contextmanager
+        def visit(query: str = "") -> Iterator[Any]:
+            context = browser.new_context(viewport={"width": 1280, "height": 900})
+            page, started = context.new_page(), time.perf_counter()
+            page.goto(server.url + "/" + query)
+            page.wait_for_selector(".st-key-train button")
+            page.painted = time.perf_counter() - started  # type: ignore[attr-defined]
+            yield page
+            context.close()
+
+        yield server, visit
+        for line in server.trouble():
+            print("log:", line)
+
+
+def measure(browser: Browser, report: Report, programs: Path) -> None:
+    """All of it against one fresh server, and what outlives it against another."""
+    with fresh_server(browser, programs) as (server, visit):
+        with visit() as page:
+            report("page painted, first visit", page.painted)
+            page.wait_for_timeout(WARMING)
+        for seed in range(5):
+            with visit(address("partial", seed=seed)) as page:
+                report("page painted, later visit", page.painted)
+                _first_points(page, report, "compiled")
+                pressed = press(page, "stop")
+                report("Stop said", until(page, SAID, pressed))
+                report("Stop done", until(page, STOPPED, pressed))
+        for seed in range(3):
+            with visit(address("quick", seed=seed)) as page:
+                page.wait_for_timeout(REST)
+                pressed = press(page, "train")
+                report("Train to all ✓, quick", until(page, ALL_RIGHT, pressed))
+                report("Train to finished, quick", until(page, FINISHED, pressed))
+        _unusual(visit, report, "never compiled")
+        for seed in range(10):
+            with visit(address("whole", seed=seed, epochs=100)) as page:
+                until(page, FINISHED, press(page, "train"))
+        report("app's memory after ten more runs, MB", server.process.memory_info().rss / 1e6)
+        report("TensorFlow in the app's process (1 is yes)", float(loads_tensorflow(server.process)))
+    with fresh_server(browser, programs) as (_, visit):
+        with visit() as page:
+            page.wait_for_timeout(WARMING)
+        _unusual(visit, report, "in the cache")
+
+
+def _unusual(visit: Any, report: Report, name: str) -> None:
+    for units in UNUSUAL:
+        with visit(address("partial", units=units)) as page:
+            _first_points(page, report, name)
+            until(page, STOPPED, press(page, "stop"))
 
 
 def main() -> None:
@@ -118,7 +130,8 @@ def main() -> None:
     figures: dict[str, list[float]] = {}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        measure(browser, lambda name, value: figures.setdefault(name, []).append(value), cold="--cold" in sys.argv)
+        with tempfile.TemporaryDirectory() as programs:
+            measure(browser, lambda name, value: figures.setdefault(name, []).append(value), Path(programs))
         browser.close()
     print(f"{'':48} {'median':>8} {'worst':>8}")
     for name, values in figures.items():

@@ -18,6 +18,7 @@ from echo_core.cells import CellState, Tensor
 from echo_core.config import RunConfig
 from echo_core.evaluation import shown_loss, take_snapshot
 from echo_core.models import NETWORKS, first_weights, zero_states
+from echo_core.naming import named_by_content
 from echo_core.records import Checkpoint, Floats, Point, Progress
 
 #: Seconds that one call should take: short enough for Stop and a live chart.
@@ -147,7 +148,8 @@ def compiled_epochs(config: RunConfig, shapes: tuple[tuple[int, ...], ...]) -> P
         return (*weights, *first, *second, step, losses, accuracies)
 
     arrays = [tf.TensorSpec(shape) for shape in shapes] * 3
-    return program.get_concrete_function(*arrays, *[tf.TensorSpec((), tf.int32)] * 4, tf.TensorSpec(()))
+    counts = [tf.TensorSpec((), tf.int32)] * 4
+    return named_by_content(program.get_concrete_function(*arrays, *counts, tf.TensorSpec(())))
 
 
 def sample_windows(config: RunConfig, seed: Tensor, epoch: Tensor) -> Tensor:

@@ -289,7 +289,7 @@ def test_priority_is_lowered_once(monkeypatch):
     monkeypatch.setattr(os, "nice", nice.append)
     worker.prepare()
     worker.prepare()
-    assert nice == [10, 0]
+    assert nice == [worker.NICENESS, 0]
 
 
 def test_worker_that_sees_another_store_or_version_says_why_it_cannot_serve(store, tmp_path):

@@ -1,0 +1,35 @@
+import pytest
+from samples import TINY
+from tensorflow.python.eager import context
+
+from echo_core.models import first_weights
+from echo_core.training import compiled_epochs
+
+
+def names_of(config):
+    """The names that tracing a network adds: `echo_<contents>_<trial>_<function>`."""
+    def known():
+        return {name for name in context.context().list_function_names() if name.startswith("echo_")}
+
+    before = known()
+    compiled_epochs.__wrapped__(config.network, tuple(weight.shape for weight in first_weights(config)))
+    return known() - before
+
+
+def contents(names):
+    found, = {name.split("_")[1] for name in names}
+    return found
+
+
+@pytest.mark.parametrize("variant", ["whole", "encoder_decoder"])
+def test_a_program_that_is_traced_after_others_is_named_as_it_would_be_alone(variant):
+    config = TINY.model_copy(update={"variant": variant, "output_length": 3})
+    alone, other, after = (names_of(config.model_copy(update={"units": units})) for units in (9, 11, 9))
+    assert contents(alone) == contents(after) != contents(other)
+    assert not alone & after  # as TensorFlow remembers a failure by the name
+
+
+def test_a_program_that_does_something_else_gets_another_name(monkeypatch):
+    before = names_of(TINY)
+    monkeypatch.setattr("echo_core.training.EPSILON", 1e-3)
+    assert contents(names_of(TINY)) != contents(before)
