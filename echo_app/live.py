@@ -20,17 +20,15 @@ _STATUS = {"ready": "", "warming": "", "starting": ". The workers are starting �
 
 
 def run_panel(run: RunRow) -> None:
-    """Draw a run, and go on drawing it while it is under way."""
-    if run.state.is_active:
-        crowd = max(0, session.engine().num_connected - _FEW_SESSIONS)
-        st.fragment(_live, run_every=min(_SLOWEST_POLL, _POLL + _POLL_PER_SESSION * crowd), key="live")(run.run_id)
-    else:
-        _ended(run)
+    """Draw a run, and go on drawing it while it changes: one fragment, whatever state the run is in."""
+    st.fragment(_panel, run_every=_interval(run), key="panel")(run.run_id, _phase(run))
 
 
 def preview(config: RunConfig) -> None:
     """What a run of these settings will be asked, before there is one."""
-    windows, words = _halves()
+    with st.container():  # the places of `_panel`, so that Train replaces what is here instead of adding to it
+        st.container()
+        windows, words = _halves()
     with windows:
         st.subheader("What the network will be asked", anchor=False)
         _windows(config, None)
@@ -46,36 +44,43 @@ def preview(config: RunConfig) -> None:
             f"here is never learnt by heart.")
 
 
-def _live(run_id: str) -> None:
-    run = session.store().run(run_id)
-    if run is None or not run.state.is_active:
-        st.rerun()  # the whole page: it draws what has ended, without a timer
-    seen = session.look(run)
-    _tab_title(run)
-    _progress(run, seen)
-    windows, curves = _halves()
-    with windows:
-        _windows(run.config, seen.snapshots[-1] if seen.snapshots else None)
-    with curves:
-        _curves(run.config, seen)
+def _interval(run: RunRow) -> float | None:
+    """Seconds until the panel is drawn again: while the run goes on, is being judged, or is replayed."""
+    if run.state.is_active:
+        crowd = max(0, session.engine().num_connected - _FEW_SESSIONS)
+        return min(_SLOWEST_POLL, _POLL + _POLL_PER_SESSION * crowd)
+    if st.session_state[session.PLAYING]:
+        return _frame_seconds()
+    return 1.0 if _phase(run) == "judging" else None
 
 
-def _ended(run: RunRow) -> None:
-    _tab_title(run)
+def _phase(run: RunRow) -> str:
+    """`active`, `judging` or `over`: what decides how the panel is drawn and when again."""
+    if run.state.is_active:
+        return "active"
     # A stopped run is judged in the moment after it has paused.
     judging = run.state is State.PAUSED and run.evaluation is None and time.time() - (run.ended_at or 0) < 3
-    st.fragment(_outcome_of, run_every=1.0 if judging else None, key="outcome")(run.run_id)
-    windows, curves = _halves()
+    return "judging" if judging else "over"
+
+
+def _panel(run_id: str, phase: str) -> None:
+    run = session.store().run(run_id)
+    if run is None or _phase(run) != phase:
+        st.rerun()  # the whole page: its buttons and this panel's timer depend on it
+    is_active = phase == "active"
     seen = session.look(run)
+    _tab_title(run)
+    with st.container(key="progress"):
+        (_progress if is_active else _outcome)(run, seen)
+    windows, curves = _halves()
+    with windows:
+        with st.container(key="replay_panel"):
+            shown = _newest(seen.snapshots) if is_active else _replay(seen.snapshots)
+        _windows(run.config, shown)
+        if shown and not is_active:
+            _table(run)
     with curves:
         _curves(run.config, seen)
-    with windows:
-        if not seen.snapshots:
-            _windows(run.config, None)
-            return
-        every = _frame_seconds() if st.session_state[session.PLAYING] else None
-        st.fragment(_replay, run_every=every, key="replay_panel")(run, seen.snapshots)
-        _table(run)
 
 
 def _halves() -> tuple[Any, Any]:
@@ -108,41 +113,34 @@ def _progress(run: RunRow, seen: session.Look) -> None:
         left = (run.config.epochs - run.epoch) / seen.speed if seen.speed > 0 else math.nan
         pace = "" if math.isnan(seen.speed) else f" · {seen.speed:,.0f} epochs/s · {duration(left)} left"
         text = f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}"
-    with st.container(key="progress"):
-        st.progress(min(1.0, run.epoch / run.config.epochs), text=text)
+    st.progress(min(1.0, run.epoch / run.config.epochs), text=text)
     if run.restarts:
         st.caption(":material/restart_alt: A worker was lost; the run went on by itself from its last checkpoint.")
 
 
-def _outcome_of(run_id: str) -> None:
-    if run := session.store().run(run_id):
-        _outcome(run)
-
-
-def _outcome(run: RunRow) -> None:
+def _outcome(run: RunRow, _: session.Look) -> None:
     """How a run ended, in plain words."""
     judged = run.evaluation
     took = f"{run.epoch:,} epochs in {duration(run.seconds)}"
-    with st.container(key="progress"):
-        match run.state:
-            case State.FINISHED if judged:
-                st.success(f"On {judged.windows:,} windows that it had never seen, the network got "
-                           f"**{_share(judged.window_accuracy)} of windows** right at every step, and "
-                           f"**{_share(judged.token_accuracy)} of single numbers**. {_by_timestep(judged.by_timestep)}",
-                           icon=":material/check_circle:", title=f"Finished: {took}")
-            case State.PAUSED:
-                score = f" So far it gets {_share(judged.window_accuracy)} of unseen windows right." if judged else ""
-                used_up = run.seconds > session.engine().limits.max_seconds
-                then = "" if used_up else " Press Train to go on from there."
-                st.info(f"{run.reason or 'It was stopped.'}{score}{then}",
-                        icon=":material/pause_circle:", title=f"Paused at epoch {run.epoch:,} of {run.config.epochs:,}")
-            case State.INTERRUPTED:
-                st.warning("Its worker or its server ended while it trained. Press Train to go on from the last "
-                           "checkpoint.", icon=":material/restart_alt:", title=f"Interrupted at epoch {run.epoch:,}")
-            case State.FAILED:
-                st.error("The settings are as they were; change them, or press Train to try again.",
-                         icon=":material/error:", title=f"Failed at epoch {run.epoch:,}")
-                st.text(run.reason or "No reason is known.")
+    match run.state:
+        case State.FINISHED if judged:
+            st.success(f"On {judged.windows:,} windows that it had never seen, the network got "
+                       f"**{_share(judged.window_accuracy)} of windows** right at every step, and "
+                       f"**{_share(judged.token_accuracy)} of single numbers**. {_by_timestep(judged.by_timestep)}",
+                       icon=":material/check_circle:", title=f"Finished: {took}")
+        case State.PAUSED:
+            score = f" So far it gets {_share(judged.window_accuracy)} of unseen windows right." if judged else ""
+            used_up = run.seconds > session.engine().limits.max_seconds
+            then = "" if used_up else " Press Train to go on from there."
+            st.info(f"{run.reason or 'It was stopped.'}{score}{then}",
+                    icon=":material/pause_circle:", title=f"Paused at epoch {run.epoch:,} of {run.config.epochs:,}")
+        case State.INTERRUPTED:
+            st.warning("Its worker or its server ended while it trained. Press Train to go on from the last "
+                       "checkpoint.", icon=":material/restart_alt:", title=f"Interrupted at epoch {run.epoch:,}")
+        case State.FAILED:
+            st.error("The settings are as they were; change them, or press Train to try again.",
+                     icon=":material/error:", title=f"Failed at epoch {run.epoch:,}")
+            st.text(run.reason or "No reason is known.")
 
 
 def _by_timestep(shares: tuple[float, ...]) -> str:
@@ -166,8 +164,14 @@ def _windows(config: RunConfig, snapshot: Snapshot | None) -> None:
         st.html(grid(shown_windows(config), config.output_length, snapshot))
 
 
-def _replay(run: RunRow, snapshots: list[Snapshot]) -> None:
-    """The kept snapshots under a slider, with Play, slow and step."""
+def _newest(snapshots: list[Snapshot]) -> Snapshot | None:
+    return snapshots[-1] if snapshots else None
+
+
+def _replay(snapshots: list[Snapshot]) -> Snapshot | None:
+    """The kept snapshots under a slider, with Play, slow and step; the one that is to be shown."""
+    if not snapshots:
+        return None
     state, epochs = st.session_state, [snapshot.epoch for snapshot in snapshots]
     if state.get(session.REPLAY) not in epochs:
         state[session.REPLAY] = epochs[-1]
@@ -195,7 +199,7 @@ def _replay(run: RunRow, snapshots: list[Snapshot]) -> None:
         state[session.SLOW] = slow
         st.rerun()  # the timer is armed by a run of the whole page alone
     st.select_slider("Epoch", epochs, key=session.REPLAY, format_func="{:,}".format, label_visibility="collapsed")
-    _windows(run.config, snapshots[at])
+    return snapshots[at]
 
 
 def _show(epoch: int) -> None:

@@ -26,13 +26,14 @@ def train_page() -> None:
         controls.advanced_controls(config.num_windows)
         _other_runs()
     with panel:
-        if run:
-            with st.container(key="which"):
+        with st.container(key="which"):
+            if run:
                 _which(run.config, config)
-            with st.container(key="run"):
+        with st.container(key="run"):
+            if run:
                 live.run_panel(run)
-        elif not beyond:  # a link may ask for more than a page can draw
-            live.preview(config)
+            elif not beyond:  # a link may ask for more than a page can draw
+                live.preview(config)
     if not beyond:
         _behind(config)
     if st.session_state.pop(session.PRESSED, False):

@@ -9,6 +9,12 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from benchmarks.page import QUIET, settled
 from benchmarks.server import Server, serve
 
+#: Notes each place of the page that is there twice, be it for a moment: old pictures beside new ones flicker.
+DOUBLES = """() => { window.doubles = new Set();
+  const look = () => { for (const key of ['windows', 'progress', 'loss_chart', 'accuracy_chart', 'train'])
+    if (document.querySelectorAll(`.st-key-${key}`).length > 1) window.doubles.add(key); };
+  new MutationObserver(look).observe(document.body, {childList: true, subtree: true}); }"""
+
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
@@ -48,9 +54,12 @@ def visit(chromium: Browser, server: Server) -> Iterator[Callable[..., Page]]:
         page.goto(f"{server.url}/{query}")
         page.wait_for_selector(".st-key-train button")
         settled(page)
+        page.evaluate(DOUBLES)
         return page
 
     yield open_page
+    doubles = [page.evaluate("() => [...(window.doubles ?? [])]") for context in contexts for page in context.pages]
     for context in contexts:
         context.close()
     assert errors == []
+    assert not any(doubles)
