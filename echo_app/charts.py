@@ -17,13 +17,12 @@ _GREY = "#888888"
 
 
 @lru_cache(maxsize=256)
-def loss_curve(epochs: int, chance: float) -> Spec:
+def loss_curve(epochs: int, chance: float, top: float) -> Spec:
     """Loss against epoch, with the loss of pure guessing as a dashed line.
 
-    Columns: epoch, loss. `chance` in nats per token.
+    Columns: epoch, loss. `chance` in nats per token, or a squared error; `top` is where the axis ends.
     """
-    line = _line("loss", alt.Y("loss:Q", title="Loss", scale=alt.Scale(domain=[0, 1.15 * chance])),
-                 epochs, ".3f")
+    line = _line("loss", alt.Y("loss:Q", title="Loss", scale=alt.Scale(domain=[0, top])), epochs, ".3g")
     rule = alt.Chart().mark_rule(strokeDash=[5, 4], color=_GREY).encode(y=alt.datum(chance))
     label = alt.Chart().mark_text(align="right", baseline="bottom", dx=-4, dy=-3, color=_GREY).encode(
         x=alt.datum(epochs), y=alt.datum(chance), text=alt.datum("pure guessing"))

@@ -1,15 +1,31 @@
 """Widgets for the settings of a run. Each has its field's name as key, and that field's words as help."""
 
+from typing import Any
+
 import streamlit as st
 
 from echo_app import session
-from echo_core.config import PRESETS, VARIANTS, RunConfig, divisors
+from echo_core.combinations import AXES, offered
+from echo_core.config import RunConfig, divisors
+from echo_core.mending import following
+from echo_core.presets import PRESETS
 
-VARIANT_TITLES = {
-    "whole": "Whole: answers while it reads",
-    "encoder_decoder": "Encoder–decoder: reads, then answers",
+TITLES = {
+    "task": {"echo": "Echo: say it again", "reverse": "Reverse: say it backwards",
+             "pairs": "Pairs: questions of your own"},
+    "variant": {
+        "whole": "Whole: answers while it reads",
+        "encoder_decoder": "Encoder–decoder: reads, then answers",
+        "padded": "Padded: one layer that waits",
+        "attention": "Attention: may look back",
+        "one_to_one": "One to one: all timesteps at once",
+        "many_to_one": "Many to one: the answer in one go",
+        "no_memory": "No memory: the baseline"},
+    "cell": {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "Simple RNN"},
+    "representation": {"one_hot": "One-hot", "linear": "Scaled 0…1"},
+    "missing": {"drop": "Drop", "mask": "Keep and mask"},
+    "schedule": {"constant": "Constant", "cosine": "Cosine"},
 }
-
 
 #: Pixels: two controls side by side in the column at 1280 pixels and on a telephone, framed or not.
 _WIDTH, _FRAMED_WIDTH = 130, 117
@@ -23,32 +39,77 @@ def main_controls() -> None:
                  help="Settings worth starting from. Each sets all the controls below.")
     preset = PRESETS.get(state[session.PRESET])
     st.caption(preset.watch_for if preset else "Settings of your own. Choose one above to begin afresh.")
-    st.selectbox("Network", VARIANTS, key="variant", format_func=VARIANT_TITLES.__getitem__, help=_help("variant"))
+    _choice("task", "Task", AXES["task"], on_change=session.task_changed)
+    if state.task == "pairs":
+        _pairs()
+    _choice("variant", "Network", offered("variant", {"task": state.task}))
     with st.container(horizontal=True):
         _number("units", "Units", limits.max_units)
         _number("epochs", "Epochs", limits.max_epochs, step=100)
-        whole = state.variant == "whole"
-        _number("output_length", "Output length", state.input_length, disabled=whole,
-                more=" Whole echo answers at every step, so it is the input length." if whole else "")
+        whole, pairs = state.variant == "whole", state.task == "pairs"
+        _number("output_length", "Output length", max(state.input_length, state.output_length), disabled=whole or pairs,
+                more=" Whole echo answers at every step, so it is the input length." if whole else
+                " It is the longest answer of your pairs." if pairs else "")
 
 
 def advanced_controls(num_windows: int) -> None:
-    """The other settings, folded away. Batches are offered that divide the windows of an epoch."""
-    state, limits = st.session_state, session.engine().limits
+    """The other settings, folded away. Only what makes sense beside the others is offered."""
+    state, limits, framed = st.session_state, session.engine().limits, _FRAMED_WIDTH
+    follows = following({"task": state.task, "text": state[session.SETTLED_TEXT]})
+    pairs = state.task == "pairs"
     with st.expander("Advanced", key="advanced"):
+        if not pairs:
+            _own_words()
         with st.container(horizontal=True):
-            framed = _FRAMED_WIDTH
-            _number("input_length", "Input length", min(limits.max_input_length, state.sequence_length), width=framed)
-            _number("sequence_length", "Sequence", limits.max_sequence_length, width=framed)
-            _number("vocab_size", "Vocabulary", limits.max_vocab_size, least=2, width=framed)
-            _number("sequences_per_epoch", "Sequences", limits.max_windows, width=framed)
+            for field, label in (("cell", "Cell"), ("representation", "Numbers as"), ("missing", "Rows with gaps")):
+                others = {name: state[name] for name in AXES if name != field}
+                _choice(field, label, offered(field, others), width=framed)
+            _number("echo_start", "Echo from", max(0, state.input_length - state.output_length), least=0,
+                    disabled=pairs or state.variant == "whole", width=framed)
+        with st.container(horizontal=True):
+            _number("input_length", "Input length", min(limits.max_input_length, state.sequence_length),
+                    disabled="input_length" in follows, width=framed)
+            _number("sequence_length", "Sequence", limits.max_sequence_length, disabled=pairs, width=framed)
+            _number("vocab_size", "Vocabulary", limits.max_vocab_size, least=2, disabled="vocab_size" in follows,
+                    more=" It follows from the words." if follows else "", width=framed)
+            _number("sequences_per_epoch", "Sequences", limits.max_windows, disabled=pairs, width=framed)
             st.selectbox("Batch size", divisors(num_windows), key="batch_size", help=_help("batch_size"), width=framed)
             st.number_input("Rate", min(1e-6, state.learning_rate), 1.0, key="learning_rate", step=0.001,
                             format="%g", help="Learning rate. " + _help("learning_rate"), width=framed)
+            _choice("schedule", "Schedule", ("constant", "cosine"), width=framed)
+            st.number_input("Clip norm", 0.0, max(1000.0, state.clip_norm), key="clip_norm", step=0.5, format="%g",
+                            help=_help("clip_norm"), width=framed)
             _number("seed", "Seed", 2**31 - 1, least=0, width=framed)
         several = state.sequences_per_epoch > 1
-        st.toggle("Stateful", key="stateful", disabled=several, help=_help("stateful") + (
+        st.toggle("Stateful", key="stateful", disabled=several or pairs, help=_help("stateful") + (
             " Only with one sequence an epoch." if several else ""))
+
+
+def _pairs() -> None:
+    """Where the visitor writes questions and answers, or brings a file of them."""
+    st.text_area("Question => answer, a pair a line", key="text", height=160, max_chars=8000, help=_help("text"))
+    st.file_uploader("Or a .txt or .csv file of pairs", ["txt", "csv"], key=session.UPLOAD,
+                     on_change=session.take_upload, max_upload_size=1)
+    _text_error()
+
+
+def _own_words() -> None:
+    """Words in place of the random numbers."""
+    st.toggle("Your own words", key=session.OWN_WORDS, on_change=session.own_words_changed, help=_help("text"))
+    if st.session_state[session.OWN_WORDS]:
+        st.text_area("Words, with spaces between them", key="text", height=90, max_chars=8000)
+        _text_error()
+
+
+def _text_error() -> None:
+    if st.session_state[session.TEXT_ERROR]:
+        st.error("These words cannot be learnt as they are:", icon=":material/edit_note:")
+        st.text(st.session_state[session.TEXT_ERROR])  # as plain text: it repeats what was typed
+
+
+def _choice(field: str, label: str, options: tuple[str | bool, ...], **more: Any) -> None:
+    """One of a few values. What makes no sense beside the other settings is not offered."""
+    st.selectbox(label, options, key=field, format_func=TITLES[field].__getitem__, help=_help(field), **more)
 
 
 def _number(field: str, label: str, most: int, *, least: int = 1, step: int = 1, disabled: bool = False,

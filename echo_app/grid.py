@@ -1,11 +1,12 @@
-"""The grid of windows: what was read, what should come back, what came back. HTML from numbers alone."""
+"""The grid of windows: what was read, what should come back, what came back. HTML from numbers and escaped words."""
 
 from html import escape
 
 import numpy as np
-from numpy.typing import NDArray
 
 from echo_app.charts import RIGHT, WRONG
+from echo_core.config import RunConfig
+from echo_core.data import Examples
 from echo_core.records import Snapshot
 
 #: Rows, and numbers in them, that are shown at most; the table for download has all.
@@ -16,73 +17,113 @@ STYLE = f"""<style>
 .echo-grid {{ overflow-x: auto; }}
 .echo-grid table {{ border-collapse: separate; border-spacing: 2px; font-variant-numeric: tabular-nums;
   font-size: 0.82rem; line-height: 1.25; white-space: nowrap; margin: 0; }}
-.echo-grid caption {{ text-align: left; padding: 0 0 0.4rem; caption-side: top; }}
+.echo-grid caption {{ text-align: left; padding: 0 0 0.4rem; caption-side: top; white-space: normal; }}
 .echo-grid th {{ font-weight: 600; text-align: left; padding: 0 3px 2px; opacity: 0.75; border: 0; }}
 .echo-grid td {{ text-align: right; padding: 1px 3px; border: 0; border-radius: 4px; min-width: 1.3em; }}
+.echo-grid .words td {{ text-align: left; white-space: normal; vertical-align: top; padding: 2px 6px 2px 3px; }}
+.echo-grid .words span {{ display: inline-block; padding: 0 3px; border-radius: 4px; margin: 0 1px 1px 0; }}
 .echo-grid td.gap {{ min-width: 0.4em; padding: 0 2px; opacity: 0.5; }}
-.echo-grid td.in {{ opacity: 0.65; }}
-.echo-grid td.echoed {{ opacity: 1; font-weight: 600; }}
-.echo-grid td.right {{ background: color-mix(in srgb, {RIGHT} var(--sure), transparent); }}
-.echo-grid td.wrong {{ background: color-mix(in srgb, {WRONG} var(--sure), transparent); }}
-.echo-grid td i {{ font-style: normal; font-weight: 700; padding-left: 1px; }}
-.echo-grid td.right i {{ color: {RIGHT}; }}
-.echo-grid td.wrong i {{ color: {WRONG}; }}
+.echo-grid .in {{ opacity: 0.65; }}
+.echo-grid .echoed {{ opacity: 1; font-weight: 600; }}
+.echo-grid .right {{ background: color-mix(in srgb, {RIGHT} var(--sure), transparent); }}
+.echo-grid .wrong {{ background: color-mix(in srgb, {WRONG} var(--sure), transparent); }}
+.echo-grid i {{ font-style: normal; font-weight: 700; padding-left: 1px; }}
+.echo-grid .right i {{ color: {RIGHT}; }}
+.echo-grid .wrong i {{ color: {WRONG}; }}
 @media (max-width: 640px) {{
   .echo-grid table {{ font-size: 0.68rem; border-spacing: 1px; }}
   .echo-grid td {{ padding: 1px 1px; }}
-  .echo-grid td i {{ padding-left: 0; }}
+  .echo-grid i {{ padding-left: 0; }}
 }}
 </style>"""
 
+#: Around one number of a row: a cell of its own. Words stand together in one cell, so that long ones find room.
+_CELL, _WORD = "td", "span"
 
-def grid(windows: NDArray[np.int64], output_length: int, snapshot: Snapshot | None) -> str:
-    """The windows of one sequence, each predicted number marked right (✓) or wrong (✗).
+
+def grid(config: RunConfig, examples: Examples, snapshot: Snapshot | None) -> str:
+    """The windows that a run is watched on, each predicted number marked right (✓) or wrong (✗).
 
     Args:
-        windows: Integers (windows, input_length); the echo is the first columns.
         snapshot: What the network answered; None shows what it will be asked.
     """
-    input_length = windows.shape[1]
-    head = (f'<tr><th colspan="{input_length}" scope="colgroup">Input</th><th></th>'
-            f'<th colspan="{output_length}" scope="colgroup">Expected</th><th></th>'
-            f'<th colspan="{output_length}" scope="colgroup">Predicted</th></tr>')
-    rows = [_row(windows[k], output_length, snapshot, k) for k in range(_num_rows(windows, output_length))]
-    caption = escape(summary(windows, output_length, snapshot))
-    return (f'<div class="echo-grid" tabindex="0" role="region" aria-label="Windows of an unseen sequence"><table>'
-            f'<caption>{caption}</caption><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>')
+    read, said = (1, 1) if config.text else (config.input_length, config.output_length)
+    head = (f'<tr><th colspan="{read}" scope="colgroup">Input</th><th></th>'
+            f'<th colspan="{said}" scope="colgroup">Expected</th><th></th>'
+            f'<th colspan="{said}" scope="colgroup">Predicted</th></tr>')
+    rows = [_row(config, examples, snapshot, k) for k in range(_num_rows(examples))]
+    kind = ' class="words"' if config.text else ""
+    return (f'<div class="echo-grid" tabindex="0" role="region" aria-label="Windows and their answers"><table{kind}>'
+            f'<caption>{escape(summary(config, examples, snapshot))}</caption>'
+            f'<thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>')
 
 
-def summary(windows: NDArray[np.int64], output_length: int, snapshot: Snapshot | None) -> str:
+def summary(config: RunConfig, examples: Examples, snapshot: Snapshot | None) -> str:
     """In words: how many windows and numbers are right."""
-    shown = _num_rows(windows, output_length)
-    more = f" (the first {shown} are shown)" if len(windows) > shown else ""
+    number, shown = len(examples.inputs), _num_rows(examples)
+    rows, tokens = ("pairs", "words") if config.task == "pairs" else ("windows", "words" if config.text else "numbers")
+    more = f" (the first {shown} are shown)" if number > shown else ""
     if snapshot is None:
-        return f"{len(windows)} windows of a sequence that training never sees{more}."
-    right = snapshot.predicted == windows[:, :output_length]
-    return (f"Epoch {snapshot.epoch:,}: {int(right.all(axis=1).sum())} of {len(windows)} windows right, "
-            f"{int(right.sum())} of {right.size} numbers{more}.")
+        of = ("that it learns by heart" if config.task == "pairs" else
+              "of your own words" if config.text else "of a sequence that training never sees")
+        return f"{number} {rows} {of}{more}."
+    present = examples.present(config.vocab_size)
+    right = (snapshot.predicted == examples.expected) & present
+    return (f"Epoch {snapshot.epoch:,}: {int((right | ~present).all(axis=1).sum())} of {number} {rows} right, "
+            f"{int(right.sum())} of {int(present.sum())} {tokens}{more}.")
 
 
-def _num_rows(windows: NDArray[np.int64], output_length: int) -> int:
-    numbers_in_a_row = int(windows.shape[1]) + 2 * output_length
-    return min(len(windows), MAX_ROWS, max(3, MAX_NUMBERS // numbers_in_a_row))
+def _num_rows(examples: Examples) -> int:
+    numbers_in_a_row = int(examples.inputs.shape[1]) + 2 * int(examples.expected.shape[1])
+    return min(len(examples.inputs), MAX_ROWS, max(3, MAX_NUMBERS // numbers_in_a_row))
 
 
-def _row(window: NDArray[np.int64], output_length: int, snapshot: Snapshot | None, k: int) -> str:
-    read = "".join(f'<td class="in{" echoed" if t < output_length else ""}">{number}</td>'
-                   for t, number in enumerate(window))
-    expected = "".join(f"<td>{number}</td>" for number in window[:output_length])
+def _row(config: RunConfig, examples: Examples, snapshot: Snapshot | None, k: int) -> str:
+    asked = range(config.echo_start, config.echo_start + config.output_length) if config.task != "pairs" else range(0)
+    read = [_shown(config, number, "in echoed" if step in asked else "in")
+            for step, number in enumerate(examples.inputs[k])]
+    expected = [_shown(config, number) for number in examples.expected[k]]
     if snapshot is None:
-        predicted = '<td class="gap">·</td>' * output_length
+        said = [_gap(config)] * (1 if config.text else config.output_length)
     else:
-        predicted = "".join(
-            _predicted(int(answer), int(number), float(sure)) for answer, number, sure
-            in zip(snapshot.predicted[k], window, snapshot.confidence[k], strict=False))
-    return f'<tr>{read}<td class="gap">→</td>{expected}<td class="gap"></td>{predicted}</tr>'
+        said = [_said(config, int(answer), int(number), float(sure)) for answer, number, sure
+                in zip(snapshot.predicted[k], examples.expected[k], snapshot.confidence[k], strict=True)]
+    parts = ["".join(part) for part in (read, expected, said)]
+    if config.text:  # with spaces, for who copies or hears it
+        parts = [f"<td>{' '.join(filter(None, part))}</td>" for part in (read, expected, said)]
+    return f'<tr>{parts[0]}<td class="gap">→</td>{parts[1]}<td class="gap"></td>{parts[2]}</tr>'
 
 
-def _predicted(answer: int, expected: int, confidence: float) -> str:
-    right = answer == expected
+def _shown(config: RunConfig, number: np.integer, kind: str = "") -> str:
+    if number == config.vocab_size:
+        return "" if config.text else _gap(config)
+    tag = _WORD if config.text else _CELL
+    opening = f'{tag} class="{kind}"' if kind else tag
+    return f"<{opening}>{_name(config, number)}</{tag}>"
+
+
+def _gap(config: RunConfig) -> str:
+    tag = _WORD if config.text else _CELL
+    return f'<{tag} class="gap">·</{tag}>'
+
+
+def _said(config: RunConfig, answer: int, expected: int, sure: float) -> str:
+    """One predicted number; where nothing is expected, nothing is shown."""
+    if expected == config.vocab_size:
+        return "" if config.text else _gap(config)
+    right, tag = answer == expected, _WORD if config.text else _CELL
     kind, sign = ("right", "✓") if right else ("wrong", "✗")
-    hover = f"{confidence:.0%} sure" + ("" if right else f"; expected {expected}")
-    return f'<td class="{kind}" style="--sure:{8 + 37 * confidence:.0f}%" title="{hover}">{answer}<i>{sign}</i></td>'
+    if config.representation == "linear":
+        hover, shade = f"{sure:.2f}, rounded", 1.0 - 2 * abs(sure - round(sure))
+    else:
+        hover, shade = f"{sure:.0%} sure", sure
+    hover += "" if right else f"; expected {_name(config, expected)}"
+    return (f'<{tag} class="{kind}" style="--sure:{8 + 37 * shade:.0f}%" title="{hover}">'
+            f'{_name(config, answer)}<i>{sign}</i></{tag}>')
+
+
+def _name(config: RunConfig, number: int | np.integer) -> str:
+    """A number as it is shown, or its word, safe in HTML. The padding of `padded` is a dot."""
+    if number == config.vocab_size:
+        return "·"
+    return escape(config.vocabulary[number]) if config.text else str(number)

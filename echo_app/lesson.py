@@ -1,58 +1,157 @@
-"""What stands behind a run: the data it learns from, and the plain Keras code of its network."""
+"""What stands behind a run: how its network works, the data it learns from, and its plain Keras code."""
 
 import math
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
-from echo_app import charts
+from echo_app import charts, explanations
 from echo_core.config import RunConfig
-from echo_core.data import generate_sequence, shift_table, shown_sequence, to_windows
-from echo_core.export import keras_listing, keras_summary
+from echo_core.data import generate_sequence, shift_table, shown_sequence, text_examples, to_examples
+from echo_core.export import keras_summary
+from echo_core.listing import keras_listing
+from echo_core.tables import as_words
+from echo_core.text import pairs
 
 #: Rows of a table that are shown at most; longer ones say nothing more.
 _MAX_ROWS = 200
 
 
-def story() -> None:
-    """What the networks do, and why one of the two needs a memory. Words alone, so it is there at once."""
-    whole, partial = st.columns(2, gap="large")
-    whole.markdown(_WHOLE)
-    partial.markdown(_PARTIAL)
+def how_to_read(config: RunConfig) -> str:
+    """What the grid shows before there is a run, for somebody who sees it for the first time."""
+    if config.task == "pairs":
+        return (
+            "Each row is a **pair** of yours: a question that the network reads word by word, and the answer that it "
+            "must give. Dots are places where a shorter pair has nothing; they are skipped.\n\n"
+            "It trains on these very pairs, again and again, so a ✓ here means **learnt by heart**. That is what a "
+            "tiny network can do with a dozen sentences: it remembers, and understands nothing.")
+    one, backwards = "word" if config.text else "number", ", **backwards**" if config.task == "reverse" else ""
+    of = "your own words" if config.text else "one random sequence"
+    when = ("It says each one while it reads it" if config.bits == 0 and config.variant in ("whole", "no_memory") else
+            "All of them reach it in one step" if config.variant == "one_to_one" else
+            f"It says nothing for {config.answer_steps - config.output_length} steps and then begins, still reading"
+            if config.variant == "padded" else "It reads all of them first, and only then begins to answer")
+    guess = ("It begins by guessing the middle. Its **loss** is the squared distance to the right number" if
+             config.representation == "linear" else
+             f"It begins by guessing: 1 in {config.vocab_size} is right by luck. Its **loss** says how surprised it is "
+             "by the right answers")
+    return (
+        f"Each row is a **window**: {config.input_length} {one}s in a row of {of}. The network reads them from left to "
+        f"right and must say the {config.output_length} **bold** ones again{backwards}. {when}.\n\n"
+        f"{guess}, and falls while it learns. Training uses other random {one}s each time, so a ✓ here is never learnt "
+        "by heart.")
+
+
+def story(config: RunConfig) -> None:
+    """How this network works, and what its memory has to do. Words alone, so it is there at once."""
+    network, memory = st.columns(2, gap="large")
+    network.markdown(explanations.NETWORKS[config.variant])
+    memory.markdown(_memory(config))
+
+
+def _memory(config: RunConfig) -> str:
+    parts = []
+    if config.task == "pairs":
+        parts.append(explanations.PAIRS)
+    elif config.variant not in ("encoder_decoder", "no_memory"):
+        parts.append(explanations.PARTIAL)
+    else:
+        parts.append(explanations.WHOLE)
+    if config.cell != "lstm":
+        parts.append(explanations.CELLS[config.cell])
+    if config.representation == "linear":
+        parts.append(explanations.LINEAR)
+    if config.missing == "mask":
+        parts.append(explanations.MASK)
+    return "\n\n".join(parts)
 
 
 def data_view(config: RunConfig) -> None:
-    """From a random sequence to windows and their echo, for the settings at hand."""
-    another = st.button("Another sequence", icon=":material/casino:", key="another_sequence")
+    """From a random sequence to windows and what should come back, for the settings at hand."""
+    if config.task == "pairs":
+        return _pairs_view(config)
+    another = not config.text and st.button("Another sequence", icon=":material/casino:", key="another_sequence")
     sequence = generate_sequence(config.sequence_length, config.vocab_size) if another else shown_sequence(config)
-    st.markdown(f"**1. A random sequence.** {config.sequence_length} whole numbers from 0 to {config.vocab_size - 1}. "
-                "Every epoch of training has new ones, so there is nothing to learn by heart.")
-    st.code(" ".join(map(str, sequence)), language=None, wrap_lines=True)
-    st.markdown(f"**2. One-hot.** Each number becomes a row of {config.vocab_size} zeros with a single one, because "
-                "the answer must be the right number and not a near one.")
+    if config.text:
+        st.markdown(f"**1. Your own words.** {len(sequence)} words, {config.vocab_size} of them different, each with "
+                    "a number. Training draws random sequences of these words; yours are only shown.")
+        st.text(" ".join(as_words(config, sequence)))
+        st.code(" ".join(map(str, sequence)), language=None, wrap_lines=True)
+    else:
+        st.markdown(f"**1. A random sequence.** {len(sequence)} whole numbers from 0 to {config.vocab_size - 1}. "
+                    "Every epoch of training has new ones, so there is nothing to learn by heart.")
+        st.code(" ".join(map(str, sequence)), language=None, wrap_lines=True)
+    if config.representation == "linear":
+        st.markdown(f"**2. Scaled.** Each number is divided by {config.vocab_size - 1}, so that it lies between 0 and "
+                    "1. The answer is one such number, rounded to the nearest.")
+    else:
+        st.markdown(f"**2. One-hot.** Each number becomes a row of {config.vocab_size} zeros with a single one, "
+                    "because the answer must be the right number and not a near one.")
     strip = pd.DataFrame({"timestep": range(1, len(sequence) + 1), "number": sequence})
     st.vega_lite_chart(strip, charts.one_hot_strip(len(sequence), config.vocab_size),
                        alt="One mark for each timestep, at its number")
-    st.markdown(f"**3. Shifted copies side by side.** Each row holds {config.input_length} numbers in a row; `t` is "
-                f"the newest. `y` is what should come back: the oldest {config.output_length}. Rows at both ends miss "
-                "numbers (NaN) and are dropped.")
-    table = shift_table(sequence, config.input_length, config.output_length)
+    _shift_table_view(config, sequence)
+    windows = to_examples(config, sequence)
+    several = f" One epoch has {config.sequences_per_epoch} such sequences." if config.sequences_per_epoch > 1 else ""
+    st.markdown(f"**4. {len(windows.inputs)} windows.** What is left: input and what should come back, as the network "
+                f"gets them.{several}")
+    _windows_table(config, windows.inputs, windows.expected)
+
+
+def _shift_table_view(config: RunConfig, sequence: NDArray[np.int64]) -> None:
+    """The sequence beside its shifted copies, rows with gaps greyed, those that are kept all the same marked."""
+    table = shift_table(sequence, config.input_length, config.input_length)
+    lags = list(table.columns[:config.input_length])
+    asked = lags[config.echo_start:config.echo_start + config.output_length]
+    echoes = {f"y{k + 1}": table[lag] for k, lag in enumerate(asked[::-1] if config.task == "reverse" else asked)}
+    table = pd.concat([table[lags], pd.DataFrame(echoes)], axis=1)
+    incomplete = table.isna().any(axis=1)
+    kept = ~incomplete if config.missing == "drop" else table[list(echoes)].notna().any(axis=1)
+    more = int((kept & incomplete).sum())
+    then = ("are dropped." if config.missing == "drop" else
+            f"are kept where a part of their answer is there: **{more} more windows** (on orange); the gaps "
+            "are skipped.")
+    st.markdown(f"**3. Shifted copies side by side.** Each row holds {config.input_length} in a row; `t` is the "
+                f"newest. `y` is what should come back. Rows at both ends miss some (NaN) and {then}")
     if len(table) > _MAX_ROWS:
         st.caption(f"The first {_MAX_ROWS} of {len(table)} rows.")
-    table = table.head(_MAX_ROWS)
-    incomplete = table.isna().any(axis=1)
-    shown = table.map(lambda value: "NaN" if math.isnan(value) else f"{value:.0f}")
-    styled = shown.style.apply(
-        lambda row: ["color: #888888; background-color: #88888822" if incomplete[row.name] else ""] * len(row), axis=1)
-    st.dataframe(styled, height=300, key="shift_table", alt="The sequence beside its shifted copies")
-    windows = to_windows(sequence, config.input_length)
-    several = f" One epoch has {config.sequences_per_epoch} such sequences." if config.sequences_per_epoch > 1 else ""
-    st.markdown(f"**4. {len(windows)} windows.** What is left: input and expected echo, as the network gets "
-                f"them.{several}")
-    rows = {"input": [" ".join(map(str, window)) for window in windows[:_MAX_ROWS]],
-            "echo": [" ".join(map(str, window[:config.output_length])) for window in windows[:_MAX_ROWS]]}
+    shown = table.head(_MAX_ROWS).map(lambda value: "NaN" if math.isnan(value) else f"{value:.0f}")
+
+    def style(row: Any) -> list[str]:
+        if not incomplete[row.name]:
+            return [""] * len(row)
+        colours = "background-color: #E69F0033" if kept[row.name] else "color: #888888; background-color: #88888822"
+        return [colours] * len(row)
+
+    st.dataframe(shown.style.apply(style, axis=1), height=300, key="shift_table",
+                 alt="The sequence beside its shifted copies")
+
+
+def _windows_table(config: RunConfig, inputs: NDArray[np.int64], expected: NDArray[np.int64]) -> None:
+    def joined(rows: NDArray[np.int64]) -> list[str]:
+        return [" ".join(str(name) if str(name) else "·" for name in row)
+                for row in as_words(config, rows[:_MAX_ROWS])]
+
+    rows = {"input": joined(inputs), "answer": joined(expected)}
     st.dataframe(pd.DataFrame(rows, index=pd.RangeIndex(1, 1 + len(rows["input"]))), height=300, key="window_table",
-                 alt="Windows and their echoes")
+                 alt="What is read and what should come back")
+
+
+def _pairs_view(config: RunConfig) -> None:
+    examples = text_examples(config)
+    st.markdown(f"**1. Your pairs.** {len(pairs(config.text))} of them, with {config.vocab_size} different words, each "
+                "with a number. Words are whatever stands between spaces.")
+    words = pd.DataFrame({"number": range(config.vocab_size), "word": config.vocabulary})
+    st.dataframe(words, hide_index=True, height=240, key="vocabulary_table", alt="Every word and its number")
+    st.markdown(f"**2. Rows of one length.** The longest question has {config.input_length} words and the longest "
+                f"answer {config.output_length}. Shorter ones are filled up with gaps (·), which the network skips and "
+                "which count nowhere.")
+    _windows_table(config, examples.inputs, examples.expected)
+    st.markdown("**3. One-hot.** Each word becomes a row of zeros with a single one, as numbers do. An epoch trains on "
+                "every pair once.")
 
 
 def code_view(config: RunConfig) -> None:
@@ -61,32 +160,4 @@ def code_view(config: RunConfig) -> None:
     st.code(keras_listing(config), language="python", height=420)
     st.markdown("What `model.summary()` prints:")
     st.code(keras_summary(config), language=None)
-    st.markdown(_CHANGES)
-
-
-_WHOLE = """
-**Whole echo: no memory needed.** The network reads a number and answers before it reads the next. It only has to learn
-which output belongs to which input, a hundred times over. Anything that maps number to number can do it, with or
-without a memory. The windows turn right long before the loss is small, because the right answer only has to be the
-*likeliest* one.
-"""
-
-_PARTIAL = """
-**Partial echo: now it must remember.** One LSTM, the *encoder*, reads all the numbers and keeps a few dozen values: its
-state. A second one, the *decoder*, sees only that state and must say the first numbers again. Two numbers out of a
-hundred are 13.3 bits that have to survive everything read after them. Watch the loss stand still near pure guessing
-until the network finds a way to keep them.
-"""
-
-_CHANGES = """
-**If you come from the tutorial of 2017**, this is what has changed in Keras since:
-
-- `batch_input_shape` on a layer is gone. The batch size of a stateful network stands in
-  `keras.Input(batch_shape=(batch, timesteps, features))`.
-- `model.reset_states()` is gone from `Sequential`. Each layer that keeps state has `reset_state()`.
-- `TimeDistributed(Dense(…))` is no longer needed: `Dense` works on every timestep by itself.
-- A stateful network answers with whatever state is left over. Reset it before *every* prediction; otherwise
-  only the first answer is right.
-- Calling `fit` or `predict` in a loop is slow, and memory grows. Call the model itself, or train many epochs in one
-  compiled function.
-"""
+    st.markdown(explanations.CHANGES)

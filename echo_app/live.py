@@ -6,11 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from echo_app import charts, session
+from echo_app import charts, lesson, session
 from echo_app.grid import grid
 from echo_core.config import RunConfig
-from echo_core.data import shown_windows
-from echo_core.records import Snapshot, State
+from echo_core.data import shown_examples
+from echo_core.records import Evaluation, Snapshot, State
 from echo_core.store import RunRow
 
 #: Seconds between two looks at the store: for one visitor, and more for each of many.
@@ -34,14 +34,7 @@ def preview(config: RunConfig) -> None:
         _windows(config, None)
     with words:
         st.subheader("How to read it", anchor=False)
-        when = ("It says each one while it reads it" if config.bits == 0 else
-                "It reads all of them first, and only then begins to answer")
-        st.markdown(
-            f"Each row is a **window**: {config.input_length} numbers in a row of one random sequence. The network "
-            f"reads them from left to right and must say the {config.output_length} **bold** ones again. {when}.\n\n"
-            f"It begins by guessing: 1 in {config.vocab_size} is right by luck. Its **loss** says how surprised it is "
-            f"by the right answers, and falls while it learns. Training uses other random numbers each time, so a ✓ "
-            f"here is never learnt by heart.")
+        st.markdown(lesson.how_to_read(config))
 
 
 def _interval(run: RunRow) -> float | None:
@@ -124,12 +117,10 @@ def _outcome(run: RunRow, _: session.Look) -> None:
     took = f"{run.epoch:,} epochs in {duration(run.seconds)}"
     match run.state:
         case State.FINISHED if judged:
-            st.success(f"On {judged.windows:,} windows that it had never seen, the network got "
-                       f"**{_share(judged.window_accuracy)} of windows** right at every step, and "
-                       f"**{_share(judged.token_accuracy)} of single numbers**. {_by_timestep(judged.by_timestep)}",
+            st.success(f"{_judged(run.config, judged)} {_by_timestep(judged.by_timestep)}",
                        icon=":material/check_circle:", title=f"Finished: {took}")
         case State.PAUSED:
-            score = f" So far it gets {_share(judged.window_accuracy)} of unseen windows right." if judged else ""
+            score = f" So far it gets {_share(judged.window_accuracy)} of {_kind(judged)} right." if judged else ""
             used_up = run.seconds > session.engine().limits.max_seconds
             then = "" if used_up else " Press Train to go on from there."
             st.info(f"{run.reason or 'It was stopped.'}{score}{then}",
@@ -143,6 +134,21 @@ def _outcome(run: RunRow, _: session.Look) -> None:
             st.text(run.reason or "No reason is known.")
 
 
+def _judged(config: RunConfig, judged: Evaluation) -> str:
+    right, single = _share(judged.window_accuracy), _share(judged.token_accuracy)
+    if config.task == "pairs":
+        return (f"Of the {judged.windows} pairs that it was trained on, the network gets **{right}** right from the "
+                f"first word to the last, and **{single} of single words**. It knows them by heart: a question that "
+                "it has not learnt gets an answer that means nothing.")
+    tokens = "words" if config.text else "numbers"
+    return (f"On {judged.windows:,} windows that it had never seen, the network got **{right} of windows** right at "
+            f"every step, and **{single} of single {tokens}**.")
+
+
+def _kind(judged: Evaluation) -> str:
+    return "its pairs" if judged.judged_on == "training" else "unseen windows"
+
+
 def _by_timestep(shares: tuple[float, ...]) -> str:
     if len(shares) < 2 or min(shares) == 1:
         return ""
@@ -152,16 +158,22 @@ def _by_timestep(shares: tuple[float, ...]) -> str:
 
 def _curves(config: RunConfig, seen: session.Look) -> None:
     with st.container(key="loss_chart"):
-        st.vega_lite_chart(seen.loss, charts.loss_curve(config.epochs, config.chance_loss),
+        st.vega_lite_chart(seen.loss, charts.loss_curve(config.epochs, *_scale(config)),
                            alt="Loss against epoch, with the loss of pure guessing as a dashed line")
     with st.container(key="accuracy_chart"):
         st.vega_lite_chart(seen.accuracy, charts.accuracy_curve(config.epochs),
                            alt="Share of training numbers right against epoch")
 
 
+def _scale(config: RunConfig) -> tuple[float, float]:
+    """The loss of pure guessing, and the top of the axis, where the loss of the untrained network has room."""
+    untrained = config.chance_loss * config.answer_steps / config.output_length
+    return config.chance_loss, untrained * (2.5 if config.representation == "linear" else 1.15)
+
+
 def _windows(config: RunConfig, snapshot: Snapshot | None) -> None:
     with st.container(key="windows"):
-        st.html(grid(shown_windows(config), config.output_length, snapshot))
+        st.html(grid(config, shown_examples(config), snapshot))
 
 
 def _newest(snapshots: list[Snapshot]) -> Snapshot | None:

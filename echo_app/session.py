@@ -1,7 +1,8 @@
 """All that a visitor's session keeps, and what all sessions share: every key in one place.
 
 Keys of `st.session_state`: each field of `RunConfig` by its name (its widget's key), and those
-named below. Nothing is kept in modules, which all visitors would share.
+named below. The text is the exception: under its name stands what somebody types, and what of it serves the
+settings is under `SETTLED_TEXT`. Nothing is kept in modules, which all visitors would share.
 """
 
 import math
@@ -15,9 +16,12 @@ import streamlit as st
 
 from echo_app.browser import browser_name
 from echo_core import tables
-from echo_core.config import PRESETS, RunConfig, mend
+from echo_core import text as texts
+from echo_core.config import RunConfig, check_text
 from echo_core.engine import Engine
-from echo_core.records import Snapshot
+from echo_core.mending import following, mend
+from echo_core.presets import PRESETS
+from echo_core.records import Floats, Snapshot
 from echo_core.store import RunRow, Store
 
 PRESET = "preset"          # name of the preset that the settings equal, or OWN
@@ -25,6 +29,12 @@ RUN = "run_id"             # the run that is shown
 MINE = "my_runs"           # runs for which this session pressed Train, oldest first
 NOTES = "notes"            # lines about what was not accepted or had to follow
 ERROR = "error"            # why the last Train or Stop was not done
+SETTLED_TEXT = "settled_text"  # the text of the settings
+TEXT_ERROR = "text_error"  # why what is typed as a text does not serve
+OWN_WORDS = "own_words"    # echo and reverse are asked of one's own words
+UPLOAD = "upload"          # a file with a text
+BEFORE = "before_task"     # for each task the settings that its controls had, to come back to
+TASK = "task_was"          # the task that the controls had before
 SESSION = "session_id"     # for the queue's fairness
 HOLDER = "holder"          # who holds a run: the browser, so that a reload goes on holding it
 REPLAY = "replay"          # epoch of the snapshot that is shown
@@ -34,6 +44,10 @@ NEXT_AT = "next_at"        # when the next picture of the replay is due
 SLOW = "slow"
 
 OWN = "own"
+
+#: Characters of a packed text that a link may carry.
+LONGEST_LINKED_TEXT = 1536
+SAMPLE_WORDS = "to be or not to be that is the question"
 
 FIELDS = tuple(RunConfig.model_fields)
 
@@ -136,6 +150,17 @@ def _answers(run_id: str, attempt: int, epoch: int) -> tuple[str, str]:
     return table.to_csv(index=False), table[columns].to_csv(index=False, sep="\t")
 
 
+def weights(run: RunRow) -> tuple[Floats, ...] | None:
+    """The weights of a run as they stand in the store; None before there are some."""
+    return None if run.state.is_active else _weights(run.run_id, run.attempt, run.epoch)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _weights(run_id: str, attempt: int, epoch: int) -> tuple[Floats, ...] | None:
+    checkpoint = store().checkpoint(run_id)
+    return checkpoint.weights if checkpoint else None
+
+
 @st.cache_resource(ttl=2.0, show_spinner=False)
 def _newest_finished() -> list[RunRow]:
     return tables.newest_finished(store())
@@ -158,7 +183,7 @@ def begin() -> None:
         engine()  # first, as it may raise, and the link is opened once
         state[SESSION] = uuid.uuid4().hex
         state[HOLDER] = browser_name() or state[SESSION]
-        state[MINE], state[NOTES], state[ERROR], state[RUN] = [], [], None, None
+        state[MINE], state[NOTES], state[ERROR], state[RUN], state[BEFORE] = [], [], None, None, {}
         state[PLAYING] = state[SLOW] = False
         _open_link(st.query_params.to_dict())
     _presence(state[HOLDER])
@@ -167,13 +192,52 @@ def begin() -> None:
 
 def config() -> RunConfig:
     """The settings as the controls stand; `begin` has made them fit."""
-    return RunConfig(**{name: st.session_state[name] for name in FIELDS})
+    return RunConfig(**{**{name: st.session_state[name] for name in FIELDS}, "text": st.session_state[SETTLED_TEXT]})
 
 
 def load(config: RunConfig) -> None:
     """Put settings into the controls."""
-    st.session_state.update(config.model_dump())
-    st.session_state[PRESET] = _preset_of(config)
+    _put(config)
+    state = st.session_state
+    state["text"], state[OWN_WORDS], state[TEXT_ERROR] = config.text, config.task != "pairs" and bool(config.text), None
+
+
+def _put(config: RunConfig) -> None:
+    """All but what is typed as a text, which stays as it was typed."""
+    state, values = st.session_state, config.model_dump()
+    state[SETTLED_TEXT], state[TASK] = values.pop("text"), config.task
+    state.update(values)
+    state[PRESET] = _preset_of(config)
+
+
+def task_changed() -> None:
+    """Callback of the task control: pairs have settings of their own, and so has what was there before."""
+    state, before, after = st.session_state, st.session_state[TASK], st.session_state["task"]
+    if "pairs" not in (before, after):
+        return
+    state[BEFORE][before] = RunConfig(**{**{name: state[name] for name in FIELDS}, "task": before,
+                                         "text": state[SETTLED_TEXT]})
+    known = PRESETS["pairs"].config if after == "pairs" else RunConfig()
+    restored = state[BEFORE].get(after) or mend({**known.model_dump(), "task": after})[0]
+    load(restored)
+
+
+def own_words_changed() -> None:
+    """Callback of the switch for one's own words: something to begin with, and away with it."""
+    st.session_state["text"] = SAMPLE_WORDS if st.session_state[OWN_WORDS] else ""
+
+
+def take_upload() -> None:
+    """Callback of the upload: a file's text replaces what is typed."""
+    file, state = st.session_state.get(UPLOAD), st.session_state
+    if file is None:
+        return
+    try:
+        text = file.getvalue().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        state[ERROR] = "The file must be text in UTF-8; this one is not. Save it as UTF-8 and try again."
+        return
+    state["text"] = texts.from_csv(text) if file.name.lower().endswith(".csv") else text
 
 
 def load_preset() -> None:
@@ -202,7 +266,13 @@ def show(run_id: str, config: RunConfig) -> None:
     """Make a run the one that this page shows, in the address as well."""
     st.session_state[RUN], st.session_state[ERROR], st.session_state[PLAYING] = run_id, None, False
     st.session_state.pop(REPLAY, None)
-    st.query_params.from_dict({**config.to_query(), "run": run_id})
+    st.query_params.from_dict(_link(config, run_id))
+
+
+def _link(config: RunConfig, run_id: str) -> dict[str, str]:
+    """The address of a run with its settings; with the run alone where the text is too long for a link."""
+    query = {name: value for name, value in config.to_query().items() if value}
+    return {"run": run_id} if len(query.get("text", "")) > LONGEST_LINKED_TEXT else {**query, "run": run_id}
 
 
 def show_other(run: RunRow) -> None:
@@ -247,11 +317,31 @@ def _open_link(query: dict[str, str]) -> None:
 
 def _settle() -> None:
     """Make the settings fit one another, as one control's change may ask of the others."""
-    settled, notes = mend({name: st.session_state.get(name) for name in FIELDS})
-    if notes or any(st.session_state.get(name) != value for name, value in settled.model_dump().items()):
-        st.session_state.update(settled.model_dump())
-        st.session_state[NOTES] = notes
-    st.session_state[PRESET] = _preset_of(settled)
+    state = st.session_state
+    wanted = {name: state.get(name) for name in FIELDS}
+    wanted["text"] = text = _text_that_serves(str(wanted["task"]))
+    for name in following(wanted):  # without a word
+        if name != "batch_size" or len(texts.pairs(text)) % state["batch_size"]:
+            del wanted[name]
+    settled, notes = mend(wanted)
+    if notes or any(state.get(name) != value for name, value in settled.model_dump(exclude={"text"}).items()):
+        state[NOTES] = notes
+    _put(settled)
+
+
+def _text_that_serves(task: str) -> str:
+    """What is typed, if it can be learnt, and what could be before it else; `TEXT_ERROR` says why."""
+    state = st.session_state
+    state[TEXT_ERROR] = None
+    if task != "pairs" and not state.get(OWN_WORDS):
+        return ""
+    try:
+        text = texts.read(str(state.get("text") or ""))
+        check_text(task, text)
+    except ValueError as error:
+        state[TEXT_ERROR] = str(error)
+        return str(state[SETTLED_TEXT])
+    return text
 
 
 def _preset_of(config: RunConfig) -> str:

@@ -11,15 +11,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from statistics import mean
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import click
 from pydantic import ValidationError
 
-from echo_core.config import PRESETS, TRAINING_VERSION, RunConfig, explain, parse_settings
+from echo_core.config import TRAINING_VERSION, RunConfig, written
+from echo_core.mending import explain, parse_settings, with_settings
+from echo_core.presets import PRESETS
 from echo_core.records import Evaluation, Progress, State
 from echo_core.settings import LimitExceeded, Limits, Settings
 from echo_core.store import RunRow, Store, StoreError, Ticket
+from echo_core.text import MAX_BYTES
 from echo_core.worker import drain, load_training, reason_of, records_of
 
 INTERRUPTED_BY_CTRL_C = 130
@@ -84,13 +87,17 @@ def cli() -> None:
 @click.option("--preset", metavar="NAME", help=f"Begin with the settings of one of {', '.join(PRESETS)}.")
 @click.option("--set", "pairs", metavar="FIELD=VALUE", multiple=True,
               help=f"Change one setting; may be repeated. Fields: {', '.join(RunConfig.model_fields)}.")
+@click.option("--text", metavar="FILE", type=click.File("rb"),
+              help="Own words, or pairs `question => answer` a line for task pairs; - is standard input.")
 @click.option("--repeat", metavar="N", type=click.IntRange(min=1), default=1, show_default=True,
               help="Train N seeds, one after the other, from `seed` on.")
 @click.option("--no-store", is_flag=True, help="Do not keep the run, and do not look whether it is there already.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, and nothing else.")
-def train(preset: str | None, pairs: tuple[str, ...], repeat: int, no_store: bool, as_json: bool) -> None:
+def train(preset: str | None, pairs: tuple[str, ...], text: BinaryIO | None, repeat: int, no_store: bool,
+          as_json: bool) -> None:
     """Train a network here and now, and judge it on unseen windows."""
-    configs = [_allowed(config) for config in _configs(preset, pairs, repeat)]
+    words = _read(text) if text else None
+    configs = [_allowed(config) for config in _configs(preset, pairs, words, repeat)]
     settings = _settings()
     if no_store:
         return _train_all(configs, None, settings, as_json)
@@ -142,17 +149,25 @@ def runs(as_json: bool) -> None:
 # --- what was asked for --------------------------------------------------------------------------
 
 
-def _configs(preset: str | None, pairs: tuple[str, ...], repeat: int) -> list[RunConfig]:
+def _configs(preset: str | None, pairs: tuple[str, ...], text: str | None, repeat: int) -> list[RunConfig]:
     if preset is not None and preset not in PRESETS:
         raise BadSettings(f"preset must be one of {', '.join(PRESETS)}; received {preset}.")
     begin = PRESETS[preset].config if preset else RunConfig()
     try:
-        first = RunConfig.model_validate({**begin.model_dump(), **parse_settings(pairs)})
+        settings = parse_settings(pairs) | ({"text": text} if text is not None else {})
+        first = with_settings(begin, settings)
         return [RunConfig.model_validate({**first.model_dump(), "seed": first.seed + n}) for n in range(repeat)]
     except ValidationError as error:
         raise BadSettings(" ".join(explain(error))) from error
     except ValueError as error:
         raise BadSettings(str(error)) from error
+
+
+def _read(file: BinaryIO) -> str:
+    try:
+        return file.read(4 * MAX_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadSettings("text must be a file in UTF-8; this one is not. Save it as UTF-8 and try again.") from None
 
 
 def _allowed(config: RunConfig) -> RunConfig:
@@ -322,11 +337,17 @@ def _percent(share: float) -> str:
     return f"{math.floor(share * 1000) / 10:.1f} %"
 
 
+def _short(value: object) -> str:
+    shown = " ".join(written(value).split())
+    return shown if len(shown) <= 24 else shown[:24] + "…"
+
+
 def _name(config: RunConfig) -> str:
     """A preset's name, where it is one but for its seed, and what differs from the defaults else."""
     for name, preset in PRESETS.items():
         if config == preset.config.model_copy(update={"seed": config.seed}):
             return f"{name}, seed {config.seed}"
-    default = RunConfig().to_query()
-    differs = [f"{name}={value}" for name, value in config.to_query().items() if value != default[name]]
+    default = RunConfig()
+    differs = [f"{name}={_short(value)}" for name, value in config.model_dump().items()
+               if value != getattr(default, name)]
     return ", ".join([config.variant, *(setting for setting in differs if not setting.startswith("variant="))])

@@ -3,12 +3,15 @@
 Source: Brownlee (2017), "How to use an Encoder-Decoder LSTM to Echo Sequences of Random Integers".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from echo_core import text as texts
 from echo_core.config import RunConfig
 
 Ints = NDArray[np.int64]
@@ -18,6 +21,9 @@ OneHot = NDArray[np.float32]
 MIN_JUDGED_WINDOWS = 2000
 #: A run is watched on so many windows at most.
 MAX_SHOWN_WINDOWS = 64
+
+#: What every feature of a missing value is in the network's input.
+GAP = -1.0
 
 #: Beyond it the shift table, which holds floats because of its NaN, would show other numbers.
 LARGEST_INTEGER = 2**53
@@ -153,17 +159,76 @@ def to_windows(sequences: ArrayLike, input_length: int) -> Ints:
     return views.reshape(-1, input_length)
 
 
+class Examples(NamedTuple):
+    """What a network reads and what it should answer, as integers.
+
+    Attributes:
+        inputs: (windows, input_length).
+        expected: (windows, output_length).
+
+    Where nothing is, both hold `vocab_size`, which is no number of the vocabulary.
+    """
+
+    inputs: Ints
+    expected: Ints
+
+    def present(self, vocab_size: int) -> NDArray[np.bool_]:
+        """Where something is expected, (windows, output_length)."""
+        return self.expected < vocab_size
+
+
+#: For each task, from what was read to what should be answered. Time is the first axis, of NumPy arrays
+#: and of tensors alike: (input_length, windows) -> (output_length, windows). Pairs bring their answers along.
+TASKS: Mapping[str, Callable[[RunConfig, Any], Any]] = MappingProxyType({
+    "echo": lambda c, inputs: inputs[c.echo_start:c.echo_start + c.output_length],
+    "reverse": lambda c, inputs: inputs[c.echo_start:c.echo_start + c.output_length][::-1],
+})
+
+
+def paddings(config: RunConfig) -> tuple[int, int]:
+    """How many gaps stand before and after a sequence, so that every row with a part of its echo is a window.
+
+    25 numbers framed 5 -> 2 have 1 before and 4 after, and give 26 windows instead of 21.
+    """
+    if config.missing == "drop":
+        return 0, 0
+    return config.echo_start + config.output_length - 1, config.input_length - 1 - config.echo_start
+
+
+def to_examples(config: RunConfig, sequences: ArrayLike) -> Examples:
+    """The windows of some sequences, (sequences, length), one after the other, with what should be answered."""
+    gapped = np.pad(np.atleast_2d(sequences), ((0, 0), paddings(config)), constant_values=config.vocab_size)
+    inputs = to_windows(gapped, config.input_length)
+    return Examples(inputs, TASKS[config.task](config, inputs.T).T)
+
+
+def text_examples(config: RunConfig) -> Examples:
+    """The pairs of a text, short sides filled up with gaps at their ends."""
+    numbers = {word: number for number, word in enumerate(config.vocabulary)}
+
+    def rows(sides: Iterable[texts.Tokens], length: int) -> Ints:
+        return np.array([[numbers[word] for word in side] + [config.vocab_size] * (length - len(side))
+                         for side in sides])
+
+    questions, answers = zip(*texts.pairs(config.text), strict=True)
+    return Examples(rows(questions, config.input_length), rows(answers, config.output_length))
+
+
 def shown_sequence(config: RunConfig) -> Ints:
-    """The fixed unseen sequence whose windows a run is watched on, shape (sequence_length,)."""
+    """The fixed unseen sequence whose windows a run is watched on, or the visitor's own words; (length,)."""
+    if config.text and config.task != "pairs":
+        numbers = {word: number for number, word in enumerate(config.vocabulary)}
+        return np.array([numbers[word] for word in texts.words(config.text)])
     return _stream(config, 1).integers(0, config.vocab_size, size=config.sequence_length)
 
 
-def shown_windows(config: RunConfig) -> Ints:
-    """The windows of that sequence that a run is watched on: (windows, input_length), 64 at most.
+def shown_examples(config: RunConfig) -> Examples:
+    """What a run is watched on: 64 windows at most, or the pairs of a text.
 
     More than anybody looks at, and few enough that snapshots of a large network do not slow its training.
     """
-    return to_windows(shown_sequence(config), config.input_length)[:MAX_SHOWN_WINDOWS]
+    shown = text_examples(config) if config.task == "pairs" else to_examples(config, shown_sequence(config))
+    return Examples(shown.inputs[:MAX_SHOWN_WINDOWS], shown.expected[:MAX_SHOWN_WINDOWS])
 
 
 def unseen_sequences(config: RunConfig) -> Ints:
@@ -173,6 +238,38 @@ def unseen_sequences(config: RunConfig) -> Ints:
     """
     count = -(-MIN_JUDGED_WINDOWS // config.windows_per_sequence)
     return _stream(config, 2).integers(0, config.vocab_size, size=(count, config.sequence_length))
+
+
+def judged_examples(config: RunConfig) -> Examples:
+    """What a run is judged on: at least 2,000 unseen windows, or the pairs of a text, which it was trained on."""
+    return text_examples(config) if config.task == "pairs" else to_examples(config, unseen_sequences(config))
+
+
+def network_input(config: RunConfig, inputs: Ints) -> OneHot:
+    """Integers (windows, input_length) as `build_model(config)` takes them.
+
+    (windows, input_length, vocab_size) one-hot, or (windows, input_length, 1) scaled to 0…1; as one step of
+    all features for `one_to_one`. Every feature of a gap is -1, which the network masks.
+    """
+    present = inputs < config.vocab_size
+    known = np.where(present, inputs, 0)
+    if config.representation == "linear":
+        shown = scale(known, config.vocab_size)[..., None]
+    else:
+        shown = one_hot_encode(known, config.vocab_size)
+    shown = np.where(present[..., None], shown, np.float32(GAP))
+    return shown.reshape(len(inputs), 1, -1) if config.variant == "one_to_one" else shown
+
+
+def scale(numbers: Ints, vocab_size: int) -> OneHot:
+    """Integers in [0, vocab_size) as numbers from 0 to 1."""
+    return (numbers / np.float32(vocab_size - 1)).astype(np.float32)
+
+
+def unscale(values: OneHot, vocab_size: int) -> OneHot:
+    """The inverse of `scale`, not yet rounded, within the vocabulary."""
+    numbers: OneHot = np.clip(values * np.float32(vocab_size - 1), 0, vocab_size - 1)
+    return numbers
 
 
 def _stream(config: RunConfig, number: int) -> np.random.Generator:

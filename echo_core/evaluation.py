@@ -1,52 +1,121 @@
-"""How good a network is on windows that it has never seen, and what it answers to given ones."""
+"""How good a network is on what it is judged on, and what it answers to given windows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from echo_core.config import RunConfig
-from echo_core.data import shown_windows, to_windows, unseen_sequences
+from echo_core.data import Examples, judged_examples, scale, shown_examples, unscale
 from echo_core.forward import forward, softmax
+from echo_core.networks import States
 from echo_core.records import Evaluation, Floats, Ints, Snapshot
 
 #: Windows in one forward pass, so that an evaluation of a large network stays small in memory.
 _SLICE = 512
 
 
-def predict(config: RunConfig, weights: Sequence[Floats], windows: np.ndarray) -> Floats:
-    """Probabilities for each window: (windows, input_length) -> (windows, output_length, vocab_size).
+class Answers(NamedTuple):
+    """What a network says.
+
+    Attributes:
+        predicted: Integers, (windows, output_length). `padded` may say `vocab_size`, its padding.
+        confidence: The probability that it gave to that; with `linear`, the number before it was rounded.
+    """
+
+    predicted: Ints
+    confidence: Floats
+
+
+def predict(config: RunConfig, weights: Sequence[Floats], windows: NDArray[np.integer]) -> Floats:
+    """The network's output for each window, (windows, answer_steps, num_classes): probabilities, or scaled numbers.
 
     State is zero before every window, stateful or not, so asking twice gives the same answer.
     """
-    return np.concatenate([softmax(logits) for logits in _logits(config, weights, windows)])
+    parts = (forward(config, weights, windows[start:start + _SLICE]).outputs
+             for start in range(0, len(windows), _SLICE))
+    return np.concatenate([part if config.representation == "linear" else softmax(part) for part in parts])
+
+
+def answer(config: RunConfig, weights: Sequence[Floats], windows: NDArray[np.integer]) -> Answers:
+    """What the network says to each window, state zero before each."""
+    return _read_off(config, predict(config, weights, windows))
+
+
+def ask_again(config: RunConfig, weights: Sequence[Floats], windows: NDArray[np.integer], times: int) -> list[Answers]:
+    """What a stateful network says to the same windows, asked several times and never reset.
+
+    Each batch begins with the state that the one before it has left, and each time with that of the time before: the
+    mistake of calling `predict` twice. The windows have to be whole batches.
+    """
+    states: States | None = None
+    said = []
+    for _ in range(times):
+        parts = []
+        for start in range(0, len(windows), config.batch_size):
+            found = forward(config, weights, windows[start:start + config.batch_size], states)
+            states = found.states
+            parts.append(found.outputs)
+        outputs = np.concatenate(parts)
+        said.append(_read_off(config, outputs if config.representation == "linear" else softmax(outputs)))
+    return said
+
+
+def attention_weights(config: RunConfig, weights: Sequence[Floats], windows: NDArray[np.integer]) -> Floats:
+    """Where each step of the answers looked: (windows, output_length, input_length), each row adds up to 1.
+
+    Raises:
+        ValueError: If the variant has no attention.
+    """
+    looked = forward(config, weights, windows).attention
+    if looked is None:
+        raise ValueError(f"variant must be attention to have attention weights; received {config.variant}.")
+    return np.asarray(looked)
 
 
 def evaluate(config: RunConfig, weights: Sequence[Floats]) -> Evaluation:
-    """Token and window accuracy on at least 2,000 unseen windows."""
-    windows = to_windows(unseen_sequences(config), config.input_length)
-    answers = np.concatenate([logits.argmax(-1) for logits in _logits(config, weights, windows)])
-    right = answers == windows[:, :config.output_length]  # (windows, output_length)
+    """Token and window accuracy on at least 2,000 unseen windows, or on the pairs that were learnt."""
+    examples = judged_examples(config)
+    right, present = judge(config, examples, answer(config, weights, examples.inputs).predicted)
     return Evaluation(
-        token_accuracy=float(right.mean()), window_accuracy=float(right.all(axis=1).mean()),
-        windows=len(windows), by_timestep=tuple(float(share) for share in right.mean(axis=0)))
+        token_accuracy=float(right[present].mean()), window_accuracy=float((right | ~present).all(axis=1).mean()),
+        windows=len(right), judged_on="training" if config.task == "pairs" else "unseen",
+        by_timestep=tuple(float(right[there, step].mean()) for step, there in enumerate(present.T)))
+
+
+def judge(config: RunConfig, examples: Examples, predicted: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which tokens are right, and which there are to be right about: (windows, output_length) both."""
+    present = examples.present(config.vocab_size)
+    return (predicted == examples.expected) & present, present
 
 
 def take_snapshot(config: RunConfig, weights: Sequence[Floats], epoch: int) -> Snapshot:
     """What the network answers now on the windows that a run is watched on."""
-    probabilities = predict(config, weights, shown_windows(config))
-    predicted: Ints = probabilities.argmax(-1).astype(np.int32)
-    return Snapshot(epoch, predicted, probabilities.max(-1))
+    return Snapshot(epoch, *answer(config, weights, shown_examples(config).inputs))
 
 
 def shown_loss(config: RunConfig, weights: Sequence[Floats]) -> tuple[float, float]:
-    """Cross-entropy (nats per token) and token accuracy on the windows that a run is watched on."""
-    windows = shown_windows(config)
-    probabilities = predict(config, weights, windows)
-    expected = windows[:, :config.output_length]
-    of_expected = np.take_along_axis(probabilities, expected[..., None], axis=-1)
-    return float(-np.log(of_expected + 1e-12).mean()), float((probabilities.argmax(-1) == expected).mean())
+    """Loss and token accuracy on the windows that a run is watched on, as training counts them."""
+    examples = shown_examples(config)
+    outputs = predict(config, weights, examples.inputs)
+    right, present = judge(config, examples, _read_off(config, outputs).predicted)
+    known = np.where(present, examples.expected, 0)
+    told = outputs[:, -config.output_length:]
+    if config.representation == "linear":
+        losses = (told[..., 0] - scale(known, config.vocab_size)) ** 2
+    else:
+        losses = -np.log(np.take_along_axis(told, known[..., None], axis=-1)[..., 0] + 1e-12)
+    total, counted = float(losses[present].sum()), int(present.sum())
+    if config.variant == "padded":
+        before = outputs[:, :-config.output_length, config.vocab_size]  # what it gave to its padding
+        total, counted = total - float(np.log(before + 1e-12).sum()), counted + before.size
+    return total / counted, float(right[present].mean())
 
 
-def _logits(config: RunConfig, weights: Sequence[Floats], windows: np.ndarray) -> Iterator[Floats]:
-    for start in range(0, len(windows), _SLICE):
-        yield forward(config, weights, windows[start:start + _SLICE])[0]
+def _read_off(config: RunConfig, outputs: Floats) -> Answers:
+    told = outputs[:, -config.output_length:]  # `padded` waits until then
+    if config.representation == "linear":
+        before_rounding = unscale(told[..., 0], config.vocab_size)
+        return Answers(before_rounding.round().astype(np.int32), before_rounding.astype(np.float32))
+    return Answers(told.argmax(-1).astype(np.int32), told.max(-1))

@@ -1,127 +1,146 @@
-"""A run as something to take away: for now its plain Keras code and the model's summary.
+"""A run's network as something to take away: what `model.summary()` prints.
 
-Text alone, so the app's process can show it without importing Keras; tests hold both to Keras.
+Text alone, so the app's process can show it without importing Keras; tests hold it to Keras. The script
+that builds and trains the network is in `listing.py`.
 """
 
-import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from types import MappingProxyType
 from typing import NamedTuple
 
-from echo_core.config import RunConfig, lstm_parameters
+from echo_core.combinations import Cell
+from echo_core.config import NUM_STATES, RunConfig
+
+Shape = tuple[int | None, ...]
+
+#: Keras's class for each cell.
+CELL_LAYERS: Mapping[Cell, str] = MappingProxyType({"lstm": "LSTM", "gru": "GRU", "simple_rnn": "SimpleRNN"})
 
 
 class Layer(NamedTuple):
-    """One layer as `summary()` lists it; the first axis of `shape` is the batch, None if it may vary."""
+    """One layer as `summary()` lists it.
+
+    Attributes:
+        shapes: Of each output; the first axis is the batch, None if it may vary.
+        connected_to: The outputs that it reads, which Keras tells where layers are no plain row.
+    """
 
     name: str
     kind: str
-    shape: tuple[int | None, ...]
-    parameters: int
+    shapes: tuple[Shape, ...]
+    parameters: int = 0
+    connected_to: tuple[str, ...] = ()
 
 
 def layers(config: RunConfig) -> list[Layer]:
-    """The layers of `build_model(config)` in order, with their output shapes and parameters."""
-    c, batch = config, config.batch_size if config.stateful else None
-    first, second = lstm_parameters(c.vocab_size, c.units), lstm_parameters(c.units, c.units)
-    readout = Layer("readout", "Dense", (batch, c.output_length, c.vocab_size), (c.units + 1) * c.vocab_size)
-    if c.variant == "whole":
-        return [Layer("lstm", "LSTM", (batch, c.input_length, c.units), first), readout]
-    return [Layer("encoder", "LSTM", (batch, c.units), first),
-            Layer("context", "RepeatVector", (batch, c.output_length, c.units), 0),
-            Layer("decoder", "LSTM", (batch, c.output_length, c.units), second),
-            readout]
+    """The layers of `build_model(config)` as its summary has them, with their output shapes and parameters."""
+    if config.variant == "attention":
+        return _attention_layers(config)
+    c, kind, batch = config, CELL_LAYERS[config.cell], _batch(config)
+    *recurrent, dense = c.layer_parameters
+    answer = (batch, c.answer_steps, c.num_classes)
+    readout = Layer("readout", "Dense", (answer,), dense)
+    row = [Layer("gaps", "Masking", ((batch, c.input_length, c.num_features),))] if c.has_gaps else []
+    if c.variant in ("whole", "padded"):
+        row += [Layer(c.cell, kind, ((batch, c.input_length, c.units),), recurrent[0]), readout]
+    elif c.variant == "encoder_decoder":
+        row += [Layer("encoder", kind, ((batch, c.units),), recurrent[0]),
+                Layer("context", "RepeatVector", ((batch, c.output_length, c.units),)),
+                Layer("decoder", kind, ((batch, c.output_length, c.units),), recurrent[1]),
+                readout]
+    elif c.variant == "no_memory":
+        row += [Layer("newest", "Cropping1D", ((batch, c.output_length, c.num_features),)), readout]
+    else:  # one_to_one and many_to_one
+        row += [Layer(c.cell, kind, ((batch, c.units),), recurrent[0]),
+                Layer("readout", "Dense", ((batch, c.output_length * c.num_classes),), dense),
+                Layer("blocks", "Reshape", (answer,))]
+        if c.representation == "one_hot":
+            row += [Layer("probabilities", "Activation", (answer,))]
+    return row
+
+
+def line_length(config: RunConfig) -> int:
+    """The `line_length` of `keras_summary`: 70, and 80 for `attention`, whose fourth column would cut counts short."""
+    return 80 if config.variant == "attention" else 70
 
 
 def keras_summary(config: RunConfig) -> str:
-    """What `build_model(config).summary(line_length=70)` prints."""
-    widths = (28, 21, 11)
+    """What `build_model(config).summary(line_length=line_length(config))` prints in a new process.
+
+    In an old one Keras may number two operations of a masked `attention`: `not_equal_1`, `any_1`.
+    """
+    listed = layers(config)
+    head: list[str] = ["Layer (type)", "Output Shape", "Param #"]
+    rows = [[f"{layer.name} ({layer.kind})", _shapes(layer.shapes), f"{layer.parameters:,}"] for layer in listed]
+    widths: tuple[int, ...] = (28, 21, 11)
+    if config.variant == "attention":
+        head.append("Connected to")
+        for row, layer in zip(rows, listed, strict=True):
+            row.append(", ".join(layer.connected_to) or "-")
+        widths = (21, 17, 11, 18)
 
     def rule(left: str, middle: str, right: str, line: str) -> str:
         return left + middle.join(line * (width + 2) for width in widths) + right
 
-    def row(edge: str, name: str, shape: str, count: str) -> str:
-        cells = (f" {name:<{widths[0]}} ", f" {shape:<{widths[1]}} ", f" {count:>{widths[2]}} ")
-        return edge + edge.join(cells) + edge
-
-    rows = [row("│", f"{layer.name} ({layer.kind})", f"({', '.join(map(str, layer.shape))})", f"{layer.parameters:,}")
-            for layer in layers(config)]
     between = "\n" + rule("├", "┼", "┤", "─") + "\n"
-    total = sum(layer.parameters for layer in layers(config))
-    params = f"{total:,} ({_memory(4 * total)})"
+    params = f"{config.num_parameters:,} ({_memory(4 * config.num_parameters)})"
     return "\n".join([
-        f'Model: "{config.variant}"', rule("┏", "┳", "┓", "━"), row("┃", "Layer (type)", "Output Shape", "Param #"),
-        rule("┡", "╇", "┩", "━"), between.join(rows), rule("└", "┴", "┘", "─"),
+        f'Model: "{config.variant}"', rule("┏", "┳", "┓", "━"), _row("┃", head, widths), rule("┡", "╇", "┩", "━"),
+        between.join(_row("│", row, widths) for row in rows), rule("└", "┴", "┘", "─"),
         f" Total params: {params}", f" Trainable params: {params}", " Non-trainable params: 0 (0.00 B)", ""])
 
 
-def keras_listing(config: RunConfig) -> str:
-    """A script that trains this network with plain Keras, the tutorial's way, and shows its echo.
+def _attention_layers(c: RunConfig) -> list[Layer]:
+    """The one network that is no plain row of layers. The two operations beside Masking tell the encoder of gaps."""
+    kind, batch = CELL_LAYERS[c.cell], _batch(c)
+    encoder, decoder, dense = c.layer_parameters
+    read, said = (batch, c.input_length), (batch, c.output_length)
+    masking = [
+        Layer("not_equal", "NotEqual", ((*read, c.num_features),), 0, ("windows[0][0]",)),
+        Layer("gaps", "Masking", ((*read, c.num_features),), 0, ("windows[0][0]",)),
+        Layer("any", "Any", (read,), 0, ("not_equal[0][0]",)),
+    ]
+    states = ((batch, c.units),) * NUM_STATES[c.cell]
+    return [
+        Layer("windows", "InputLayer", ((*read, c.num_features),)),
+        *(masking if c.has_gaps else []),
+        Layer("encoder", kind, ((*read, c.units), *states), encoder,
+              ("gaps[0][0]", "any[0][0]") if c.has_gaps else ("windows[0][0]",)),
+        Layer("context", "RepeatVector", ((*said, c.units),), 0, ("encoder[0][1]",)),
+        Layer("decoder", kind, ((*said, c.units),), decoder, ("context[0][0]",)),
+        Layer("attention", "Attention", ((*said, c.units),), 0, ("decoder[0][0]", "encoder[0][0]")),
+        Layer("joined", "Concatenate", ((*said, 2 * c.units),), 0, ("decoder[0][0]", "attention[0][0]")),
+        Layer("readout", "Dense", ((*said, c.num_classes),), dense, ("joined[0][0]",)),
+    ]
 
-    It needs keras, tensorflow and numpy. It says what a run is; Echo Lab trains the same thing
-    many epochs a call (`echo_core.training`), with other random numbers.
-    """
-    return _LISTING.format(c=config, network=_NETWORKS[config.variant].format(c=config),
-                           batch=config.batch_size if config.stateful else None)
+
+def _batch(config: RunConfig) -> int | None:
+    return config.batch_size if config.stateful else None
+
+
+def _shapes(shapes: Sequence[Shape]) -> str:
+    written = ", ".join(f"({', '.join(map(str, shape))})" for shape in shapes)
+    return f"[{written}]" if len(shapes) > 1 else written
+
+
+def _row(edge: str, cells: Sequence[str], widths: Sequence[int]) -> str:
+    """The lines of one row. Texts are wrapped in their columns, and words that are too long end in an ellipsis."""
+    columns = [[line if len(line) <= width else line[:width - 1] + "…"
+                for line in textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False)]
+               for cell, width in zip(cells, widths, strict=True)]
+    lines = []
+    for parts in zip_longest(*columns, fillvalue=""):
+        name, shape, count, *connected = map(str.ljust, parts, widths)
+        padded = (name, shape, count.rstrip().rjust(widths[2]), *connected)
+        lines.append(edge + edge.join(f" {part} " for part in padded) + edge)
+    return "\n".join(lines)
 
 
 def _memory(size: float) -> str:
-    power = min(int(math.log(size, 1024)), 3)
-    return f"{size / 1024 ** power:.2f} {('B', 'KB', 'MB', 'GB')[power]}"
-
-
-_NETWORKS = {
-    "whole": '''\
-    LSTM({c.units}, return_sequences=True, stateful={c.stateful}, name="lstm"),
-    Dense({c.vocab_size}, activation="softmax", name="readout"),''',
-    "encoder_decoder": '''\
-    LSTM({c.units}, stateful={c.stateful}, name="encoder"),
-    RepeatVector({c.output_length}, name="context"),
-    LSTM({c.units}, return_sequences=True, stateful={c.stateful}, name="decoder"),
-    Dense({c.vocab_size}, activation="softmax", name="readout"),''',
-}
-
-_LISTING = '''\
-import keras
-import numpy as np
-from keras.layers import LSTM, Dense, RepeatVector
-
-EPOCHS = {c.epochs}
-keras.utils.set_random_seed({c.seed})
-rng = np.random.default_rng({c.seed})
-
-
-def get_data(num_sequences={c.sequences_per_epoch}):
-    """New random sequences as one-hot windows, and the oldest numbers of each as its echo."""
-    sequences = rng.integers({c.vocab_size}, size=(num_sequences, {c.sequence_length}))
-    windows = np.lib.stride_tricks.sliding_window_view(sequences, {c.input_length}, axis=1)
-    windows = keras.utils.to_categorical(windows.reshape(-1, {c.input_length}), {c.vocab_size})
-    return windows, windows[:, :{c.output_length}]
-
-
-def reset_state(model):
-    """Forget what was read. Sequential.reset_states() did this until Keras 3."""
-    for layer in model.layers:
-        if hasattr(layer, "reset_state"):
-            layer.reset_state()
-
-
-model = keras.Sequential([
-    keras.Input(batch_shape=({batch}, {c.input_length}, {c.vocab_size})),
-{network}
-])
-model.compile(loss="categorical_crossentropy", optimizer=keras.optimizers.Adam({c.learning_rate}), metrics=["accuracy"])
-model.summary()
-
-for epoch in range(EPOCHS):
-    windows, echo = get_data()
-    result = model.fit(windows, echo, batch_size={c.batch_size}, shuffle=False, verbose=0)
-    reset_state(model)
-    if epoch % 50 == 0 or epoch == EPOCHS - 1:
-        print("epoch", epoch + 1, {{name: round(values[0], 3) for name, values in result.history.items()}})
-
-windows, echo = get_data()
-for start in range(0, len(windows), {c.batch_size}):
-    reset_state(model)  # otherwise the last batch's state leaks into this one's answers
-    predicted = model(windows[start:start + {c.batch_size}])
-    for expected, answer in zip(echo[start:], np.argmax(predicted, axis=-1)):
-        print("expected", np.argmax(expected, axis=-1), "predicted", answer)
-'''
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1024:
+            return f"{size:.2f} {unit}"
+        size /= 1024
+    return f"{size:.2f} TB"

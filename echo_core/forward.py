@@ -2,36 +2,34 @@
 
 A forward pass over the few windows that a run is watched on takes a tenth of what eager TensorFlow
 takes, and the first one waits for nothing. `tests/test_models.py` holds it to the Keras models and
-to the functions that are compiled. Time comes first in here, (timesteps, windows, features).
+to what is compiled.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from echo_core.config import RunConfig, Variant
+from echo_core.config import RunConfig
+from echo_core.networks import Answer, CellState, Layer, States, run, state_sizes
 from echo_core.records import Floats, Ints
 
-CellState = tuple[Floats, Floats]
-Forward = Callable[[RunConfig, Sequence[Floats], Ints, Sequence[CellState]], tuple[Floats, tuple[CellState, ...]]]
+#: A score that no softmax sees.
+_NEVER = np.float32(-1e9)
 
 
-def forward(config: RunConfig, weights: Sequence[Floats], windows: np.ndarray,
-            states: Sequence[CellState] | None = None) -> tuple[Floats, tuple[CellState, ...]]:
-    """Answers of a network to some windows, and the state of each recurrent layer after them.
+def forward(config: RunConfig, weights: Sequence[Floats], windows: np.ndarray, states: States | None = None) -> Answer:
+    """Answers of a network to some windows, with the windows first: outputs (windows, answer_steps, num_classes).
 
     Args:
         weights: In the order of `build_model(config).trainable_variables`.
-        windows: Integers, (windows, input_length).
-        states: The h and c of each recurrent layer before, (windows, units) each; None is zero.
-    Returns:
-        Logits (windows, output_length, vocab_size), and the states after.
+        windows: Integers, (windows, input_length); `vocab_size` where nothing is.
+        states: Of each recurrent layer before, (windows, units) each vector; None is zero.
     """
     zero = np.zeros((len(windows), config.units), np.float32)
-    before = states or ((zero, zero),) * 2
-    logits, after = FORWARDS[config.variant](config, weights, windows.T, before)  # (output_length, windows, vocab_size)
-    return logits.transpose(1, 0, 2), after
+    before = states if states is not None else tuple((zero,) * size for size in state_sizes(config))
+    answer = run(NumpyOps(), config, weights, windows.T, before)
+    return answer._replace(outputs=answer.outputs.transpose(1, 0, 2))
 
 
 def softmax(logits: Floats) -> Floats:
@@ -41,36 +39,84 @@ def softmax(logits: Floats) -> Floats:
     return probabilities
 
 
-def _whole(c: RunConfig, weights: Sequence[Floats], tokens: Ints,
-           states: Sequence[CellState]) -> tuple[Floats, tuple[CellState, ...]]:
-    kernel, recurrent, bias, readout, readout_bias = weights
-    outputs, state = _lstm(kernel[tokens] + bias, recurrent, states[0], c.input_length)  # (T, B, units)
-    return outputs @ readout + readout_bias, (state,)
+class NumpyOps:
+    """`networks.Ops` of NumPy."""
+
+    def rows(self, kernel: Floats, tokens: Ints) -> Floats:
+        """See `Ops`."""
+        return kernel[tokens]
+
+    def known(self, tokens: Ints, present: Any) -> Ints:
+        """See `Ops`."""
+        return np.where(present, tokens, 0)
+
+    def scaled(self, tokens: Ints, vocab_size: int) -> Floats:
+        """See `Ops`."""
+        return (tokens[..., None] / np.float32(vocab_size - 1)).astype(np.float32)
+
+    def dense(self, values: Floats, kernel: Floats, bias: Floats) -> Floats:
+        """See `Ops`."""
+        return values @ kernel + bias
+
+    def recurrent(self, cell: str, projected: Floats, layer: Layer, state: CellState, timesteps: int,
+                  present: Any = None, may_unroll: bool = True) -> tuple[Floats, CellState]:
+        """See `Ops`."""
+        step = _STEPS[cell]
+        outputs = np.empty((timesteps, *projected.shape[1:2], len(layer.recurrent_kernel)), np.float32)
+        for t in range(timesteps):
+            new = step(projected[t % len(projected)], state, layer)
+            if present is not None:
+                new = tuple(np.where(present[t][:, None], *both) for both in zip(new, state, strict=True))
+            state = new
+            outputs[t] = state[0]
+        return outputs, state
+
+    def attend(self, decoded: Floats, encoded: Floats, present: Any) -> tuple[Floats, Floats]:
+        """See `Ops`."""
+        scores = np.einsum("obu,ibu->boi", decoded, encoded)  # (B, output_length, input_length)
+        if present is not None:
+            scores = np.where(present.T[:, None], scores, _NEVER)
+        looked = softmax(scores)
+        return np.einsum("boi,ibu->obu", looked, encoded), looked
+
+    def join(self, first: Floats, second: Floats) -> Floats:
+        """See `Ops`."""
+        return np.concatenate([first, second], axis=-1)
+
+    def first_column(self, length: int, step: int) -> Ints:
+        """See `Ops`."""
+        return (np.arange(length, dtype=np.int32) * step)[:, None]
+
+    def total(self, values: Floats) -> Floats:
+        """See `Ops`."""
+        summed: Floats = values.sum(axis=0, keepdims=True)
+        return summed
+
+    def blocks(self, values: Floats, number: int) -> Floats:
+        """See `Ops`."""
+        return values.reshape(len(values), number, -1).transpose(1, 0, 2)
 
 
-def _encoder_decoder(c: RunConfig, weights: Sequence[Floats], tokens: Ints,
-                     states: Sequence[CellState]) -> tuple[Floats, tuple[CellState, ...]]:
-    kernel, recurrent, bias, kernel_2, recurrent_2, bias_2, readout, readout_bias = weights
-    _, encoder = _lstm(kernel[tokens] + bias, recurrent, states[0], c.input_length)
-    context = encoder[0] @ kernel_2 + bias_2  # (B, 4·units): every decoder step reads the same
-    decoded, decoder = _lstm(context[None], recurrent_2, states[1], c.output_length)  # (output_length, B, units)
-    return decoded @ readout + readout_bias, (encoder, decoder)
-
-
-def _lstm(projected: Floats, recurrent_kernel: Floats, state: CellState, timesteps: int) -> tuple[Floats, CellState]:
-    """An LSTM layer as `echo_core.cells.lstm` has it: every h (timesteps, windows, units), and the last state.
-
-    Gates stand in Keras's order: input, forget, candidate, output.
-    """
+def _lstm(z: Floats, state: CellState, layer: Layer) -> CellState:
+    """One timestep; gates stand in Keras's order: input, forget, candidate, output."""
     h, c = state
-    units = len(recurrent_kernel)
-    outputs = np.empty((timesteps, *h.shape), np.float32)
-    for t in range(timesteps):
-        z = projected[t % len(projected)] + h @ recurrent_kernel  # (windows, 4 · units)
-        i, f, o = _sigmoid(z[:, :units]), _sigmoid(z[:, units:2 * units]), _sigmoid(z[:, 3 * units:])
-        c = f * c + i * np.tanh(z[:, 2 * units:3 * units])
-        h = outputs[t] = o * np.tanh(c)
-    return outputs, (h, c)
+    i, f, g, o = np.split(z + h @ layer.recurrent_kernel, 4, axis=-1)
+    c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+    return _sigmoid(o) * np.tanh(c), c
+
+
+def _gru(z: Floats, state: CellState, layer: Layer) -> CellState:
+    """One timestep; gates stand in Keras's order: update, reset, candidate."""
+    h, = state
+    update, reset, candidate = np.split(z, 3, axis=-1)
+    update_h, reset_h, candidate_h = np.split(h @ layer.recurrent_kernel + layer.bias[1], 3, axis=-1)
+    kept = _sigmoid(update + update_h)
+    new = np.tanh(candidate + _sigmoid(reset + reset_h) * candidate_h)
+    return (kept * h + (1 - kept) * new,)
+
+
+def _simple_rnn(z: Floats, state: CellState, layer: Layer) -> CellState:
+    return (np.tanh(z + state[0] @ layer.recurrent_kernel),)
 
 
 def _sigmoid(z: Floats) -> Floats:
@@ -78,9 +124,4 @@ def _sigmoid(z: Floats) -> Floats:
     return result
 
 
-#: `forward(config, weights, tokens, states) -> (logits, states)`, tokens (input_length, windows) and
-#: logits (output_length, windows, vocab_size). The same keys as `models.NETWORKS`.
-FORWARDS: Mapping[Variant, Forward] = MappingProxyType({
-    "whole": _whole,
-    "encoder_decoder": _encoder_decoder,
-})
+_STEPS = {"lstm": _lstm, "gru": _gru, "simple_rnn": _simple_rnn}

@@ -1,34 +1,46 @@
-"""Each variant twice: as the Keras model that people know, and as the function that is compiled.
+"""Each variant as the Keras model that people know: it gives the first weights, the summary and the `.keras` file.
 
-`MODEL_BUILDERS` and `NETWORKS` have the same keys, and `tests/test_models.py` holds each pair to
-the same answers. The Keras model gives the first weights, the summary and the `.keras` file.
+What is trained is `networks.py`, and `tests/test_models.py` holds the two to the same answers.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
-from keras.layers import LSTM, Dense, RepeatVector
+from keras.layers import (
+    GRU,
+    LSTM,
+    Activation,
+    Attention,
+    Concatenate,
+    Cropping1D,
+    Dense,
+    Masking,
+    RepeatVector,
+    Reshape,
+    SimpleRNN,
+)
 
-from echo_core.cells import CellState, Tensor, kernel_rows, lstm
-from echo_core.config import RunConfig, Variant
+from echo_core.combinations import Variant
+from echo_core.config import RunConfig
+from echo_core.data import GAP
 from echo_core.records import Floats
 
-Network = Callable[[RunConfig, Sequence[Tensor], Tensor, Sequence[CellState]], tuple[Tensor, tuple[CellState, ...]]]
+CELLS: Mapping[str, Any] = MappingProxyType({"lstm": LSTM, "gru": GRU, "simple_rnn": SimpleRNN})
 
 
-def build_model(config: RunConfig) -> keras.Sequential:
+def build_model(config: RunConfig) -> keras.Model:
     """The Keras model of a run with its first weights, which come from `config.seed` alone.
 
-    Input (windows, input_length, vocab_size), one-hot; output (windows, output_length, vocab_size),
-    probabilities. A stateful model has a fixed batch size, as Keras asks.
+    Input (windows, input_length, vocab_size), one-hot, as `data.network_input` makes it; output (windows,
+    output_length, vocab_size), probabilities. With `linear` both are (…, 1), scaled to 0…1; `padded` answers with
+    one class more at each of input_length steps. A stateful model has a fixed batch size, as Keras asks.
 
     `build_model(RunConfig()).count_params() -> 11780`
     """
-    return MODEL_BUILDERS[config.variant](config)
+    return MODEL_BUILDERS[config.variant](config, _Layers(config))
 
 
 def first_weights(config: RunConfig) -> tuple[Floats, ...]:
@@ -36,85 +48,97 @@ def first_weights(config: RunConfig) -> tuple[Floats, ...]:
     return tuple(variable.value.numpy() for variable in build_model(config).trainable_variables)
 
 
-def _build_whole(c: RunConfig) -> keras.Sequential:
-    seeds = _layer_seeds(c)
-    return keras.Sequential([
-        _input(c),                                                                      # (B, input_length, vocab_size)
-        LSTM(c.units, return_sequences=True, name="lstm", **_recurrent(c, seeds)),      # (B, input_length, units)
-        Dense(c.vocab_size, name="readout", **_dense(seeds)),                           # (B, input_length, vocab_size)
-    ], name="whole")
+class _Layers:
+    """Makes the layers of one model, each with initialisers of its own seed: equal ones would make equal kernels."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        seeds = np.random.SeedSequence(config.seed).generate_state(8)
+        self._seeds: Iterator[int] = iter(int(seed) % 2**31 for seed in seeds)
+
+    def begin(self) -> list[Any]:
+        """The input, and what masks its gaps."""
+        c = self._config
+        steps, features = c.input_length, c.num_features
+        if c.variant == "one_to_one":
+            steps, features = 1, c.input_length * c.num_features
+        read = keras.Input(batch_shape=(c.batch_size if c.stateful else None, steps, features), name="windows")
+        return [read, Masking(GAP, name="gaps")] if c.has_gaps else [read]
+
+    def recurrent(self, name: str, **options: Any) -> Any:
+        """A recurrent layer of the run's cell."""
+        # Orthogonal's first argument is its gain: without the keyword, a seed would scale the weights.
+        return CELLS[self._config.cell](
+            self._config.units, name=name, stateful=self._config.stateful,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=next(self._seeds)),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=next(self._seeds)), **options)
+
+    def dense(self, width: int, activation: str | None = "softmax") -> Any:
+        """The readout. Scaled numbers have no softmax: there is one, and it need not be a probability."""
+        return Dense(width, name="readout", activation=None if self._config.representation == "linear" else activation,
+                     kernel_initializer=keras.initializers.GlorotUniform(seed=next(self._seeds)))
+
+    def blocks(self) -> list[Any]:
+        """One long answer, cut into timesteps of classes."""
+        c = self._config
+        cut = [self.dense(c.output_length * c.num_classes, activation=None),
+               Reshape((c.output_length, c.num_classes), name="blocks")]
+        return cut if c.representation == "linear" else [*cut, Activation("softmax", name="probabilities")]
 
 
-def _build_encoder_decoder(c: RunConfig) -> keras.Sequential:
-    seeds = _layer_seeds(c)
+def _build_whole(c: RunConfig, layers: _Layers) -> keras.Model:
+    """One layer that answers as it reads: `whole`, and `padded` with one class more."""
     return keras.Sequential([
-        _input(c),                                                                      # (B, input_length, vocab_size)
-        LSTM(c.units, name="encoder", **_recurrent(c, seeds)),                          # (B, units)
-        RepeatVector(c.output_length, name="context"),                                  # (B, output_length, units)
-        LSTM(c.units, return_sequences=True, name="decoder", **_recurrent(c, seeds)),   # (B, output_length, units)
-        Dense(c.vocab_size, name="readout", **_dense(seeds)),                           # (B, output_length, vocab_size)
+        *layers.begin(),                                                 # (B, input_length, features)
+        layers.recurrent(c.cell, return_sequences=True),  # (B, input_length, units)
+        layers.dense(c.num_classes),                                     # (B, input_length, classes)
+    ], name=c.variant)
+
+
+def _build_encoder_decoder(c: RunConfig, layers: _Layers) -> keras.Model:
+    return keras.Sequential([
+        *layers.begin(),                                                 # (B, input_length, features)
+        layers.recurrent("encoder"),                                     # (B, units)
+        RepeatVector(c.output_length, name="context"),                   # (B, output_length, units)
+        layers.recurrent("decoder", return_sequences=True),              # (B, output_length, units)
+        layers.dense(c.num_classes),                                     # (B, output_length, classes)
     ], name="encoder_decoder")
 
 
-def _whole(c: RunConfig, weights: Sequence[Tensor], tokens: Tensor,
-           states: Sequence[CellState]) -> tuple[Tensor, tuple[CellState, ...]]:
-    kernel, recurrent, bias, readout, readout_bias = weights
-    # Whole echo is learnt in so few epochs that compiling is most of the time.
-    outputs, state = lstm(kernel_rows(kernel, tokens) + bias, recurrent, states[0], c.input_length,
-                          may_unroll=False)  # (T, B, units)
-    return _read_out(outputs, readout, readout_bias), (state,)
+def _build_attention(c: RunConfig, layers: _Layers) -> keras.Model:
+    read, *masking = layers.begin()                                      # (B, input_length, features)
+    shown = masking[0](read) if masking else read
+    encoded, last, *_ = layers.recurrent("encoder", return_sequences=True, return_state=True)(shown)
+    context = RepeatVector(c.output_length, name="context")(last)        # (B, output_length, units)
+    decoded = layers.recurrent("decoder", return_sequences=True)(context)
+    found = Attention(name="attention")([decoded, encoded])              # (B, output_length, units), by dot product
+    joined = Concatenate(name="joined")([decoded, found])                # (B, output_length, 2·units)
+    return keras.Model(read, layers.dense(c.num_classes)(joined), name="attention")
 
 
-def _encoder_decoder(c: RunConfig, weights: Sequence[Tensor], tokens: Tensor,
-                     states: Sequence[CellState]) -> tuple[Tensor, tuple[CellState, ...]]:
-    kernel, recurrent, bias, kernel_2, recurrent_2, bias_2, readout, readout_bias = weights
-    encoded, encoder = lstm(kernel_rows(kernel, tokens) + bias, recurrent, states[0], c.input_length)  # (T, B, units)
-    context = tf.matmul(encoded[-1], kernel_2) + bias_2  # (B, 4·units): every decoder step reads the same
-    decoded, decoder = lstm(context[None], recurrent_2, states[1], c.output_length)  # (output_length, B, units)
-    return _read_out(decoded, readout, readout_bias), (encoder, decoder)
+def _build_one_to_one(c: RunConfig, layers: _Layers) -> keras.Model:
+    """One answer from the last output: of one step that has all timesteps, or of many."""
+    return keras.Sequential([
+        *layers.begin(),                                                 # (B, steps, features)
+        layers.recurrent(c.cell),        # (B, units)
+        *layers.blocks(),                                                # (B, output_length, classes)
+    ], name=c.variant)
 
 
-def zero_states(config: RunConfig, windows: int) -> tuple[CellState, ...]:
-    """The state of each recurrent layer before anything was read, (windows, units) each."""
-    zero = tf.zeros((windows, config.units))
-    return tuple((zero, zero) for _ in range(2 if config.variant == "encoder_decoder" else 1))
+def _build_no_memory(c: RunConfig, layers: _Layers) -> keras.Model:
+    return keras.Sequential([
+        *layers.begin(),                                                 # (B, input_length, vocab_size)
+        Cropping1D((c.input_length - c.output_length, 0), name="newest"),  # (B, output_length, vocab_size)
+        layers.dense(c.num_classes),                                     # the same one at every timestep
+    ], name="no_memory")
 
 
-def _read_out(outputs: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-    """Logits of every timestep: (timesteps, B, units) -> (timesteps, B, vocab_size), as one product."""
-    timesteps, windows, units = outputs.shape
-    return tf.reshape(tf.matmul(tf.reshape(outputs, [-1, units]), kernel) + bias, [timesteps, windows, -1])
-
-
-def _input(c: RunConfig) -> Any:
-    return keras.Input(batch_shape=(c.batch_size if c.stateful else None, c.input_length, c.vocab_size))
-
-
-def _recurrent(c: RunConfig, seeds: Iterator[int]) -> dict[str, Any]:
-    # Orthogonal's first argument is its gain: without the keyword, a seed would scale the weights.
-    return {"stateful": c.stateful,
-            "kernel_initializer": keras.initializers.GlorotUniform(seed=next(seeds)),
-            "recurrent_initializer": keras.initializers.Orthogonal(seed=next(seeds))}
-
-
-def _dense(seeds: Iterator[int]) -> dict[str, Any]:
-    return {"activation": "softmax", "kernel_initializer": keras.initializers.GlorotUniform(seed=next(seeds))}
-
-
-def _layer_seeds(c: RunConfig) -> Iterator[int]:
-    """A seed for each initialiser, all from `config.seed`: equal ones would make equal kernels."""
-    return iter(int(seed) % 2**31 for seed in np.random.SeedSequence(c.seed).generate_state(8))
-
-
-MODEL_BUILDERS: Mapping[Variant, Callable[[RunConfig], keras.Sequential]] = MappingProxyType({
+MODEL_BUILDERS: Mapping[Variant, Callable[[RunConfig, _Layers], keras.Model]] = MappingProxyType({
     "whole": _build_whole,
     "encoder_decoder": _build_encoder_decoder,
-})
-
-#: `network(config, weights, tokens, states) -> (logits, states)`, with weights in the order of
-#: `build_model(config).trainable_variables`, tokens (input_length, windows) and logits
-#: (output_length, windows, vocab_size).
-NETWORKS: Mapping[Variant, Network] = MappingProxyType({
-    "whole": _whole,
-    "encoder_decoder": _encoder_decoder,
+    "padded": _build_whole,
+    "attention": _build_attention,
+    "one_to_one": _build_one_to_one,
+    "many_to_one": _build_one_to_one,
+    "no_memory": _build_no_memory,
 })

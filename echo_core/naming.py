@@ -6,6 +6,7 @@ their own contents, programs are found again by every process.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
@@ -23,7 +24,7 @@ def named_by_content(traced: Any) -> Callable[..., tuple[Any, ...]]:
         traced: A concrete function without captured tensors.
     """
     functions = [*traced.graph.as_graph_def().library.function, traced.function_def]
-    functions.sort(key=lambda function: int(function.signature.name.rpartition("_")[2]))  # as they were traced
+    functions.sort(key=lambda function: _when_traced(function.signature.name))
     _rename(functions, {function.signature.name: str(place) for place, function in enumerate(functions)})
     contents = b"".join(function.SerializeToString(deterministic=True) for function in functions)
     digest = hashlib.sha256(contents).hexdigest()[:16]
@@ -35,6 +36,12 @@ def named_by_content(traced: Any) -> Callable[..., tuple[Any, ...]]:
     program = functions[-1].signature
     called, num_outputs = program.name.encode(), len(program.output_arg)
     return lambda *tensors: tuple(context.context().call_function(called, list(tensors), num_outputs))
+
+
+def _when_traced(name: str) -> tuple[int, str]:
+    """In order of tracing: by the last number of a name; `while_body_618_rewritten` comes after its original."""
+    *_, number = re.finditer(r"\d+", name)
+    return int(number.group()), name[number.end():]
 
 
 def _rename(functions: list[Any], names: Mapping[str, str]) -> None:

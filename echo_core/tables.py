@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from echo_core.config import RunConfig
-from echo_core.data import shown_windows
+from echo_core.data import shown_examples
 from echo_core.records import Snapshot, State
 from echo_core.store import ProgressRow, RunRow, Store
 
@@ -41,16 +41,27 @@ def curve(history: Sequence[ProgressRow]) -> pd.DataFrame:
 def answers(config: RunConfig, snapshot: Snapshot) -> pd.DataFrame:
     """What was expected and predicted on the unseen sequence, one row a window.
 
-    Columns: window (from 1), input_1 …, expected_1 …, predicted_1 …, confidence_1 …, right (all of them).
+    Columns: window (from 1), input_1 …, expected_1 …, predicted_1 …, confidence_1 …, right (all of them). Words
+    are words, and where nothing is, nothing stands. Of scaled numbers, `before_rounding_1 …` replaces the confidence.
     """
-    windows = shown_windows(config)
-    expected = windows[:, :config.output_length]
-    groups: dict[str, NDArray[Any]] = {"input": windows, "expected": expected, "predicted": snapshot.predicted,
-                                       "confidence": snapshot.confidence}
+    examples = shown_examples(config)
+    right = (snapshot.predicted == examples.expected) | ~examples.present(config.vocab_size)
+    sure = "before_rounding" if config.representation == "linear" else "confidence"
+    groups: dict[str, NDArray[Any]] = {
+        "input": as_words(config, examples.inputs), "expected": as_words(config, examples.expected),
+        "predicted": as_words(config, snapshot.predicted), sure: snapshot.confidence}
     columns = {f"{name}_{step + 1}": values[:, step] for name, values in groups.items()
                for step in range(values.shape[1])}
-    return pd.DataFrame({"window": np.arange(1, len(windows) + 1), **columns,
-                         "right": (snapshot.predicted == expected).all(axis=1)})
+    return pd.DataFrame({"window": np.arange(1, len(right) + 1), **columns, "right": right.all(axis=1)})
+
+
+def as_words(config: RunConfig, numbers: NDArray[Any]) -> NDArray[Any]:
+    """What numbers stand for: themselves, the words of a text, or nothing where nothing is."""
+    if not (config.text or config.has_gaps or config.variant == "padded"):
+        return numbers
+    names: NDArray[Any] = np.array([*(config.vocabulary or map(str, range(config.vocab_size))), ""], dtype=object)
+    named: NDArray[Any] = names[numbers]
+    return named
 
 
 def newest_finished(store: Store) -> list[RunRow]:

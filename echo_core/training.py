@@ -7,19 +7,22 @@ program and come back from it, so a second seed of the same network starts witho
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from echo_core.cells import CellState, Tensor
+from echo_core.cells import Tensor
 from echo_core.config import RunConfig
+from echo_core.data import TASKS, paddings, text_examples
 from echo_core.evaluation import shown_loss, take_snapshot
-from echo_core.models import NETWORKS, first_weights, zero_states
+from echo_core.models import first_weights
 from echo_core.naming import named_by_content
+from echo_core.networks import States, run
 from echo_core.records import Checkpoint, Floats, Point, Progress
+from echo_core.tensors import TensorOps, zero_states
 
 #: Seconds that one call should take: short enough for Stop and a live chart.
 CHUNK_SECONDS = 0.25
@@ -111,7 +114,8 @@ def _next_chunk(num_epochs: int, seconds: float) -> int:
 
 def _advance(program: Program, config: RunConfig, at: Checkpoint, num_epochs: int) -> tuple[Checkpoint, Floats, Floats]:
     """Train `num_epochs` more, and say each one's loss and accuracy."""
-    counts = (tf.constant(count, tf.int32) for count in (at.step, config.seed, at.epoch + 1, num_epochs))
+    all_updates = config.epochs * config.updates_per_epoch
+    counts = (tf.constant(count, tf.int32) for count in (at.step, config.seed, at.epoch + 1, num_epochs, all_updates))
     results = program(*map(tf.convert_to_tensor, at.weights + at.moments), *counts,
                       tf.constant(config.learning_rate, tf.float32))
     *arrays, step, losses, accuracies = (np.asarray(memoryview(result)) for result in results)
@@ -124,21 +128,21 @@ def _advance(program: Program, config: RunConfig, at: Checkpoint, num_epochs: in
 def compiled_epochs(config: RunConfig, shapes: tuple[tuple[int, ...], ...]) -> Program:
     """The program that trains epochs of this network, traced here and compiled at its first call.
 
-    `(*weights, *first_moments, *second_moments, step, seed, first_epoch, num_epochs, learning_rate)
+    `(*weights, *first_moments, *second_moments, step, seed, first_epoch, num_epochs, all_updates, learning_rate)
     -> (*weights, *first_moments, *second_moments, step, losses, accuracies)`, with the losses of the
     epochs made, and zeros after them, in buffers of `MAX_CHUNK`. All arguments are tensors, weights of
     these shapes: a call that has to look at what it gets takes a millisecond longer.
     """
     @tf.function(jit_compile=True, autograph=False)
     def program(*arguments: Tensor) -> Tensors:
-        *arrays, step, seed, first_epoch, num_epochs, learning_rate = arguments
+        *arrays, step, seed, first_epoch, num_epochs, all_updates, learning_rate = arguments
         num = len(arrays) // 3
         weights, first, second = (tuple(arrays[start:start + num]) for start in (0, num, 2 * num))
         places = tf.range(MAX_CHUNK)
 
         def body(index: Tensor, trained: Any, losses: Tensor, accuracies: Tensor) -> tuple[Any, ...]:
-            tokens = sample_windows(config, seed, first_epoch + index)
-            trained, loss, accuracy = _epoch(config, trained, tokens, learning_rate)
+            windows, targets = sample_examples(config, seed, first_epoch + index)
+            trained, loss, accuracy = train_epoch(config, trained, windows, targets, Rate(learning_rate, all_updates))
             here = places == index
             return index + 1, trained, tf.where(here, loss, losses), tf.where(here, accuracy, accuracies)
 
@@ -148,34 +152,66 @@ def compiled_epochs(config: RunConfig, shapes: tuple[tuple[int, ...], ...]) -> P
         return (*weights, *first, *second, step, losses, accuracies)
 
     arrays = [tf.TensorSpec(shape) for shape in shapes] * 3
-    counts = [tf.TensorSpec((), tf.int32)] * 4
+    counts = [tf.TensorSpec((), tf.int32)] * 5
     return named_by_content(program.get_concrete_function(*arrays, *counts, tf.TensorSpec(())))
 
 
-def sample_windows(config: RunConfig, seed: Tensor, epoch: Tensor) -> Tensor:
-    """The windows of one epoch, from (seed, epoch) alone: integers (input_length, num_windows).
+class Rate(NamedTuple):
+    """How big a step is.
+
+    Attributes:
+        learning_rate: At the beginning.
+        all_updates: Updates of the whole run, over which a cosine falls to zero.
+    """
+
+    learning_rate: Tensor
+    all_updates: Tensor
+
+    def at(self, config: RunConfig, step: Tensor) -> Tensor:
+        """For the update that `step` others came before."""
+        if config.schedule == "constant":
+            return self.learning_rate
+        done = tf.cast(step, tf.float32) / tf.cast(self.all_updates, tf.float32)
+        return self.learning_rate * (0.5 + 0.5 * tf.cos(np.float32(np.pi) * done))
+
+
+def sample_examples(config: RunConfig, seed: Tensor, epoch: Tensor) -> tuple[Tensor, Tensor]:
+    """The windows of one epoch and what the network should give, from (seed, epoch) alone.
 
     Philox is named because the default generator may differ between kinds of machine.
+
+    Returns:
+        Integers, (input_length, num_windows) and (answer_steps, num_windows), the last steps of which are the
+        answer. `vocab_size` is a gap in the windows; in the targets it is the padding of `padded`, and a gap else.
     """
+    if config.task == "pairs":
+        examples = text_examples(config)
+        return tf.constant(examples.inputs.T, tf.int32), tf.constant(examples.expected.T, tf.int32)
     sequences = tf.random.stateless_uniform(
         (config.sequences_per_epoch, config.sequence_length), tf.stack([seed, epoch]),
         0, config.vocab_size, tf.int32, alg="philox")
+    if config.missing == "mask":
+        sequences = tf.pad(sequences, [[0, 0], paddings(config)], constant_values=config.vocab_size)
     width = config.windows_per_sequence
     slices = [sequences[:, start:start + width] for start in range(config.input_length)]
-    return tf.reshape(tf.stack(slices), [config.input_length, -1])  # windows of one sequence after another
+    windows = tf.reshape(tf.stack(slices), [config.input_length, -1])  # windows of one sequence after another
+    targets = TASKS[config.task](config, windows)
+    waits = config.answer_steps - config.output_length
+    return windows, tf.pad(targets, [[waits, 0], [0, 0]], constant_values=config.vocab_size) if waits else targets
 
 
-def _epoch(config: RunConfig, trained: Any, tokens: Tensor, learning_rate: Tensor) -> tuple[Any, Tensor, Tensor]:
+def train_epoch(config: RunConfig, trained: Any, windows: Tensor, targets: Tensor,
+                rate: Rate) -> tuple[Any, Tensor, Tensor]:
     """Every update of one epoch; its mean loss and accuracy. State begins at zero."""
     size, updates = config.batch_size, config.updates_per_epoch
     zero = zero_states(config, size)
     if updates == 1:
-        trained, loss, accuracy, _ = _update(config, trained, tokens, learning_rate, zero)
+        trained, loss, accuracy, _ = _update(config, trained, windows, targets, rate, zero)
         return trained, loss, accuracy
 
     def body(index: Tensor, trained: Any, states: Any, losses: Tensor, accuracies: Tensor) -> tuple[Any, ...]:
-        batch = tf.slice(tokens, [0, index * size], [config.input_length, size])
-        trained, loss, accuracy, after = _update(config, trained, batch, learning_rate, states)
+        batch, expected = (tf.slice(part, [0, index * size], [part.shape[0], size]) for part in (windows, targets))
+        trained, loss, accuracy, after = _update(config, trained, batch, expected, rate, states)
         return index + 1, trained, after if config.stateful else states, losses + loss, accuracies + accuracy
 
     _, trained, _, losses, accuracies = tf.while_loop(
@@ -183,19 +219,45 @@ def _epoch(config: RunConfig, trained: Any, tokens: Tensor, learning_rate: Tenso
     return trained, losses / updates, accuracies / updates
 
 
-def _update(config: RunConfig, trained: Any, tokens: Tensor, learning_rate: Tensor,
-            states: Sequence[CellState]) -> tuple[Any, Tensor, Tensor, Any]:
+def _update(config: RunConfig, trained: Any, windows: Tensor, targets: Tensor, rate: Rate,
+            states: States) -> tuple[Any, Tensor, Tensor, Any]:
     """One step of Adam on one batch; its loss and accuracy before the step, and the state after it."""
     weights, first, second, step = trained
-    echo = tokens[:config.output_length]  # (output_length, batch_size)
     with tf.GradientTape() as tape:
         tape.watch(weights)
-        logits, states = NETWORKS[config.variant](config, weights, tokens, states)
-        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(echo, logits))
+        outputs, states, _ = run(TensorOps(), config, weights, windows, states)
+        loss = _mean(_losses(config, outputs, targets), config, targets)
     gradients = tape.gradient(loss, weights)
-    right = tf.argmax(logits, axis=-1, output_type=tf.int32) == echo
-    accuracy = tf.reduce_mean(tf.cast(right, tf.float32))
-    return (*adam(weights, first, second, gradients, step, learning_rate), step + 1), loss, accuracy, states
+    if config.clip_norm:
+        gradients, _ = tf.clip_by_global_norm(gradients, config.clip_norm)
+    told, expected = outputs[-config.output_length:], targets[-config.output_length:]
+    accuracy = _mean(tf.cast(_predicted(config, told) == expected, tf.float32), config, expected)
+    trained = *adam(weights, first, second, gradients, step, rate.at(config, step)), step + 1
+    return trained, loss, accuracy, states
+
+
+def _losses(config: RunConfig, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Of each output, (answer_steps, windows): cross-entropy in nats, or the squared error of a scaled number."""
+    if config.has_gaps:
+        targets = tf.minimum(targets, config.vocab_size - 1)  # whatever for a gap: it is not counted
+    if config.representation == "linear":
+        return tf.square(outputs[..., 0] - tf.cast(targets, tf.float32) / (config.vocab_size - 1))
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs)
+
+
+def _predicted(config: RunConfig, told: Tensor) -> Tensor:
+    if config.representation == "linear":
+        largest = config.vocab_size - 1
+        return tf.cast(tf.round(tf.clip_by_value(told[..., 0] * largest, 0, largest)), tf.int32)
+    return tf.argmax(told, axis=-1, output_type=tf.int32)
+
+
+def _mean(values: Tensor, config: RunConfig, targets: Tensor) -> Tensor:
+    """The mean over what is no gap."""
+    if not config.has_gaps:
+        return tf.reduce_mean(values)
+    present = tf.cast(targets < config.vocab_size, tf.float32)
+    return tf.reduce_sum(values * present) / tf.reduce_sum(present)
 
 
 def adam(weights: Tensors, first: Tensors, second: Tensors, gradients: Tensors, step: Tensor,

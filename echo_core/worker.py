@@ -22,7 +22,8 @@ from typing import Self
 
 import psutil
 
-from echo_core.config import PRESETS, TRAINING_VERSION, RunConfig
+from echo_core.config import TRAINING_VERSION, RunConfig
+from echo_core.presets import PRESETS
 from echo_core.programs import make_room, program_folder, remove_damaged
 from echo_core.queueing import unwatched_reason
 from echo_core.records import Checkpoint, Progress
@@ -42,8 +43,8 @@ HOLD_SECONDS = 5.0
 CHECKPOINT_SECONDS = 10.0
 #: A stopped run is judged as well if that takes no longer than this many operations.
 CHEAP_FLOPS = 2e10
-#: What a new worker does before its first run, one small task each: import, then compile the presets.
-WARM_UP_STEPS = ("import", *PRESETS)
+#: What a new worker does before its first run, one small task each: import, then compile the first presets.
+WARM_UP_STEPS = ("import", "whole", "partial", "quick")
 #: A worker's share of a busy processor is small, so that pages stay quick.
 NICENESS = 15
 

@@ -2,12 +2,27 @@
 
 import numpy as np
 
-from echo_core.config import RunConfig
+from echo_core.config import RunConfig, divisors
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot
 
 #: Small enough to compile in a second or two, whatever its seed, epochs and rate.
 TINY = RunConfig(variant="encoder_decoder", vocab_size=10, sequence_length=8, input_length=3, output_length=2, units=6,
                  batch_size=6, epochs=60)
+
+
+def small(**settings: object) -> RunConfig:
+    """A run of any combination, of a few units and numbers, with sizes that fit."""
+    if settings.get("task") == "pairs":
+        sizes: dict[str, object] = {"text": "what is this => a test\nwho => me\nwho is a test => it is this one\n"
+                                            "this => that"}
+    else:
+        lengths = {"input_length": 3, "output_length": 3 if settings.get("variant", "whole") == "whole" else 2}
+        sizes = {"vocab_size": 7, "sequence_length": 8, **lengths}
+    wanted = {"units": 4, "epochs": 3, "learning_rate": 0.01, "stateful": False, **sizes, **settings}
+    probe = RunConfig(**{"batch_size": 1, **wanted})  # type: ignore[arg-type]
+    fits = [size for size in divisors(probe.num_windows) if size > 1]
+    return RunConfig(**{"batch_size": fits[0], **wanted})  # type: ignore[arg-type]
+
 
 EVALUATION = Evaluation(token_accuracy=0.75, window_accuracy=0.5, windows=2000, by_timestep=(1.0, 0.5))
 

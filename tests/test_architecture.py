@@ -15,19 +15,21 @@ ROOT = Path(__file__).parent.parent
 
 #: From left to right. A new module must take its place here; what is still to come has one already.
 ORDER = (
-    "echo_core.config", "echo_core.settings", "echo_core.data", "echo_core.records",
-    "echo_core.cells", "echo_core.models", "echo_core.forward", "echo_core.evaluation", "echo_core.naming",
+    "echo_core.text", "echo_core.combinations", "echo_core.config", "echo_core.presets", "echo_core.mending",
+    "echo_core.settings", "echo_core.data", "echo_core.records", "echo_core.networks", "echo_core.forward",
+    "echo_core.evaluation", "echo_core.cells", "echo_core.tensors", "echo_core.models", "echo_core.naming",
     "echo_core.training",
     "echo_core.programs", "echo_core.database", "echo_core.migrations", "echo_core.queueing", "echo_core.store",
     "echo_core.tables", "echo_core.worker", "echo_core.cluster", "echo_core.dispatch",
-    "echo_core.engine", "echo_core.sweeps", "echo_core.export", "echo_core.cli", "echo_core.__main__",
-    "echo_app.charts", "echo_app.grid", "echo_app.browser", "echo_app.session", "echo_app.controls",
-    "echo_app.lesson", "echo_app.live", "echo_app.app_pages",
+    "echo_core.engine", "echo_core.sweeps", "echo_core.export", "echo_core.listing", "echo_core.cli",
+    "echo_core.__main__",
+    "echo_app.charts", "echo_app.grid", "echo_app.explanations", "echo_app.browser", "echo_app.session",
+    "echo_app.controls", "echo_app.lesson", "echo_app.resets", "echo_app.live", "echo_app.app_pages",
     "streamlit_app", "echo_app.__main__",
 )
 
 #: They train, so they import TensorFlow; a process that imports one of them has it.
-TRAINERS = {"echo_core.cells", "echo_core.models", "echo_core.naming", "echo_core.training"}
+TRAINERS = {"echo_core.cells", "echo_core.tensors", "echo_core.models", "echo_core.naming", "echo_core.training"}
 TENSORFLOW = {"keras", "tensorflow"}
 SCREEN = {"streamlit", "altair"}
 

@@ -7,7 +7,7 @@ def data_marks(spec: dict) -> list[dict]:
 
 
 def test_a_curve_draws_its_table_from_the_first_epoch_to_the_last():
-    for spec, column in ((loss_curve(500, 4.6), "loss"), (accuracy_curve(500), "accuracy")):
+    for spec, column in ((loss_curve(500, 4.6, 5.3), "loss"), (accuracy_curve(500), "accuracy")):
         [line] = data_marks(spec)
         assert line["mark"]["type"] == "line"
         assert line["encoding"]["x"]["field"] == "epoch"
@@ -16,18 +16,18 @@ def test_a_curve_draws_its_table_from_the_first_epoch_to_the_last():
 
 
 def test_the_loss_of_pure_guessing_is_a_labelled_line_inside_the_chart():
-    spec = loss_curve(500, 4.6)
+    spec = loss_curve(500, 4.6, 5.3)
     _, rule, label = spec["layer"]
     assert rule["encoding"]["y"]["datum"] == 4.6 < spec["layer"][0]["encoding"]["y"]["scale"]["domain"][1]
     assert label["encoding"]["text"]["datum"] == "pure guessing"
 
 
 def test_a_spec_is_the_same_object_each_time_so_that_a_poll_sends_only_rows():
-    assert loss_curve(500, 4.6) is loss_curve(500, 4.6)
+    assert loss_curve(500, 4.6, 5.3) is loss_curve(500, 4.6, 5.3)
 
 
 def test_a_spec_holds_no_data_set_that_is_not_there():
-    for spec in (loss_curve(5, 4.6), accuracy_curve(5), one_hot_strip(25, 100)):
+    for spec in (loss_curve(5, 4.6, 5.3), accuracy_curve(5), one_hot_strip(25, 100)):
         assert "datasets" not in spec
         assert {"name": "empty"} not in [part.get("data") for part in (spec, *spec.get("layer", []))]
 

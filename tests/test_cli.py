@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from echo_core.cli import _how_it_goes, cli
-from echo_core.config import PRESETS, RunConfig
+from echo_core.config import RunConfig
+from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Progress, State
 from echo_core.store import Store
 
@@ -53,7 +54,7 @@ def objects(stdout):
 
 
 @pytest.mark.parametrize(("arguments", "line"), [
-    (["--preset", "hole"], "preset must be one of whole, partial, quick; received hole."),
+    (["--preset", "hole"], f"preset must be one of {', '.join(PRESETS)}; received hole."),
     (["--set", "units=0"], "units must be at least 1; received 0. Try units=20."),
     (["--set", "units=0", "--set", "epochs=x"],
      "units must be at least 1; received 0. Try units=20. epochs must be a whole number; received x. Try epochs=500."),
@@ -68,10 +69,62 @@ def objects(stdout):
      "seed must be less than 2147483648; received 2147483648. Try seed=0."),
     (["--repeat", "0"], "Invalid value for '--repeat': 0 is not in the range x>=1."),
     (["--zzz"], "No such option '--zzz'."),
+    (["--set", "output_length=2"],
+     "output_length must equal input_length (5) for variant whole, because it answers at every timestep that it reads; "
+     "received 2. Try output_length=5, or variant=encoder_decoder."),
+    (["--set", "task=reverse"],
+     "task cannot be reverse with variant=whole, because it answers while it still reads, and would have to say "
+     "numbers that it has not read yet. Try task=echo, or variant=encoder_decoder."),
+    (["--preset", "attention_20", "--set", "representation=linear"],
+     "representation cannot be linear with variant=attention, because the question whether scaled numbers are enough "
+     "is put to the tutorial's own networks. Try representation=one_hot, or variant=encoder_decoder."),
+    (["--set", "task=pairs", "--set", "variant=attention"],
+     'text must have the pairs that task pairs learns; received an empty text. '
+     'Try text="how are you ? => i\'m fine", a pair a line.'),
+    (["--preset", "pairs", "--set", "text=how are you ?"],
+     "text must have a pair a line, question => answer, with words on both sides; received 'how are you ?' in line 1. "
+     'Try "how are you ? => i\'m fine".'),
+    (["--preset", "pairs", "--set", "vocab_size=7"],
+     "vocab_size must be 59 with this text, because it follows from its words; received 7. Try vocab_size=59."),
 ])
 def test_bad_settings_get_one_clear_line_and_status_2(arguments, line):
     result = echo_core("train", "--no-store", *arguments)
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"Error: {line}\n")
+
+
+#: One of each variant, cell, task and way, as people would ask for them.
+ASKED_FOR = [
+    "variant=padded output_length=2", "variant=attention output_length=2 cell=gru", "variant=no_memory",
+    "variant=one_to_one output_length=2 cell=simple_rnn", "variant=many_to_one output_length=3 representation=linear",
+    "variant=encoder_decoder task=reverse echo_start=1 output_length=2 schedule=cosine clip_norm=1",
+    "variant=attention output_length=2 missing=mask batch_size=13", "missing=mask batch_size=29",
+    "stateful=false batch_size=1"]
+
+
+@pytest.mark.parametrize("settings", ASKED_FOR)
+def test_what_makes_sense_is_trained_and_judged(settings):
+    wanted = [word for setting in settings.split() for word in ("--set", setting)]
+    result = echo_core("train", "--no-store", "--json", "--set", "units=4", "--set", "epochs=2", *wanted)
+    assert (result.exit_code, result.stderr) == (0, "")
+    last = objects(result.stdout)[-1]
+    assert (last["state"], last["judged_on"], last["epochs"]) == ("finished", "unseen", 2)
+    assert last["windows"] >= 2000
+
+
+def test_pairs_of_a_file_are_learnt_and_judged_on_themselves(tmp_path):
+    (tmp_path / "pairs.txt").write_text("how are you ? => i'm fine\nwho ? => me\n", encoding="utf-8-sig")
+    result = echo_core("train", "--no-store", "--json", "--preset", "pairs", "--text", str(tmp_path / "pairs.txt"),
+                       "--set", "epochs=150")
+    assert (result.exit_code, result.stderr) == (0, "")
+    last = objects(result.stdout)[-1]
+    assert (last["window_accuracy"], last["windows"], last["judged_on"]) == (1.0, 2, "training")
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "pairs.txt").write_bytes(b"\xff\xfe\x00")
+    result = echo_core("train", "--preset", "pairs", "--text", str(tmp_path / "pairs.txt"))
+    assert result.exit_code == 2
+    assert result.stderr == "Error: text must be a file in UTF-8; this one is not. Save it as UTF-8 and try again.\n"
 
 
 def test_a_limit_of_the_host_is_refused_before_anything_is_trained(environment):

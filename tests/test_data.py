@@ -7,19 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echo_core.config import PRESETS, RunConfig
+from echo_core.config import RunConfig
 from echo_core.data import (
     generate_sequence,
     get_data,
+    network_input,
     one_hot_decode,
     one_hot_encode,
+    scale,
     shift_table,
+    shown_examples,
     shown_sequence,
-    shown_windows,
+    text_examples,
     to_supervised,
     to_windows,
+    unscale,
     unseen_sequences,
 )
+from echo_core.presets import PRESETS
 
 # The tutorial's printed example, framed 5 -> 3: row i is numbers i..i+4 -> numbers i..i+2.
 PRINTED = [86, 81, 88, 1, 23, 78, 64, 7, 99, 23, 2, 36, 73, 26, 27, 33, 24, 51, 73, 64, 13, 13, 53, 40, 64]
@@ -180,7 +185,7 @@ def test_generated_sequences_use_the_whole_vocabulary_and_nothing_else():
     assert set(generate_sequence(2000, 5, rng=0).tolist()) == {0, 1, 2, 3, 4}
 
 
-@pytest.mark.parametrize("config", [preset.config for preset in PRESETS.values()]
+@pytest.mark.parametrize("config", [preset.config for preset in PRESETS.values() if preset.config.task != "pairs"]
                          + [RunConfig(sequence_length=5, batch_size=1), RunConfig(sequence_length=3000, batch_size=7)])
 def test_at_least_2000_unseen_windows_are_judged(config):
     sequences = unseen_sequences(config)
@@ -198,9 +203,39 @@ def test_shown_and_unseen_sequences_belong_to_the_seed_and_differ_from_each_othe
 
 def test_a_run_is_watched_on_all_windows_of_its_shown_sequence_but_64_at_most():
     config = RunConfig(seed=3)
-    assert shown_windows(config).tolist() == to_windows(shown_sequence(config), 5).tolist()
+    assert shown_examples(config).inputs.tolist() == to_windows(shown_sequence(config), 5).tolist()
     long = RunConfig(sequence_length=305, input_length=50, output_length=50, batch_size=256)
-    assert shown_windows(long).tolist() == to_windows(shown_sequence(long), 50)[:64].tolist()
+    assert shown_examples(long).inputs.tolist() == to_windows(shown_sequence(long), 50)[:64].tolist()
+
+
+def test_a_run_on_own_words_is_watched_on_these_words_and_judged_on_others():
+    config = RunConfig(text="to be or not to be", input_length=4, output_length=4, batch_size=1)
+    assert config.vocabulary == ("be", "not", "or", "to")
+    assert shown_sequence(config).tolist() == [3, 0, 2, 1, 3, 0]
+    assert unseen_sequences(config).max() == 3
+
+
+def test_pairs_are_numbers_of_their_words_with_gaps_after_the_shorter_ones():
+    config = RunConfig(task="pairs", variant="attention", text="a b => c\nc => b a")
+    assert text_examples(config).inputs.tolist() == [[0, 1], [2, 3]]
+    assert text_examples(config).expected.tolist() == [[2, 3], [1, 0]]
+    assert shown_examples(config).present(3).tolist() == [[True, False], [True, True]]
+
+
+def test_a_network_is_shown_one_hot_rows_or_scaled_numbers_and_gaps_as_minus_one():
+    base = {"input_length": 3, "output_length": 2, "vocab_size": 5, "batch_size": 1}
+    one_hot = network_input(RunConfig(variant="encoder_decoder", **base), np.array([[4, 0, 5]]))
+    assert one_hot.tolist() == [[[0, 0, 0, 0, 1], [1, 0, 0, 0, 0], [-1] * 5]]
+    linear = network_input(RunConfig(variant="many_to_one", representation="linear", **base), np.array([[4, 1, 5]]))
+    assert linear.tolist() == [[[1], [0.25], [-1]]]
+    assert network_input(RunConfig(variant="one_to_one", **base), np.array([[4, 0, 2]])).tolist() == [[
+        [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0]]]
+
+
+@given(st.integers(2, 5000), st.data())
+def test_scaling_and_back_gives_every_number_again(vocab_size, data):
+    number = data.draw(st.integers(0, vocab_size - 1))
+    assert round(float(unscale(scale(np.array([number]), vocab_size), vocab_size)[0])) == number
 
 
 def test_drawing_leaves_the_global_random_state_alone():

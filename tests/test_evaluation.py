@@ -1,10 +1,22 @@
 import numpy as np
 import pytest
+from samples import small
 
-from echo_core.config import PRESETS, RunConfig
-from echo_core.data import one_hot_encode, shown_sequence, shown_windows, to_windows, unseen_sequences
-from echo_core.evaluation import evaluate, predict, shown_loss, take_snapshot
+from echo_core.config import RunConfig
+from echo_core.data import (
+    judged_examples,
+    network_input,
+    one_hot_encode,
+    shown_examples,
+    shown_sequence,
+    text_examples,
+    to_windows,
+    unseen_sequences,
+)
+from echo_core.evaluation import answer, ask_again, evaluate, judge, predict, shown_loss, take_snapshot
 from echo_core.models import build_model, first_weights
+from echo_core.presets import PRESETS
+from echo_core.text import pairs
 
 CONFIG = RunConfig(variant="encoder_decoder", vocab_size=6, units=8, output_length=2, batch_size=21)
 
@@ -32,11 +44,70 @@ def test_evaluation_equals_counting_in_a_plain_loop():
     assert whole.by_timestep == pytest.approx(tuple(right.mean(axis=0)))
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [name for name, preset in PRESETS.items() if preset.config.task != "pairs"])
 def test_at_least_two_thousand_unseen_windows_are_judged(preset: str):
     evaluation = evaluate(PRESETS[preset].config, first_weights(PRESETS[preset].config))
     assert evaluation.windows >= 2000
     assert evaluation.judged_on == "unseen"
+
+
+def test_pairs_are_judged_on_themselves_and_what_no_answer_has_counts_nowhere():
+    config = small(task="pairs", variant="encoder_decoder")
+    judged, weights = evaluate(config, first_weights(config)), first_weights(config)
+    assert (judged.windows, judged.judged_on) == (4, "training")
+    said, right, whole = answer(config, weights, text_examples(config).inputs).predicted, [], []
+    for row, pair in zip(said, pairs(config.text), strict=True):
+        words = [config.vocabulary[number] for number in row]
+        right += [word == expected for word, expected in zip(words, pair.answer, strict=False)]
+        whole.append(words[:len(pair.answer)] == list(pair.answer))
+    assert len(right) == 2 + 1 + 4 + 1
+    assert judged.token_accuracy == pytest.approx(np.mean(right))
+    assert judged.window_accuracy == pytest.approx(np.mean(whole))
+    assert len(judged.by_timestep) == config.output_length
+
+
+def test_rows_with_gaps_are_right_where_all_that_they_have_is_right():
+    config = small(variant="encoder_decoder", missing="mask")
+    examples = judged_examples(config)
+    right, present = judge(config, examples, examples.expected.astype(np.int32))
+    assert right.sum() == present.sum() < right.size
+    assert judge(config, examples, np.zeros_like(examples.expected))[0].mean() < 0.5
+
+
+def test_padded_answers_are_read_off_after_the_wait():
+    config, weights = small(variant="padded", input_length=5), first_weights(small(variant="padded", input_length=5))
+    inputs = shown_examples(config).inputs
+    said = answer(config, weights, inputs)
+    np.testing.assert_array_equal(said.predicted, predict(config, weights, inputs)[:, 3:].argmax(-1))
+
+
+def test_scaled_numbers_are_rounded_to_the_nearest_integer_of_the_vocabulary():
+    config = small(variant="many_to_one", representation="linear")
+    inputs, weights = shown_examples(config).inputs, first_weights(config)
+    said, told = answer(config, weights, inputs), predict(config, weights, inputs)[..., 0]
+    nearest = np.abs(told[..., None] - np.arange(7) / 6).argmin(-1)
+    np.testing.assert_array_equal(said.predicted, nearest)
+    np.testing.assert_allclose(said.confidence, np.clip(6 * told, 0, 6), rtol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{"vocab_size": 2}, {"vocab_size": 100}, {"vocab_size": 1000}], ids=str)
+def test_chance_loss_of_scaled_numbers_is_that_of_always_saying_the_middle(settings: dict):
+    config = small(variant="many_to_one", representation="linear", **settings)
+    numbers = np.arange(config.vocab_size) / (config.vocab_size - 1)
+    assert config.chance_loss == pytest.approx(((numbers - 0.5) ** 2).mean())
+
+
+@pytest.mark.parametrize("config", [CONFIG, RunConfig(vocab_size=6, units=8)], ids=["partial", "whole"])
+def test_a_network_that_is_never_reset_answers_as_a_stateful_keras_model_does(config: RunConfig):
+    inputs, weights, model = shown_examples(config).inputs, first_weights(config), build_model(config)
+    said = ask_again(config, weights, inputs, 3)
+    for again in said:
+        expected = np.concatenate([model(network_input(config, inputs[start:start + config.batch_size]))
+                                   for start in range(0, len(inputs), config.batch_size)])
+        np.testing.assert_allclose(again.confidence, expected.max(-1), atol=1e-6)
+    first = slice(0, config.batch_size)
+    np.testing.assert_allclose(said[0].confidence[first], answer(config, weights, inputs).confidence[first], atol=1e-6)
+    assert not np.allclose(said[1].confidence, said[0].confidence)
 
 
 def test_an_untrained_network_is_near_chance():
@@ -45,7 +116,7 @@ def test_an_untrained_network_is_near_chance():
 
 
 def test_predicting_twice_gives_the_same_answer_though_the_model_is_stateful():
-    windows, weights = shown_windows(CONFIG), first_weights(CONFIG)
+    windows, weights = shown_examples(CONFIG).inputs, first_weights(CONFIG)
     np.testing.assert_array_equal(predict(CONFIG, weights, windows), predict(CONFIG, weights, windows))
 
 
@@ -64,7 +135,7 @@ def test_unseen_sequences_are_other_than_the_shown_one_and_other_for_another_see
 def test_a_snapshot_holds_the_answers_and_how_sure_the_network_was():
     weights = first_weights(CONFIG)
     snapshot = take_snapshot(CONFIG, weights, epoch=3)
-    probabilities = predict(CONFIG, weights, shown_windows(CONFIG))
+    probabilities = predict(CONFIG, weights, shown_examples(CONFIG).inputs)
     assert snapshot.epoch == 3
     np.testing.assert_array_equal(snapshot.predicted, probabilities.argmax(-1))
     np.testing.assert_array_equal(snapshot.confidence, probabilities.max(-1))

@@ -3,11 +3,29 @@ import re
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import small
 
-from echo_app.grid import MAX_ROWS, grid, summary
+from echo_app import grid as grid_module
+from echo_app.grid import MAX_ROWS
+from echo_core.config import RunConfig
+from echo_core.data import Examples, text_examples
 from echo_core.records import Snapshot
 
 WINDOWS = np.array([[1, 2, 3], [2, 3, 4]])
+
+
+def framed(windows: np.ndarray, output_length: int) -> tuple[RunConfig, Examples]:
+    config = RunConfig(variant="encoder_decoder", input_length=windows.shape[1], output_length=output_length,
+                       batch_size=1)
+    return config, Examples(windows, windows[:, :output_length])
+
+
+def grid(windows: np.ndarray, output_length: int, snapshot: Snapshot | None) -> str:
+    return grid_module.grid(*framed(windows, output_length), snapshot)
+
+
+def summary(windows: np.ndarray, output_length: int, snapshot: Snapshot | None) -> str:
+    return grid_module.summary(*framed(windows, output_length), snapshot)
 
 
 def snapshot(predicted: list[list[int]], confidence: float = 0.5) -> Snapshot:
@@ -65,3 +83,38 @@ def test_signs_agree_with_a_plain_count(data: st.DataObject):
     html = grid(windows, width, snapshot(answers.tolist()))
     right = sum(int(answers[i, j] == windows[i, j]) for i in range(count) for j in range(width))
     assert (html.count("✓"), html.count("✗")) == (right, count * width - right)
+
+
+def test_where_nothing_is_expected_nothing_is_marked():
+    config = small(variant="encoder_decoder", missing="mask")
+    examples = Examples(np.array([[7, 7, 1], [1, 2, 3]]), np.array([[7, 1], [1, 2]]))
+    html = grid_module.grid(config, examples, snapshot([[5, 1], [7, 2]]))
+    assert rows(html) == [["·", "·", "1", "→", "·", "1", "·", "1", "✓"],
+                          ["1", "2", "3", "→", "1", "2", "·", "✗", "2", "✓"]]
+    assert "1 of 2 windows right, 2 of 3 numbers" in html
+
+
+def test_the_block_that_is_asked_for_is_bold():
+    config = small(variant="encoder_decoder", echo_start=1)
+    html = grid_module.grid(config, Examples(np.array([[4, 5, 6]]), np.array([[5, 6]])), None)
+    assert re.findall(r'class="in( echoed)?">(\d)', html) == [("", "4"), (" echoed", "5"), (" echoed", "6")]
+
+
+def test_words_are_shown_as_they_were_typed_and_never_as_html():
+    typed = '<b>bold</b> & "x" => <script>alert(1)</script>\nyou => me'
+    config = RunConfig(task="pairs", variant="attention", text=typed)
+    html = grid_module.grid(config, text_examples(config), snapshot([[0], [0]]))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<script" not in html
+    assert "<b>" not in html
+    assert "0 of 2 pairs right" in html
+    title = re.search(r'title="([^"]*)"', html).group(1)
+    assert "expected" in title
+
+
+def test_hovering_over_a_scaled_number_says_what_it_was_before_it_was_rounded():
+    config = small(variant="many_to_one", representation="linear")
+    sure = Snapshot(7, np.array([[3, 2]], np.int32), np.array([[3.05, 2.45]], np.float32))
+    html = grid_module.grid(config, Examples(np.array([[3, 5, 6]]), np.array([[3, 5]])), sure)
+    assert 'title="3.05, rounded"' in html
+    assert 'title="2.45, rounded; expected 5"' in html

@@ -1,7 +1,8 @@
 import pytest
-from samples import TINY
+from samples import TINY, small
 from tensorflow.python.eager import context
 
+from echo_core.combinations import VARIANTS
 from echo_core.models import first_weights
 from echo_core.training import compiled_epochs
 
@@ -21,10 +22,16 @@ def contents(names):
     return found
 
 
-@pytest.mark.parametrize("variant", ["whole", "encoder_decoder"])
-def test_a_program_that_is_traced_after_others_is_named_as_it_would_be_alone(variant):
-    config = TINY.model_copy(update={"variant": variant, "output_length": 3})
-    alone, other, after = (names_of(config.model_copy(update={"units": units})) for units in (9, 11, 9))
+LOOPED = small(variant="attention", cell="gru", missing="mask", input_length=14, output_length=12, sequence_length=16)
+CONFIGS = {variant: small(variant=variant) for variant in VARIANTS} | {
+    "two updates": TINY.model_copy(update={"batch_size": 3}), "looped with gaps": LOOPED,
+    "pairs": small(task="pairs", variant="encoder_decoder")}
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_a_program_that_is_traced_after_others_is_named_as_it_would_be_alone(config):
+    alone, other, after = (names_of(config.model_copy(update={"units": units, "clip_norm": clip}))
+                           for units, clip in ((9, 0), (11, 1), (9, 0)))
     assert contents(alone) == contents(after) != contents(other)
     assert not alone & after  # as TensorFlow remembers a failure by the name
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from echo_core import cli
-from echo_core.config import mend, parse_settings
+from echo_core.mending import mend, parse_settings
 from echo_core.settings import Limits, Settings
 
 ROOT = Path(__file__).parent.parent

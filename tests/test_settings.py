@@ -5,7 +5,8 @@ import os
 import pytest
 from pydantic import ValidationError
 
-from echo_core.config import PRESETS, RunConfig
+from echo_core.config import RunConfig
+from echo_core.presets import PRESETS
 from echo_core.settings import PROJECT_ROOT, LimitExceeded, Limits, QueueFull, Settings
 
 

@@ -5,8 +5,9 @@ import pytest
 from samples import progress
 
 from echo_core import tables
-from echo_core.config import PRESETS, RunConfig
+from echo_core.config import RunConfig
 from echo_core.data import shown_sequence
+from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot
 from echo_core.store import ProgressRow, Store
 

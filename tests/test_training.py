@@ -8,13 +8,25 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import small
 
-from echo_core.config import PRESETS, RunConfig
-from echo_core.data import one_hot_decode, one_hot_encode, to_supervised
-from echo_core.evaluation import evaluate
+from echo_core.combinations import VARIANTS, combinations, offered
+from echo_core.config import RunConfig
+from echo_core.data import (
+    judged_examples,
+    network_input,
+    one_hot_decode,
+    one_hot_encode,
+    scale,
+    shift_table,
+    shown_examples,
+    to_supervised,
+)
+from echo_core.evaluation import evaluate, shown_loss
 from echo_core.models import build_model, first_weights
+from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Progress
-from echo_core.training import adam, sample_windows, snapshot_epochs, train
+from echo_core.training import Rate, adam, sample_examples, snapshot_epochs, train, train_epoch
 
 SMALL = RunConfig(vocab_size=9, units=6, sequence_length=12, input_length=4, output_length=4, batch_size=3, epochs=60)
 PARTIAL = RunConfig(variant="encoder_decoder", vocab_size=9, units=6, sequence_length=12, input_length=4,
@@ -37,25 +49,67 @@ def same_weights(one: Checkpoint, other: Checkpoint) -> bool:
     return one.fingerprint == other.fingerprint
 
 
+def sampled(config: RunConfig, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """The windows and targets of an epoch, windows first."""
+    windows, targets = sample_examples(config, tf.constant(config.seed), tf.constant(epoch))
+    return windows.numpy().T, targets.numpy().T
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**31 - 1), epoch=st.integers(1, 10**6), sequences=st.integers(1, 3),
        length=st.integers(2, 9), data=st.data())
 def test_windows_sampled_in_the_graph_are_those_that_the_tutorials_framing_gives(seed, epoch, sequences, length, data):
     input_length = data.draw(st.integers(1, length))
+    output_length = data.draw(st.integers(1, input_length))
     config = RunConfig(variant="encoder_decoder", vocab_size=7, sequence_length=length, input_length=input_length,
-                       output_length=1, sequences_per_epoch=sequences, stateful=False, batch_size=1)
-    windows = sample_windows(config, tf.constant(seed), tf.constant(epoch)).numpy().T
+                       output_length=output_length, sequences_per_epoch=sequences, stateful=False, batch_size=1,
+                       seed=seed)
+    windows, targets = sampled(config, epoch)
     # Sequences are recovered from their windows: the first of each row, and the rest of the last.
     per_sequence = windows.reshape(sequences, -1, input_length)
-    for rows in per_sequence:
+    for rows, echoes in zip(per_sequence, targets.reshape(sequences, -1, output_length), strict=True):
         sequence = np.concatenate([rows[:, 0], rows[-1, 1:]])
-        framed, _ = to_supervised(one_hot_encode(sequence, 7), input_length, 1)
+        framed, expected = to_supervised(one_hot_encode(sequence, 7), input_length, output_length)
         np.testing.assert_array_equal(rows, one_hot_decode(framed))
+        np.testing.assert_array_equal(echoes, one_hot_decode(expected))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31 - 1), length=st.integers(2, 9), data=st.data())
+def test_rows_kept_with_their_gaps_are_those_of_the_shift_table_that_have_a_part_of_their_echo(seed, length, data):
+    input_length = data.draw(st.integers(1, length))
+    output_length = data.draw(st.integers(1, input_length))
+    config = RunConfig(variant="encoder_decoder", vocab_size=7, sequence_length=length, input_length=input_length,
+                       output_length=output_length, batch_size=1, seed=seed, missing="mask")
+    windows, targets = sampled(config, 1)
+    plain, _ = sampled(config.model_copy(update={"missing": "drop"}), 1)
+    sequence = np.concatenate([plain[:, 0], plain[-1, 1:]])
+    table = shift_table(sequence, input_length, output_length)
+    echoes = [name for name in table if name.startswith("y")]
+    table = table[table[echoes].notna().any(axis=1)].fillna(7).astype(int)
+    np.testing.assert_array_equal(windows, table.drop(columns=echoes))
+    np.testing.assert_array_equal(targets, table[echoes])
+
+
+@pytest.mark.parametrize(("settings", "block"), [
+    ({"echo_start": 0}, slice(0, 2)), ({"echo_start": 2}, slice(2, 4)), ({"echo_start": 3}, slice(3, 5)),
+    ({"task": "reverse", "echo_start": 1}, [2, 1]), ({"task": "reverse", "echo_start": 3}, [4, 3])])
+def test_the_block_that_comes_back_is_the_one_that_was_asked_for(settings: dict, block):
+    config = small(variant="encoder_decoder", input_length=5, output_length=2, **settings)
+    windows, targets = sampled(config, 1)
+    np.testing.assert_array_equal(targets, windows[:, block])
+    np.testing.assert_array_equal(judged_examples(config).expected, judged_examples(config).inputs[:, block])
+
+
+def test_padded_targets_are_paddings_first_and_then_the_echo():
+    windows, targets = sampled(small(variant="padded", input_length=5, output_length=2), 1)
+    assert (targets[:, :3] == 7).all()
+    np.testing.assert_array_equal(targets[:, 3:], windows[:, :2])
 
 
 def test_each_epoch_has_data_of_its_own_and_so_has_each_seed():
     def sample(seed: int, epoch: int) -> bytes:
-        return sample_windows(SMALL, tf.constant(seed), tf.constant(epoch)).numpy().tobytes()
+        return sampled(with_(SMALL, seed=seed), epoch)[0].tobytes()
 
     assert len({sample(seed, epoch) for seed in range(5) for epoch in range(1, 6)}) == 25
     assert sample(3, 4) == sample(3, 4)
@@ -75,26 +129,94 @@ def test_our_adam_takes_the_steps_of_the_keras_optimiser():
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("config", [SMALL, PARTIAL, STATELESS, LONG], ids=["whole", "partial", "stateless", "long"])
-def test_an_epoch_moves_the_weights_as_keras_would(config: RunConfig):
-    """Three epochs by Keras's own layers, loss and optimiser, batch after batch as the tutorial does."""
-    model, optimiser = build_model(config), keras.optimizers.Adam(config.learning_rate)
-    loss_of = keras.losses.CategoricalCrossentropy()
-    for epoch in range(1, 4):
-        windows = sample_windows(config, tf.constant(config.seed), tf.constant(epoch)).numpy().T
+def by_keras(config: RunConfig, epochs: int) -> list[np.ndarray]:
+    """Weights after some epochs by Keras's own layers and optimiser, batch after batch as the tutorial does."""
+    model, rate = build_model(config), config.learning_rate
+    if config.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, config.epochs * config.updates_per_epoch)
+    optimiser = keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm or None)
+    for epoch in range(1, epochs + 1):
+        windows, targets = sampled(config, epoch)
         for start in range(0, len(windows), config.batch_size):
-            batch = one_hot_encode(windows[start:start + config.batch_size], config.vocab_size)
+            batch, expected = (part[start:start + config.batch_size] for part in (windows, targets))
+            there = (expected < config.vocab_size) | (config.variant == "padded")
             with tf.GradientTape() as tape:
-                loss = loss_of(batch[:, :config.output_length], model(batch))
+                told = model(network_input(config, batch))
+                if config.representation == "linear":
+                    losses = (told[..., 0] - scale(expected, config.vocab_size)) ** 2
+                else:
+                    losses = keras.losses.sparse_categorical_crossentropy(
+                        np.where(there, expected, 0), told, from_logits=False)
+                loss = tf.reduce_sum(losses * there) / there.sum()
             optimiser.apply(tape.gradient(loss, [v.value for v in model.trainable_variables]),
                             model.trainable_variables)
         for layer in model.layers:
             if hasattr(layer, "reset_state"):
                 layer.reset_state()
+    return [variable.value.numpy() for variable in model.trainable_variables]
+
+
+def without_compiling(config: RunConfig, epochs: int) -> list[np.ndarray]:
+    """The same by what is compiled else, run as it stands."""
+    weights = tuple(map(tf.constant, first_weights(config)))
+    zeros = tuple(map(tf.zeros_like, weights))
+    trained = (weights, zeros, zeros, tf.constant(0))
+    rate = Rate(tf.constant(config.learning_rate), tf.constant(config.epochs * config.updates_per_epoch))
+    for epoch in range(1, epochs + 1):
+        examples = sample_examples(config, tf.constant(config.seed), tf.constant(epoch))
+        trained, _, _ = train_epoch(config, trained, *examples, rate)
+    return [weight.numpy() for weight in trained[0]]
+
+
+@pytest.mark.parametrize("chosen", list(combinations()), ids=lambda chosen: "-".join(map(str, chosen.values())))
+def test_every_combination_moves_its_weights_as_keras_would(chosen: dict):
+    config = small(**chosen)
+    for mine, theirs in zip(without_compiling(config, 2), by_keras(config, 2), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=3e-4)
+
+
+@pytest.mark.parametrize(("variant", "cell"), [
+    (variant, cell) for variant in VARIANTS for cell in offered("cell", {"variant": variant})])
+def test_every_variant_and_cell_compiles_to_the_same_arithmetic(variant: str, cell: str):
+    config = small(variant=variant, cell=cell, stateful=True, schedule="cosine", clip_norm=0.5)
+    for mine, plain in zip(last(config).checkpoint.weights, without_compiling(config, config.epochs), strict=True):
+        np.testing.assert_allclose(mine, plain, atol=3e-4)
+
+
+@pytest.mark.parametrize("config", [
+    SMALL, PARTIAL, STATELESS, LONG, small(variant="attention", missing="mask"),
+    small(task="pairs", variant="attention"), small(variant="many_to_one", representation="linear"),
+    with_(LONG, cell="gru", missing="mask", batch_size=1),
+], ids=["whole", "partial", "stateless", "long", "mask", "pairs", "linear", "long-gru-mask"])
+def test_a_compiled_epoch_moves_the_weights_as_keras_would(config: RunConfig):
     trained = last(with_(config, epochs=3)).checkpoint
-    for mine, theirs in zip(trained.weights, model.trainable_variables, strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=2e-4)
+    for mine, theirs in zip(trained.weights, by_keras(with_(config, epochs=3), 3), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=3e-4)
     assert trained.step == 3 * config.updates_per_epoch
+
+
+@pytest.mark.parametrize("changes", [{"schedule": "cosine"}, {"clip_norm": 0.05},
+                                     {"schedule": "cosine", "clip_norm": 0.05}], ids=str)
+def test_rates_that_fall_and_gradients_that_are_clipped_are_those_of_keras(changes: dict):
+    config = with_(STATELESS, **changes, epochs=20, learning_rate=0.02)
+    trained = last(config).checkpoint.weights
+    for mine, theirs in zip(trained, by_keras(config, 20), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=2e-3)
+    plain = last(with_(STATELESS, epochs=20, learning_rate=0.02)).checkpoint.weights
+    assert max(abs(a - b).max() for a, b in zip(trained, plain, strict=True)) > 0.02
+
+
+@pytest.mark.parametrize("config", [small(variant=variant) for variant in VARIANTS], ids=VARIANTS)
+def test_the_first_point_counts_loss_and_accuracy_as_training_does(config: RunConfig):
+    examples, weights = shown_examples(config), tuple(map(tf.constant, first_weights(config)))
+    waits = config.answer_steps - config.output_length
+    targets = tf.pad(tf.constant(examples.expected.T, tf.int32), [[waits, 0], [0, 0]], constant_values=7)
+    zeros = tuple(map(tf.zeros_like, weights))
+    rate = Rate(tf.constant(0.0), tf.constant(1))
+    whole = config.model_copy(update={"batch_size": config.num_windows})
+    _, loss, accuracy = train_epoch(whole, (weights, zeros, zeros, tf.constant(0)),
+                                    tf.constant(examples.inputs.T, tf.int32), targets, rate)
+    assert shown_loss(config, first_weights(config)) == pytest.approx((float(loss), float(accuracy)), abs=1e-5)
 
 
 def test_the_first_record_is_the_untrained_network_and_the_last_one_the_end():
@@ -180,7 +302,7 @@ def test_a_finished_checkpoint_is_shown_as_it_is():
 
 @pytest.mark.slow
 def test_a_process_alone_and_two_at_the_same_time_give_the_same_fingerprint():
-    code = ("from echo_core.config import PRESETS; from echo_core.training import train\n"
+    code = ("from echo_core.presets import PRESETS; from echo_core.training import train\n"
             "*_, end = train(PRESETS['whole'].config); print(end.checkpoint.fingerprint)")
 
     def start() -> subprocess.Popen[str]:

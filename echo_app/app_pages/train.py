@@ -1,11 +1,14 @@
 """The Train page: pick a network, watch it learn, see its echo."""
 
+import math
+
 import streamlit as st
 from pydantic import ValidationError
 
-from echo_app import controls, lesson, live, session
+from echo_app import controls, lesson, live, resets, session
 from echo_app.grid import STYLE
-from echo_core.config import RunConfig, explain
+from echo_core.config import RunConfig
+from echo_core.mending import explain
 from echo_core.records import State
 from echo_core.settings import LimitExceeded
 from echo_core.store import RunRow, StoreError
@@ -35,7 +38,7 @@ def train_page() -> None:
             elif not beyond:  # a link may ask for more than a page can draw
                 live.preview(config)
     if not beyond:
-        _behind(config)
+        _behind(config, run)
     if st.session_state.pop(session.PRESSED, False):
         # On a telephone the run is drawn below the controls, out of sight.
         st.html("<script>if (innerWidth < 640) document.querySelector('.st-key-run')"
@@ -52,11 +55,24 @@ def _notes() -> None:
 
 def _before_training(config: RunConfig) -> None:
     """What these settings mean, before a second is spent on them."""
-    bits = ("It answers while it reads, so it needs **no memory**: 0 bits" if config.bits == 0 else
-            f"It must remember **{config.bits:.1f} bits** ({config.output_length} × log₂ {config.vocab_size})")
-    seconds = session.estimate_seconds(config)
-    st.markdown(f"**{config.num_parameters:,}** parameters, **{config.num_windows}** windows an epoch. {bits}. "
+    seconds, rows = session.estimate_seconds(config), "pairs" if config.task == "pairs" else "windows"
+    st.markdown(f"**{config.num_parameters:,}** parameters, **{config.num_windows}** {rows} an epoch. {_bits(config)}. "
                 f"Training takes about **{live.duration(seconds)}** here.")
+
+
+def _bits(config: RunConfig) -> str:
+    """What its memory has to hold."""
+    if config.variant == "one_to_one":
+        return "All numbers reach it in one step, so it needs **no memory**: 0 bits"
+    if config.bits == 0:
+        return "It answers while it reads, so it needs **no memory**: 0 bits"
+    numbers = round(config.bits / math.log2(config.vocab_size))
+    held = f"**{config.bits:.1f} bits** ({numbers} × log₂ {config.vocab_size})"
+    if config.variant == "no_memory":
+        return f"It would have to remember {held}, and has no memory"
+    if config.variant == "attention":
+        return f"It must say {held} again, and may look back at what it has read"
+    return f"It must remember {held}"
 
 
 def _begin() -> None:
@@ -82,7 +98,7 @@ def _buttons(run: RunRow | None, beyond: str | None) -> None:
     refused, st.session_state[session.ERROR] = st.session_state[session.ERROR], None
     with st.container(horizontal=True):
         st.button("Train", type="primary", key="train", icon=":material/play_arrow:", on_click=session.train,
-                  disabled=beyond is not None)
+                  disabled=beyond is not None or st.session_state[session.TEXT_ERROR] is not None)
         if run and run.state.is_active:
             st.button("Stopping …" if run.stop_requested else "Stop", key="stop", icon=":material/stop:",
                       on_click=session.stop, args=(run.run_id,), disabled=run.stop_requested)
@@ -109,15 +125,19 @@ def _other_runs() -> None:
                   icon=":material/visibility:", on_click=session.show_other, args=(run,))
 
 
-def _behind(config: RunConfig) -> None:
+def _behind(config: RunConfig, run: RunRow | None) -> None:
     # The words come first: they are light, and tables and charts wait until somebody opens them.
-    story, data, code = st.tabs(["How it works", "The data", "The code"], on_change="rerun", key="behind")
+    titles = ["How it works", "The data", "The code", "What a reset does"]
+    story, data, code, resets_ = st.tabs(titles, on_change="rerun", key="behind")
     if story.open:
         with story:
-            lesson.story()
+            lesson.story(config)
     if data.open:
         with data:
             st.fragment(lesson.data_view)(config)
     if code.open:
         with code:
             lesson.code_view(config)
+    if resets_.open:
+        with resets_:
+            st.fragment(resets.resets_view)(run)

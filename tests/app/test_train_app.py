@@ -1,5 +1,6 @@
 """The Train page by Streamlit's own test runner: what it says, without a browser. Workers are real."""
 
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from echo_app import session
-from echo_core.config import PRESETS, RunConfig
+from echo_app import explanations, session
+from echo_core.combinations import VARIANTS
+from echo_core.config import RunConfig
+from echo_core.presets import PRESETS, SAMPLE_PAIRS
 from echo_core.store import StoreError
 
 APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
@@ -185,3 +188,100 @@ def test_the_code_tab_holds_the_network_and_its_summary():
     code = "\n".join(block.value for block in page.code)
     assert re.search(r"LSTM\(150, stateful=True, name=\"encoder\"\)", code)
     assert "Total params: 346,300" in code
+
+
+# --- tasks, networks and texts -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_network_has_a_page_of_its_own(variant: str):
+    page = open_page(variant=variant, output_length=2 if variant != "whole" else 5)
+    assert page.selectbox(key="variant").value == variant
+    assert explanations.NETWORKS[variant].strip() in [words.value.strip() for words in page.markdown]
+
+
+def test_only_what_makes_sense_is_offered():
+    page = open_page(variant="attention", output_length=2)
+    assert page.selectbox(key="representation").options == ["One-hot"]
+    assert page.selectbox(key="missing").options == ["Drop", "Keep and mask"]
+    page.selectbox(key="task").select("reverse").run()
+    assert not {"Whole: answers while it reads", "Padded: one layer that waits"} & set(
+        page.selectbox(key="variant").options)
+    page.selectbox(key="variant").select("many_to_one").run()
+    assert page.selectbox(key="representation").options == ["One-hot", "Scaled 0…1"]
+    assert page.selectbox(key="missing").options == ["Drop"]
+
+
+def test_a_network_that_cannot_do_the_task_makes_room_and_the_page_says_so():
+    page = open_page()
+    page.selectbox(key="task").select("reverse").run()
+    assert page.session_state["variant"] == "encoder_decoder"
+    assert "variant=whole does not fit" in texts(page)
+
+
+def test_pairs_come_with_an_example_and_going_back_brings_the_settings_back():
+    page = open_page(units=33)
+    page.selectbox(key="task").select("pairs").run()
+    assert page.session_state["text"] == SAMPLE_PAIRS
+    assert page.selectbox(key="preset").value == "pairs"
+    assert page.number_input(key="output_length").disabled
+    assert "12** pairs an epoch" in texts(page)
+    assert not page.warning
+    page.text_area(key="text").set_value("a b => c\nc => a").run()
+    assert (page.session_state["vocab_size"], page.session_state["input_length"]) == (3, 2)
+    assert not page.warning
+    page.selectbox(key="task").select("echo").run()
+    assert (page.session_state["units"], page.session_state["vocab_size"]) == (33, 100)
+    page.selectbox(key="task").select("pairs").run()
+    assert page.session_state["text"] == "a b => c\nc => a"
+
+
+def test_what_cannot_be_learnt_stays_as_it_was_typed_and_train_waits():
+    page = open_page(preset="pairs")
+    page.text_area(key="text").set_value("how are you ?").run()
+    assert page.session_state["text"] == "how are you ?"
+    assert "received 'how are you ?' in line 1" in texts(page)
+    assert page.button(key="train").disabled
+    page.text_area(key="text").set_value("how are you ? => fine").run()
+    assert not page.button(key="train").disabled
+
+
+def test_own_words_take_the_place_of_numbers():
+    page = open_page(variant="encoder_decoder", output_length=2)
+    page.toggle(key="own_words").set_value(True).run()
+    assert page.session_state["text"] == session.SAMPLE_WORDS
+    assert page.number_input(key="vocab_size").disabled
+    assert page.session_state["vocab_size"] == 8
+    assert not page.warning
+    page.toggle(key="own_words").set_value(False).run()
+    assert session.SETTLED_TEXT in page.session_state
+    assert page.session_state[session.SETTLED_TEXT] == ""
+
+
+def test_a_link_carries_a_text_and_a_long_one_only_its_run():
+    config = RunConfig(task="pairs", variant="attention", text="<b>a</b> => c\nc => a", epochs=2, units=4)
+    page = open_page(**config.to_query())
+    assert page.session_state["text"] == config.text
+    assert not page.warning
+    page.button(key="train").click().run()
+    assert page.query_params["text"].startswith("zip:")
+    rng = random.Random(0)
+    long = "\n".join(f"{rng.getrandbits(64):x} => {rng.getrandbits(64):x}" for _ in range(100))
+    page.text_area(key="text").set_value(long).run()
+    page.button(key="train").click().run()
+    assert list(page.query_params) == ["run"]
+    again = open_page(run=page.query_params["run"])
+    assert again.session_state["text"] == long
+
+
+def test_asking_twice_without_a_reset_is_shown_for_a_stateful_network():
+    page = open_page(variant="encoder_decoder", output_length=2, units=8, batch_size=21, epochs=3, seed=80)
+    page.session_state["behind"] = "What a reset does"
+    page.run()
+    assert any("Train a stateful network first" in note.value for note in page.info)
+    page.button(key="train").click().run()
+    assert session.engine().wait(page.session_state[session.RUN], timeout=120) == "finished"
+    page.run()
+    shown = next(table.value for table in page.dataframe if "never reset" in table.value)
+    assert list(shown["reset before"]) == [shown["reset before"][0]] * 4
+    assert shown["never reset"][0] == shown["reset before"][0]

@@ -79,6 +79,38 @@ def test_partial_echo_fills_the_grid_while_a_second_visitor_looks_on(visit: Visi
     assert signs(other) == signs(page)
 
 
+def test_pairs_come_back_right_and_what_was_typed_is_never_html(visit: Visit):
+    page = visit("?preset=pairs")
+    box = page.locator(".st-key-text textarea")
+    box.fill(box.input_value() + "\n<b>who</b> ? => <img src=x onerror=alert(1)> me")
+    box.press("Control+Enter")
+    expect(page.get_by_text("13 pairs an epoch")).to_be_visible()
+    press(page, "train")
+    said(page, "Finished")
+    expect(page.locator(".st-key-windows")).to_contain_text("13 of 13 pairs right")
+    row = page.locator(".st-key-windows tr", has_text="how are you ?")
+    expect(row).to_contain_text("i'm✓ fine✓")
+    expect(page.locator(".st-key-windows")).to_contain_text("<b>who</b>")
+    assert page.locator(".st-key-windows img, .st-key-windows b").count() == 0
+
+
+def test_a_stateful_network_that_is_not_reset_forgets_what_it_knew(visit: Visit):
+    page = visit(address("partial", seed=2))
+    press(page, "train")
+    said(page, "Finished")
+    page.get_by_role("tab", name="What a reset does").click()
+    expect(page.get_by_text("Without a reset the decoder begins")).to_be_visible()
+    shown = page.locator(".echo-grid caption").nth(1)
+    rights = []
+    for time_ in ("First", "Second", "Third"):
+        page.get_by_role("radio", name=f"{time_} time").or_(page.get_by_role("button", name=f"{time_} time")).click()
+        settled(page)
+        page.wait_for_timeout(300)
+        rights.append(int(re.search(r": (\d+) of 21 windows", shown.inner_text()).group(1)))
+    assert rights[0] >= 19
+    assert rights[0] > rights[1] > rights[2]
+
+
 def test_reload_goes_on_stop_keeps_the_epochs_and_train_goes_on_from_them(visit: Visit):
     page = visit(address("partial", seed=3, epochs=30_000))
     press(page, "train")
@@ -159,7 +191,7 @@ def test_nothing_hangs_over_the_edge_of_a_telephone(visit: Visit, dark: bool):
 
 def test_the_data_and_the_code_are_shown_for_the_settings_at_hand(visit: Visit):
     page = visit(address("partial"))
-    expect(page.get_by_text("Partial echo: now it must remember.")).to_be_visible()
+    expect(page.get_by_text("Encoder–decoder: first read, then answer.")).to_be_visible()
     page.get_by_role("tab", name="The data").click()
     expect(page.get_by_text("1. A random sequence.")).to_be_visible()
     page.get_by_role("tab", name="The code").click()
