@@ -70,9 +70,9 @@ CELLS = {
 fewer weights, and usually about as good.
 """,
     "simple_rnn": """
-**Simple RNN instead of LSTM.** No gates: every step overwrites the whole state through one tanh. What was read
-a few steps ago fades, and so does the gradient that would teach to keep it. It is what LSTMs were invented
-against.
+**Simple RNN instead of LSTM.** No gates: every step overwrites the whole state through one tanh. What was read some
+steps ago fades, and so does the gradient that would teach to keep it. Two of five numbers it still manages; ask for
+more, or for longer windows, and see what LSTMs were invented for.
 """,
 }
 

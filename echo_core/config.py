@@ -83,7 +83,7 @@ class RunConfig(BaseModel):
         "answers from memory; the others change one thing about that."))
     cell: Cell = Field("lstm", description=(
         "What a recurrent layer is made of. A `gru` has three gates instead of an LSTM's four, and learns about as "
-        "well; a `simple_rnn` has none, and forgets within a few steps."))
+        "well; a `simple_rnn` has none: what it reads fades within some steps."))
     representation: Representation = Field("one_hot", description=(
         "How a number is shown to the network. `one_hot`: a class of its own, right or wrong. `linear`: scaled to "
         "0…1 and guessed by how large it is, so near misses count as nearly right, and exact answers are rare."))

@@ -55,8 +55,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         _encoder_decoder(output_length=2, units=64, epochs=800, learning_rate=0.01)),
     "partial_5": Preset(
         "Echo all five from memory",
-        "All five numbers must survive in one state: 33 bits. Watch the numbers read last come back first, and "
-        "the oldest ones much later.",
+        "All five numbers must survive in one state: 33 bits. Watch how much longer it takes than two of five, and the "
+        "last windows turn right only when the rate has fallen.",
         _encoder_decoder(output_length=5, sequence_length=16, sequences_per_epoch=4, units=128, epochs=12_000,
                          learning_rate=0.01, schedule="cosine", clip_norm=1)),
     "attention_20": Preset(
@@ -107,8 +107,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         _encoder_decoder(output_length=2, units=6, epochs=2000, learning_rate=0.01)),
     "ten_without_attention": Preset(
         "Ten of ten without attention (fails)",
-        "66 bits through one state. Watch it learn the last numbers that it read and guess the others; then "
-        "try the network with attention.",
+        "66 bits through one state. Watch the loss come to rest far from zero: one number in five or six comes back, "
+        "and never all ten. Then try *Reverse ten with attention*.",
         _encoder_decoder(input_length=10, output_length=10, sequence_length=21, sequences_per_epoch=4, units=128,
                          epochs=2000, learning_rate=0.005, schedule="cosine", clip_norm=1)),
     "linear": Preset(
