@@ -234,10 +234,11 @@ def take_upload() -> None:
         return
     try:
         text = file.getvalue().decode("utf-8-sig")
+        state["text"] = texts.from_csv(text) if file.name.lower().endswith(".csv") else text
     except UnicodeDecodeError:
         state[ERROR] = "The file must be text in UTF-8; this one is not. Save it as UTF-8 and try again."
-        return
-    state["text"] = texts.from_csv(text) if file.name.lower().endswith(".csv") else text
+    except ValueError:  # which names what was in the file, and the page says nothing of that
+        state[ERROR] = "The file must be a table of two columns, question and answer; this one cannot be read."
 
 
 def load_preset() -> None:

@@ -261,7 +261,7 @@ def network_input(config: RunConfig, inputs: Ints) -> OneHot:
     return shown.reshape(len(inputs), 1, -1) if config.variant == "one_to_one" else shown
 
 
-def scale(numbers: Ints, vocab_size: int) -> OneHot:
+def scale(numbers: NDArray[np.integer], vocab_size: int) -> OneHot:
     """Integers in [0, vocab_size) as numbers from 0 to 1."""
     return (numbers / np.float32(vocab_size - 1)).astype(np.float32)
 

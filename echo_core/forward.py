@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from echo_core.config import RunConfig
+from echo_core.data import scale
 from echo_core.networks import Answer, CellState, Layer, States, run, state_sizes
 from echo_core.records import Floats, Ints
 
@@ -52,7 +53,8 @@ class NumpyOps:
 
     def scaled(self, tokens: Ints, vocab_size: int) -> Floats:
         """See `Ops`."""
-        return (tokens[..., None] / np.float32(vocab_size - 1)).astype(np.float32)
+        scaled: Floats = scale(tokens, vocab_size)[..., None]
+        return scaled
 
     def dense(self, values: Floats, kernel: Floats, bias: Floats) -> Floats:
         """See `Ops`."""

@@ -285,3 +285,18 @@ def test_asking_twice_without_a_reset_is_shown_for_a_stateful_network():
     shown = next(table.value for table in page.dataframe if "never reset" in table.value)
     assert list(shown["reset before"]) == [shown["reset before"][0]] * 4
     assert shown["never reset"][0] == shown["reset before"][0]
+
+
+def test_a_file_of_pairs_takes_the_place_of_what_was_typed():
+    page = open_page(preset="pairs")
+    page.file_uploader(key="upload").upload("pairs.csv", b"how are you ?,fine\nwho ?,me\n", "text/csv").run()
+    assert page.session_state["text"] == "how are you ? => fine\nwho ? => me"
+    assert page.session_state["input_length"] == 4
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a" * 200_000 + b",b\n"])
+def test_a_file_that_cannot_be_read_is_refused_and_what_was_typed_stays(content: bytes):
+    page = open_page(preset="pairs")
+    page.file_uploader(key="upload").upload("pairs.csv", content, "text/csv").run()
+    assert page.session_state["text"] == SAMPLE_PAIRS
+    assert any("The file must be" in error.value for error in page.error)
