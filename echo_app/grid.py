@@ -22,6 +22,10 @@ STYLE = f"""<style>
 .echo-grid td {{ text-align: right; padding: 1px 3px; border: 0; border-radius: 4px; min-width: 1.3em; }}
 .echo-grid .words td {{ text-align: left; white-space: normal; vertical-align: top; padding: 2px 6px 2px 3px; }}
 .echo-grid .words span {{ display: inline-block; padding: 0 3px; border-radius: 4px; margin: 0 1px 1px 0; }}
+.echo-grid table.stacked {{ font-size: 0.68rem; border-spacing: 1px; }}
+.echo-grid .stacked td {{ padding: 1px; min-width: 0; }}
+.echo-grid .stacked th {{ font-weight: 400; }}
+.echo-grid .stacked tr.last > * {{ border-bottom: 0.5rem solid transparent; background-clip: padding-box; }}
 .echo-grid td.gap {{ min-width: 0.4em; padding: 0 2px; opacity: 0.5; }}
 .echo-grid .in {{ opacity: 0.65; }}
 .echo-grid .echoed {{ opacity: 1; font-weight: 600; }}
@@ -37,6 +41,8 @@ STYLE = f"""<style>
 }}
 </style>"""
 
+#: Numbers in a row, beyond which input, expected and predicted stand below and not beside one another.
+WIDEST = 18
 #: Around one number of a row: a cell of its own. Words stand together in one cell, so that long ones find room.
 _CELL, _WORD = "td", "span"
 
@@ -47,15 +53,11 @@ def grid(config: RunConfig, examples: Examples, snapshot: Snapshot | None) -> st
     Args:
         snapshot: What the network answered; None shows what it will be asked.
     """
-    read, said = (1, 1) if config.text else (config.input_length, config.output_length)
-    head = (f'<tr><th colspan="{read}" scope="colgroup">Input</th><th></th>'
-            f'<th colspan="{said}" scope="colgroup">Expected</th><th></th>'
-            f'<th colspan="{said}" scope="colgroup">Predicted</th></tr>')
     rows = [_row(config, examples, snapshot, k) for k in range(_num_rows(examples))]
-    kind = ' class="words"' if config.text else ""
+    kind = ' class="words"' if config.text else ' class="stacked"' if _is_wide(config) else ""
     return (f'<div class="echo-grid" tabindex="0" role="region" aria-label="Windows and their answers"><table{kind}>'
             f'<caption>{escape(summary(config, examples, snapshot))}</caption>'
-            f'<thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>')
+            f'{_head(config)}<tbody>{"".join(rows)}</tbody></table></div>')
 
 
 def summary(config: RunConfig, examples: Examples, snapshot: Snapshot | None) -> str:
@@ -78,6 +80,19 @@ def _num_rows(examples: Examples) -> int:
     return min(len(examples.inputs), MAX_ROWS, max(3, MAX_NUMBERS // numbers_in_a_row))
 
 
+def _is_wide(config: RunConfig) -> bool:
+    return not config.text and config.input_length + 2 * config.output_length > WIDEST
+
+
+def _head(config: RunConfig) -> str:
+    if _is_wide(config):
+        return ""  # each row says what it is
+    read, said = (1, 1) if config.text else (config.input_length, config.output_length)
+    return (f'<thead><tr><th colspan="{read}" scope="colgroup">Input</th><th></th>'
+            f'<th colspan="{said}" scope="colgroup">Expected</th><th></th>'
+            f'<th colspan="{said}" scope="colgroup">Predicted</th></tr></thead>')
+
+
 def _row(config: RunConfig, examples: Examples, snapshot: Snapshot | None, k: int) -> str:
     asked = range(config.echo_start, config.echo_start + config.output_length) if config.task != "pairs" else range(0)
     read = [_shown(config, number, "in echoed" if step in asked else "in")
@@ -91,6 +106,10 @@ def _row(config: RunConfig, examples: Examples, snapshot: Snapshot | None, k: in
     parts = ["".join(part) for part in (read, expected, said)]
     if config.text:  # with spaces, for who copies or hears it
         parts = [f"<td>{' '.join(filter(None, part))}</td>" for part in (read, expected, said)]
+    if _is_wide(config):
+        names = ("Input", "Expected", "Predicted")
+        lines = [f'<th scope="row">{name}</th>{part}' for name, part in zip(names, parts, strict=True)]
+        return f'<tr>{lines[0]}</tr><tr>{lines[1]}</tr><tr class="last">{lines[2]}</tr>'
     return f'<tr>{parts[0]}<td class="gap">→</td>{parts[1]}<td class="gap"></td>{parts[2]}</tr>'
 
 

@@ -118,3 +118,12 @@ def test_hovering_over_a_scaled_number_says_what_it_was_before_it_was_rounded():
     html = grid_module.grid(config, Examples(np.array([[3, 5, 6]]), np.array([[3, 5]])), sure)
     assert 'title="3.05, rounded"' in html
     assert 'title="2.45, rounded; expected 5"' in html
+
+
+def test_long_windows_are_stacked_so_that_the_answer_is_not_out_of_sight():
+    windows = np.arange(2 * 9).reshape(2, 9)
+    html = grid(windows, 9, snapshot(windows.tolist()))
+    assert rows(html)[:3] == [["Input", *map(str, range(9))], ["Expected", *map(str, range(9))],
+                              ["Predicted", *(part for number in range(9) for part in (str(number), "✓"))]]
+    assert len(rows(html)) == 2 * 3
+    assert "<thead>" not in html
