@@ -15,6 +15,10 @@ from echo_core.store import RunRow
 
 #: Seconds between two looks at the store: for one visitor, and more for each of many.
 _POLL, _POLL_PER_SESSION, _FEW_SESSIONS, _SLOWEST_POLL = 0.3, 0.05, 5, 2.5
+#: Before the first trained epoch, a page of few visitors waits on the server for what there is to draw next, at
+#: most so long: who has just pressed Train sees it as it comes, and a browser with nothing new to draw leaves
+#: the processor to the compiler. Where a record came, one of a trained epoch may follow at once.
+_NEWS_SECONDS, _NEXT_NEWS_SECONDS, _LOOK_SECONDS = 0.4, 0.05, 0.02
 #: What the engine's status adds to a run that waits.
 _STATUS = {"ready": "", "warming": "", "starting": ". The workers are starting …"}
 
@@ -57,7 +61,7 @@ def _phase(run: RunRow) -> str:
 
 
 def _panel(run_id: str, phase: str) -> None:
-    run = session.store().run(run_id)
+    run = _next_news(session.store().run(run_id))
     if run is None or _phase(run) != phase:
         st.rerun()  # the whole page: its buttons and this panel's timer depend on it
     is_active = phase == "active"
@@ -74,6 +78,26 @@ def _panel(run_id: str, phase: str) -> None:
             _table(run)
     with curves:
         _curves(run.config, seen)
+
+
+def _next_news(run: RunRow | None) -> RunRow | None:
+    """The run once there is something new to draw of it, or as it is after a while."""
+    state, began = st.session_state, time.monotonic()
+    until = began + _NEWS_SECONDS
+    while run and run.state.is_active and run.epoch == 0 and _is_quiet_here():
+        stage = (run.run_id, run.attempt, run.seconds > 0)
+        if stage[-1] and state.get(session.DRAWN) != stage:
+            until = min(until, time.monotonic() + _NEXT_NEWS_SECONDS)
+            state[session.DRAWN] = stage
+        if time.monotonic() >= until or (run.state is State.QUEUED and session.wait_of(run.run_id).place):
+            break
+        time.sleep(_LOOK_SECONDS)
+        run = session.store().run(run.run_id)
+    return run
+
+
+def _is_quiet_here() -> bool:
+    return session.engine().num_connected <= _FEW_SESSIONS
 
 
 def _halves() -> tuple[Any, Any]:

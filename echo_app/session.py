@@ -39,6 +39,7 @@ SESSION = "session_id"     # for the queue's fairness
 HOLDER = "holder"          # who holds a run: the browser, so that a reload goes on holding it
 REPLAY = "replay"          # epoch of the snapshot that is shown
 PRESSED = "pressed_train"  # Train was pressed in this run of the script
+DRAWN = "drawn"            # the untrained network of which run and attempt was drawn
 PLAYING = "playing"
 NEXT_AT = "next_at"        # when the next picture of the replay is due
 SLOW = "slow"
