@@ -1,6 +1,7 @@
 """Echo Lab's front door: `streamlit run streamlit_app.py`, or `make run`."""
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -11,12 +12,23 @@ def main() -> None:
     """Say what this is before the heavy imports, then show the page."""
     st.set_page_config(page_title="Echo Lab", page_icon=str(ICON), layout="wide", initial_sidebar_state="collapsed")
     st.title("Echo Lab", anchor=False)
+    history = st.Page(lambda: _history(train), title="History", icon=":material/history:", url_path="history")
+    train = st.Page(_train, title="Train", icon=":material/play_arrow:", url_path="train", default=True)
+    st.navigation([train, history], position="top").run()
+
+
+def _train() -> None:
     st.markdown("An LSTM is a neural network with a memory. It reads a few random numbers and says them again. "
                 "Pick its size, press **Train**, and watch it learn to remember.")
     from echo_app.app_pages.train import train_page  # late: the first visitor sees the page sooner
 
-    pages = [st.Page(train_page, title="Echo Lab", url_path="train", default=True)]
-    st.navigation(pages, position="hidden").run()
+    train_page()
+
+
+def _history(train: Any) -> None:
+    from echo_app.app_pages.runs import runs_page
+
+    runs_page(open_run=lambda: st.switch_page(train))
 
 
 if __name__ == "__main__":  # worker processes import this file again, as __mp_main__

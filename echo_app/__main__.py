@@ -23,7 +23,8 @@ def main() -> None:
 
 
 def _prepare() -> None:
-    importlib.import_module("echo_app.app_pages.train")
+    for page in ("train", "runs"):
+        importlib.import_module(f"echo_app.app_pages.{page}")
     from echo_core.settings import Settings
     from echo_core.store import Store, StoreError
 

@@ -15,6 +15,10 @@ Spec = dict[str, Any]
 RIGHT, WRONG = "#009E73", "#D55E00"
 _GREY = "#888888"
 
+#: Curves that lie over each other: Okabe and Ito's colours, each with dashes of its own.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#7A5C00")
+DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (12, 4), (4, 1), (1, 3), (10, 2, 2, 2, 2, 2))
+
 
 @lru_cache(maxsize=256)
 def loss_curve(epochs: int, chance: float, top: float) -> Spec:
@@ -37,6 +41,44 @@ def accuracy_curve(epochs: int) -> Spec:
 
 
 @lru_cache(maxsize=64)
+def comparison(runs: tuple[str, ...], by: str, what: str, log: bool) -> Spec:
+    """Several runs' curves over each other, told apart by colour and dashes.
+
+    Columns: run, `by` (epoch or seconds), `what` (loss or accuracy).
+    """
+    titles = {"epoch": "Epoch", "seconds": "Seconds of training", "loss": "Loss", "accuracy": "Numbers right"}
+    scale = alt.Scale(type="log") if log else alt.Scale(zero=what == "accuracy" or not log)
+    axis = alt.Axis(format="%") if what == "accuracy" else alt.Axis()
+    chart = alt.Chart().mark_line(strokeWidth=2, clip=True).encode(
+        x=alt.X(f"{by}:Q", title=titles[by], scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=6, labelFlush=True)),
+        y=alt.Y(f"{what}:Q", title=titles[what], scale=scale, axis=axis),
+        color=alt.Color("run:N", sort=list(runs), scale=alt.Scale(domain=list(runs), range=COLOURS[:len(runs)]),
+                        legend=None),
+        strokeDash=alt.StrokeDash("run:N", sort=list(runs), legend=None,
+                                  scale=alt.Scale(domain=list(runs), range=DASHES[:len(runs)])),
+        tooltip=["run:N", alt.Tooltip("epoch:Q", format=",d"), alt.Tooltip(f"{what}:Q", format=".3g"),
+                 alt.Tooltip("seconds:Q", format=".1f")])
+    return _spec(chart, height=320)
+
+
+@lru_cache(maxsize=64)
+def band(what: str, epochs: int) -> Spec:
+    """The mean of several seeds and a band of one standard deviation around it. Columns: epoch, mean, low, high."""
+    title = {"loss": "Loss, mean and spread", "accuracy": "Numbers right, mean and spread"}[what]
+    x = alt.X("epoch:Q", title="Epoch", scale=alt.Scale(domain=[0, epochs], nice=False),
+              axis=alt.Axis(tickCount=5, labelFlush=True))
+    format_ = "%" if what == "accuracy" else ".2f"
+    scale = alt.Scale(domain=[0, 1]) if what == "accuracy" else alt.Scale(domainMin=0)
+    y = alt.Y("mean:Q", title=title, axis=alt.Axis(format=format_), scale=scale)
+    area = alt.Chart().mark_area(opacity=0.25, clip=True).encode(
+        x=x, y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q")
+    tips = [alt.Tooltip("epoch:Q", format=",d"), *(alt.Tooltip(f"{name}:Q", format=".3g")
+                                                   for name in ("mean", "low", "high"))]
+    line = alt.Chart().mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, tooltip=tips)
+    return _spec(alt.layer(area, line))
+
+
+@lru_cache(maxsize=64)
 def one_hot_strip(length: int, vocab_size: int) -> Spec:
     """A sequence as its one-hot rows: one mark a timestep, at its number. Columns: timestep, number."""
     strip = alt.Chart().mark_rect(width={"band": 0.9}, height=max(3, 180 // vocab_size)).encode(
@@ -53,15 +95,15 @@ def _line(column: str, y: alt.Y, epochs: int, tooltip: str) -> alt.LayerChart:
     return alt.Chart().mark_line(interpolate="monotone", strokeWidth=2, clip=True).encode(x=x, y=y, tooltip=tips)
 
 
-def _spec(chart: Any) -> Spec:
+def _spec(chart: Any, height: int = 230) -> Spec:
     # The last epoch's label stands half outside of the axis.
     padding = {"left": 5, "top": 5, "bottom": 5, "right": 16}
-    spec: Spec = chart.properties(height=230, padding=padding).to_dict(validate=False)
+    spec: Spec = chart.properties(height=height, padding=padding).to_dict(validate=False)
     # Streamlit puts the table into the spec; layers that draw no table have one row of their own.
     spec.pop("data", None)
     spec.pop("datasets", None)
     for part in spec.get("layer", ()):
         part.pop("data", None)
-        if part["mark"]["type"] != "line":
+        if part["mark"]["type"] not in ("line", "area"):
             part["data"] = {"values": [{}]}
     return spec

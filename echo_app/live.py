@@ -6,8 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from echo_app import charts, lesson, session
+from echo_app import charts, lesson, looks, session
 from echo_app.grid import grid
+from echo_app.words import duration, ordinal, percent
 from echo_core.config import RunConfig
 from echo_core.data import shown_examples
 from echo_core.records import Evaluation, Snapshot, State
@@ -65,10 +66,12 @@ def _panel(run_id: str, phase: str) -> None:
     if run is None or _phase(run) != phase:
         st.rerun()  # the whole page: its buttons and this panel's timer depend on it
     is_active = phase == "active"
-    seen = session.look(run)
+    seen = looks.look(run)
     _tab_title(run)
     with st.container(key="progress"):
         (_progress if is_active else _outcome)(run, seen)
+        if phase == "over":
+            _going_on(run)
     windows, curves = _halves()
     with windows:
         with st.container(key="replay_panel"):
@@ -89,7 +92,7 @@ def _next_news(run: RunRow | None) -> RunRow | None:
         if stage[-1] and state.get(session.DRAWN) != stage:
             until = min(until, time.monotonic() + _NEXT_NEWS_SECONDS)
             state[session.DRAWN] = stage
-        if time.monotonic() >= until or (run.state is State.QUEUED and session.wait_of(run.run_id).place):
+        if time.monotonic() >= until or (run.state is State.QUEUED and looks.wait_of(run.run_id).place):
             break
         time.sleep(_LOOK_SECONDS)
         run = session.store().run(run.run_id)
@@ -112,10 +115,10 @@ def _tab_title(run: RunRow) -> None:
     st.set_page_config(page_title=title)
 
 
-def _progress(run: RunRow, seen: session.Look) -> None:
+def _progress(run: RunRow, seen: looks.Look) -> None:
     """The bar, and in words: place in the queue, or epoch, speed and time left."""
     if run.state is State.QUEUED:
-        wait = session.wait_of(run.run_id)
+        wait = looks.wait_of(run.run_id)
         ahead = ("Next in the queue" if wait.place == 0 else
                  f"In the queue: {wait.place} run{'s' * (wait.place > 1)} ahead of yours")
         about = "" if math.isnan(wait.seconds) else f", about {duration(max(1, round(wait.seconds)))}"
@@ -135,7 +138,7 @@ def _progress(run: RunRow, seen: session.Look) -> None:
         st.caption(":material/restart_alt: A worker was lost; the run went on by itself from its last checkpoint.")
 
 
-def _outcome(run: RunRow, _: session.Look) -> None:
+def _outcome(run: RunRow, _: looks.Look) -> None:
     """How a run ended, in plain words."""
     judged = run.evaluation
     took = f"{run.epoch:,} epochs in {duration(run.seconds)}"
@@ -144,7 +147,7 @@ def _outcome(run: RunRow, _: session.Look) -> None:
             st.success(f"{_judged(run.config, judged)} {_by_timestep(judged.by_timestep)}",
                        icon=":material/check_circle:", title=f"Finished: {took}")
         case State.PAUSED:
-            score = f" So far it gets {_share(judged.window_accuracy)} of {_kind(judged)} right." if judged else ""
+            score = f" So far it gets {percent(judged.window_accuracy)} of {_kind(judged)} right." if judged else ""
             used_up = run.seconds > session.engine().limits.max_seconds
             then = "" if used_up else " Press Train to go on from there."
             st.info(f"{run.reason or 'It was stopped.'}{score}{then}",
@@ -158,8 +161,30 @@ def _outcome(run: RunRow, _: session.Look) -> None:
             st.text(run.reason or "No reason is known.")
 
 
+def _going_on(run: RunRow) -> None:
+    """Train a stopped run to its end, and any one longer."""
+    if run.state is State.FAILED:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="going_on"):
+        stopped = run.state is not State.FINISHED
+        if stopped and run.seconds <= session.engine().limits.max_seconds and st.button(
+                "Go on", key="go_on", icon=":material/resume:"):
+            session.resume(run.run_id)
+            st.rerun()
+        if not stopped and run.config.schedule == "constant":
+            pressed = st.button("Train longer:", key="extend", icon=":material/more_time:",
+                                help="A run of its own that goes on from here. It comes out as one trained so long at "
+                                     "once.")
+            more = st.number_input("More epochs", 1, None, 1000, 100, key="more_epochs", width=130,
+                                   label_visibility="collapsed")
+            st.markdown("more epochs", width="content")
+            if pressed:
+                session.extend(run.run_id, run.config.epochs + more)
+                st.rerun()
+
+
 def _judged(config: RunConfig, judged: Evaluation) -> str:
-    right, single = _share(judged.window_accuracy), _share(judged.token_accuracy)
+    right, single = percent(judged.window_accuracy), percent(judged.token_accuracy)
     if config.task == "pairs":
         return (f"Of the {judged.windows} pairs that it was trained on, the network gets **{right}** right from the "
                 f"first word to the last, and **{single} of single words**. It knows them by heart: a question that "
@@ -176,11 +201,11 @@ def _kind(judged: Evaluation) -> str:
 def _by_timestep(shares: tuple[float, ...]) -> str:
     if len(shares) < 2 or min(shares) == 1:
         return ""
-    named = ", ".join(f"{_share(share)} of the {_ordinal(k + 1)}" for k, share in enumerate(shares[:10]))
+    named = ", ".join(f"{percent(share)} of the {ordinal(k + 1)}" for k, share in enumerate(shares[:10]))
     return f"By place in the answer: {named}{' …' if len(shares) > 10 else ''}."
 
 
-def _curves(config: RunConfig, seen: session.Look) -> None:
+def _curves(config: RunConfig, seen: looks.Look) -> None:
     with st.container(key="loss_chart"):
         st.vega_lite_chart(seen.loss, charts.loss_curve(config.epochs, *_scale(config)),
                            alt="Loss against epoch, with the loss of pure guessing as a dashed line")
@@ -255,31 +280,9 @@ def _frame_seconds() -> float:
 
 def _table(run: RunRow) -> None:
     """Expected and predicted as a table, to copy and to download."""
-    csv, text = session.answers(run)
+    csv, text = looks.answers(run)
     with st.container(horizontal=True):
         st.download_button("Download as CSV", csv, "windows.csv", "text/csv",
                            icon=":material/download:", key="download_windows", on_click="ignore")
         with st.popover("Copy as text", icon=":material/content_copy:"):
             st.code(text, language=None, height=300)
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
-    if math.isnan(seconds) or math.isinf(seconds):
-        return "unknown time"
-    if seconds < 9.95 and seconds != round(seconds):
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return f"{rest} s"
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _share(share: float) -> str:
-    """A share as a percentage, rounded down: 100 % means every one."""
-    return "100 %" if share == 1 else f"{math.floor(share * 1000) / 10:.1f} %"
-
-
-def _ordinal(number: int) -> str:
-    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"

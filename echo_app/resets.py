@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from echo_app import session
+from echo_app import looks
 from echo_app.grid import grid
 from echo_core.config import RunConfig
 from echo_core.data import Examples, shown_examples
@@ -20,7 +20,7 @@ TIMES = 4
 def resets_view(run: RunRow | None) -> None:
     """Ask the shown run's network several times, with and without a reset in between."""
     st.markdown(_STORY)
-    weights = session.weights(run) if run else None
+    weights = looks.weights(run) if run else None
     if run is None or weights is None or not run.config.stateful or run.config.num_recurrent_layers == 0:
         st.info(_missing(run), icon=":material/model_training:")
         return

@@ -5,24 +5,23 @@ named below. The text is the exception: under its name stands what somebody type
 settings is under `SETTLED_TEXT`. Nothing is kept in modules, which all visitors would share.
 """
 
-import math
+import json
 import re
 import uuid
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
-import pyarrow as pa
 import streamlit as st
+from pydantic import ValidationError
 
 from echo_app.browser import browser_name
-from echo_core import tables
 from echo_core import text as texts
 from echo_core.config import RunConfig, check_text
 from echo_core.engine import Engine
-from echo_core.mending import following, mend
+from echo_core.mending import explain, following, mend
 from echo_core.presets import PRESETS
-from echo_core.records import Floats, Snapshot
-from echo_core.store import RunRow, Store
+from echo_core.store import EVERYBODY, RunRow, Store, Wanted, longer
 
 PRESET = "preset"          # name of the preset that the settings equal, or OWN
 RUN = "run_id"             # the run that is shown
@@ -43,14 +42,22 @@ DRAWN = "drawn"            # the untrained network of which run and attempt was 
 PLAYING = "playing"
 NEXT_AT = "next_at"        # when the next picture of the replay is due
 SLOW = "slow"
+SEEDS = "seeds_shown"      # run_ids of the seeds that are shown together, first first
+SELECTED = "selected"      # runs picked on the history page, in the order in which they were
+DELETED = "deleted_runs"   # run_ids of the last deletion, which can be undone
+IMPORT = "import_config"   # a file with settings
 
 OWN = "own"
+#: Seeds of one press.
+NUM_SEEDS = 5
+MOST_SEEDS = 2**31
 
 #: Characters of a packed text that a link may carry.
 LONGEST_LINKED_TEXT = 1536
 SAMPLE_WORDS = "to be or not to be that is the question"
 
 FIELDS = tuple(RunConfig.model_fields)
+_TYPED = ("text", OWN_WORDS)
 
 
 class _Presence:
@@ -80,96 +87,21 @@ def store() -> Store:
     return engine().store
 
 
-@st.cache_resource(ttl=1.0, show_spinner=False)
-def _forecast() -> dict[str, tables.Wait]:
-    """One for all sessions, however many wait."""
-    return tables.forecast(store())
+def visitor() -> str:
+    """Whose names and lists count: on a copy of one's own all visitors are one."""
+    return str(st.session_state[HOLDER]) if engine().settings.hosted else EVERYBODY
 
 
-def wait_of(run_id: str) -> tables.Wait:
-    """How long a queued run still waits."""
-    known = _forecast().get(run_id)
-    return known or tables.Wait(store().place(run_id) or 0, math.nan)  # it was queued only just now
+def wanted(**which: Any) -> Wanted:
+    """Which runs the history page lists: on a hosted copy a visitor's own and the presets'."""
+    hosted = engine().settings.hosted
+    shared = [preset.config.run_id for preset in PRESETS.values()] if hosted else ()
+    return Wanted(visitor=visitor(), only_own=hosted, shared=shared, **which)
 
 
-@dataclass(frozen=True)
-class Look:
-    """What pages draw of a run as it stood at one moment: read once for all who look at it.
-
-    Attributes:
-        loss, accuracy: Arrow tables of the curves, with the columns epoch and loss, or accuracy.
-        speed: Epochs a second; NaN before there is one.
-        snapshots: All of a run that has ended, and the newest of one under way.
-    """
-
-    loss: Any
-    accuracy: Any
-    speed: float
-    snapshots: list[Snapshot]
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether there is a point to draw."""
-        return len(self.loss) > 0
-
-
-def look(run: RunRow) -> Look:
-    """The records of a run up to the epoch of its row."""
-    read = _look_at_live if run.state.is_active else _look_at_ended
-    return read(run.run_id, run.attempt, run.epoch, run.seconds)
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _look_at_live(run_id: str, attempt: int, epoch: int, seconds: float) -> Look:
-    return _look(run_id, newest=1)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _look_at_ended(run_id: str, attempt: int, epoch: int, seconds: float) -> Look:
-    return _look(run_id, newest=None)
-
-
-def _look(run_id: str, newest: int | None) -> Look:
-    history = store().history(run_id)
-    curve = tables.curve(history)
-    loss, accuracy = (curve[["epoch", name]] for name in ("loss", "accuracy"))
-    return Look(pa.Table.from_pandas(loss), pa.Table.from_pandas(accuracy), tables.speed(history),
-                store().snapshots(run_id, newest))
-
-
-def answers(run: RunRow) -> tuple[str, str]:
-    """What a run that has ended answers in the end: all as CSV, and expected and predicted between tabs."""
-    return _answers(run.run_id, run.attempt, run.epoch)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _answers(run_id: str, attempt: int, epoch: int) -> tuple[str, str]:
-    run, (newest,) = store().run(run_id), store().snapshots(run_id, newest=1)
-    assert run is not None
-    table = tables.answers(run.config, newest)
-    columns = [name for name in table if str(name).startswith(("window", "expected", "predicted"))]
-    return table.to_csv(index=False), table[columns].to_csv(index=False, sep="\t")
-
-
-def weights(run: RunRow) -> tuple[Floats, ...] | None:
-    """The weights of a run as they stand in the store; None before there are some."""
-    return None if run.state.is_active else _weights(run.run_id, run.attempt, run.epoch)
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _weights(run_id: str, attempt: int, epoch: int) -> tuple[Floats, ...] | None:
-    checkpoint = store().checkpoint(run_id)
-    return checkpoint.weights if checkpoint else None
-
-
-@st.cache_resource(ttl=2.0, show_spinner=False)
-def _newest_finished() -> list[RunRow]:
-    return tables.newest_finished(store())
-
-
-def estimate_seconds(config: RunConfig) -> float:
-    """About how long a run will train on this machine."""
-    return tables.estimate_seconds(config, _newest_finished())
+def name_of(run_id: str) -> str | None:
+    """What this visitor calls a run."""
+    return store().name_of(run_id, visitor())
 
 
 def begin() -> None:
@@ -186,7 +118,11 @@ def begin() -> None:
         state[HOLDER] = browser_name() or state[SESSION]
         state[MINE], state[NOTES], state[ERROR], state[RUN], state[BEFORE] = [], [], None, None, {}
         state[PLAYING] = state[SLOW] = False
+        state[SEEDS], state[SELECTED], state[DELETED] = (), [], []
         _open_link(st.query_params.to_dict())
+    for key in _TYPED:  # or what is typed on one page would be gone after a look at another
+        if key in state:
+            state[key] = state[key]
     _presence(state[HOLDER])
     _settle()
 
@@ -252,23 +188,81 @@ def load_preset() -> None:
 def train() -> None:
     """Callback of Train: ask for the run of these settings, or join it, or show it."""
     _settle()  # a changed control and the click may arrive together
-    wanted = config()
-    try:
-        run_id = engine().submit(wanted, session=st.session_state[SESSION], holder=st.session_state[HOLDER])
-    except ValueError as error:  # a limit of this host; it says which
-        st.session_state[ERROR] = str(error)
+    _ask_for([config()])
+
+
+def train_seeds() -> None:
+    """Callback of Run 5 seeds: the same settings with this seed and the next ones."""
+    _settle()
+    first = config()
+    last = min(first.seed + NUM_SEEDS, MOST_SEEDS)
+    _ask_for([first.model_copy(update={"seed": seed}) for seed in range(first.seed, last)])
+
+
+def extend(run_id: str, epochs: int) -> None:
+    """Callback of more epochs: go on with a run as one with so many in all."""
+    run = store().run(run_id)
+    if run is None:
         return
-    if run_id not in st.session_state[MINE]:
-        st.session_state[MINE].append(run_id)
-    st.session_state[PRESSED] = True
-    show(run_id, wanted)
+    try:
+        wanted = longer(run, epochs)
+    except ValueError as error:
+        st.session_state[ERROR] = "; ".join(explain(error)) if isinstance(error, ValidationError) else str(error)
+        return
+    if _ask_for([wanted]):
+        load(wanted)
 
 
-def show(run_id: str, config: RunConfig) -> None:
-    """Make a run the one that this page shows, in the address as well."""
-    st.session_state[RUN], st.session_state[ERROR], st.session_state[PLAYING] = run_id, None, False
-    st.session_state.pop(REPLAY, None)
-    st.query_params.from_dict(_link(config, run_id))
+def resume(run_id: str) -> None:
+    """Callback of Go on: the shown run with its settings, whatever the controls say."""
+    if (run := store().run(run_id)) and _ask_for([run.config]):
+        load(run.config)
+
+
+def _ask_for(configs: list[RunConfig]) -> bool:
+    """Submit runs and show them, as far as this host allows; whether there is something to show."""
+    state, run_ids = st.session_state, []
+    refused = None
+    for wanted in configs:
+        try:
+            run_ids.append(engine().submit(wanted, session=state[SESSION], holder=state[HOLDER]))
+        except ValueError as error:  # a limit of this host; it says which
+            refused = str(error)
+            break
+    if run_ids:
+        state[MINE] += [run_id for run_id in run_ids if run_id not in state[MINE]]
+        state[PRESSED] = True
+        show(run_ids[0], configs[0], run_ids if len(configs) > 1 else ())
+    state[ERROR] = refused
+    return bool(run_ids)
+
+
+def show(run_id: str, config: RunConfig, seeds: Sequence[str] = ()) -> None:
+    """Make a run the one that this page shows, in the address as well, or several seeds of it together."""
+    state = st.session_state
+    state[RUN], state[ERROR], state[PLAYING], state[SEEDS] = run_id, None, False, tuple(seeds)
+    state.pop(REPLAY, None)
+    st.query_params.from_dict(_address(config, run_id))
+
+
+def put_address_back() -> None:
+    """After a look at another page, which has an address of its own: that of the shown run."""
+    if (run := shown_run()) and "run" not in st.query_params:
+        st.query_params.from_dict(_address(run.config, run.run_id))
+
+
+def _address(config: RunConfig, run_id: str) -> dict[str, str]:
+    seeds = st.session_state[SEEDS]
+    return {**_link(config, run_id), **({"seeds": str(len(seeds))} if seeds else {})}
+
+
+def links(config: RunConfig, run: RunRow | None) -> tuple[str | None, str | None]:
+    """A link to settings, every field of them, and one to a run; None where a text is too long for a link."""
+    base = str(st.context.url or "").split("?")[0].rstrip("/") + "/"
+    settings = config.to_query()
+    fits = len(settings["text"]) <= LONGEST_LINKED_TEXT
+    return (f"{base}?{urlencode(settings)}" if fits else None,
+            f"{base}?{urlencode(_address(run.config, run.run_id))}" if run else None)
 
 
 def _link(config: RunConfig, run_id: str) -> dict[str, str]:
@@ -281,6 +275,22 @@ def show_other(run: RunRow) -> None:
     """Callback: show another of one's own runs, with its settings."""
     load(run.config)
     show(run.run_id, run.config)
+
+
+def take_config() -> None:
+    """Callback of the import: settings from a file that Share has made."""
+    file = st.session_state.get(IMPORT)
+    if file is None:
+        return
+    try:
+        found = json.loads(file.getvalue().decode("utf-8-sig"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        st.session_state[NOTES] = ["The file must be settings as JSON, such as Share gives; this one cannot be read."]
+        return
+    settings, st.session_state[NOTES] = mend({name: value for name, value in found.items() if value is not None})
+    load(settings)
 
 
 def stop(run_id: str) -> None:
@@ -298,10 +308,14 @@ def shown_run() -> RunRow | None:
 
 def _open_link(query: dict[str, str]) -> None:
     """Settings and run from the address. Damaged links give notes and a page that works."""
-    run_id = query.pop("run", None)
+    run_id, seeds = query.pop("run", None), query.pop("seeds", None)
     run = store().run(run_id) if run_id and re.fullmatch("[0-9a-f]{16}", run_id) else None
     if run:
         st.session_state[RUN] = run.run_id
+        if seeds and re.fullmatch("[2-9]", seeds):
+            known = (run.config.model_copy(update={"seed": seed}).run_id
+                     for seed in range(run.config.seed, min(run.config.seed + int(seeds), MOST_SEEDS)))
+            st.session_state[SEEDS] = tuple(run_id for run_id in known if store().run(run_id))
         load(run.config)
         return
     name = query.pop(PRESET, None)

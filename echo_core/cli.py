@@ -16,9 +16,9 @@ from typing import Any, BinaryIO, Self
 import click
 from pydantic import ValidationError
 
-from echo_core.config import TRAINING_VERSION, RunConfig, written
+from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.mending import explain, parse_settings, with_settings
-from echo_core.presets import PRESETS
+from echo_core.presets import PRESETS, short_name
 from echo_core.records import Evaluation, Progress, State
 from echo_core.settings import LimitExceeded, Limits, Settings
 from echo_core.store import RunRow, Store, StoreError, Ticket, longer
@@ -156,7 +156,8 @@ def runs(as_json: bool) -> None:
     click.echo(line.format("run", "state", "epochs", "windows", "seconds", "settings"))
     for row in rows:
         right = _percent(row.evaluation.window_accuracy) if row.evaluation else ""
-        click.echo(line.format(row.run_id, row.state, f"{row.epoch:,}", right, f"{row.seconds:.1f}", _name(row.config)))
+        click.echo(line.format(row.run_id, row.state, f"{row.epoch:,}", right, f"{row.seconds:.1f}",
+                               short_name(row.config)))
 
 
 # --- what was asked for --------------------------------------------------------------------------
@@ -302,7 +303,7 @@ def _shown(records: Iterator[Progress], config: RunConfig, as_json: bool) -> Pro
     if (last := next(records, None)) is None:
         return None
     compiled = None
-    with click.progressbar(length=config.epochs - last.epoch, label=_name(config), show_eta=False,
+    with click.progressbar(length=config.epochs - last.epoch, label=short_name(config), show_eta=False,
                            item_show_func=lambda said: said, file=sys.stderr) as bar:
         for progress in records:
             compiled = compiled or progress
@@ -348,19 +349,3 @@ def _print_json(values: dict[str, object]) -> None:
 def _percent(share: float) -> str:
     """Rounded down, so that 100 % means every one."""
     return f"{math.floor(share * 1000) / 10:.1f} %"
-
-
-def _short(value: object) -> str:
-    shown = " ".join(written(value).split())
-    return shown if len(shown) <= 24 else shown[:24] + "…"
-
-
-def _name(config: RunConfig) -> str:
-    """A preset's name, where it is one but for its seed, and what differs from the defaults else."""
-    for name, preset in PRESETS.items():
-        if config == preset.config.model_copy(update={"seed": config.seed}):
-            return f"{name}, seed {config.seed}"
-    default = RunConfig()
-    differs = [f"{name}={_short(value)}" for name, value in config.model_dump().items()
-               if value != getattr(default, name)]
-    return ", ".join([config.variant, *(setting for setting in differs if not setting.startswith("variant="))])

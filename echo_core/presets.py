@@ -1,10 +1,10 @@
 """Settings worth starting from, good and bad, each with a sentence on what to watch for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from echo_core.config import RunConfig
+from echo_core.config import RunConfig, written
 
 #: A dozen pairs to begin with; the first is the one that a reader of the tutorial asked for.
 SAMPLE_PAIRS = """\
@@ -122,3 +122,24 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         "pure guessing. It solves whole echo, which therefore needs no memory.",
         _encoder_decoder(variant="no_memory", output_length=2, epochs=500, learning_rate=0.01)),
 })
+
+
+def short_name(config: RunConfig) -> str:
+    """A preset's name, where it is one but for its seed, and what differs from the defaults else."""
+    for name, preset in PRESETS.items():
+        if config == preset.config.model_copy(update={"seed": config.seed}):
+            return f"{name}, seed {config.seed}"
+    default = RunConfig()
+    differs = [f"{name}={_short(value)}" for name, value in config.model_dump().items()
+               if name != "variant" and value != getattr(default, name)]
+    return ", ".join([config.variant, *differs])
+
+
+def differing(configs: Sequence[RunConfig]) -> list[str]:
+    """The fields in which some of these differ."""
+    return [name for name in RunConfig.model_fields if len({getattr(config, name) for config in configs}) > 1]
+
+
+def _short(value: object) -> str:
+    shown = " ".join(written(value).split())
+    return shown if len(shown) <= 24 else shown[:24] + "…"

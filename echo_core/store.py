@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from sqlalchemy import Connection, delete, func, insert, literal, select
 
-from echo_core.catalogue import Catalogue, Entry, Page, RunRow, Wanted, longer
+from echo_core.catalogue import EVERYBODY, Catalogue, Entry, Page, RunRow, Wanted, longer
 from echo_core.config import RunConfig
 from echo_core.database import CHECKPOINTS, HANDSHAKES, MOMENTS, PROGRESS, RUNS, SNAPSHOTS, Database, StoreError
 from echo_core.queueing import Ticket, change, watched_at
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot, State
 
-__all__ = ["Begun", "Entry", "Page", "ProgressRow", "RunRow", "Signal", "Store", "StoreError", "Superseded", "Ticket",
-           "Wanted", "longer"]
+__all__ = ["EVERYBODY", "Begun", "Entry", "Page", "ProgressRow", "RunRow", "Signal", "Store", "StoreError",
+           "Superseded", "Ticket", "Wanted", "longer"]
 
 #: Points of a curve that a run which goes on from another one keeps of it at most.
 MAX_CURVE_POINTS = 500

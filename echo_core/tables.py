@@ -32,10 +32,31 @@ class Wait:
 def curve(history: Sequence[ProgressRow]) -> pd.DataFrame:
     """Loss and accuracy of a run, one row a point.
 
-    Columns: epoch, loss (nats per token), accuracy (share of tokens right in training).
+    Columns: epoch, loss (nats per token), accuracy (share of tokens right in training), seconds (of training so far;
+    between two records as if epochs were equally long).
     """
     points = [(point.epoch, point.loss, point.accuracy) for row in history for point in row.points]
-    return pd.DataFrame(points, columns=["epoch", "loss", "accuracy"])
+    table = pd.DataFrame(points, columns=["epoch", "loss", "accuracy"])
+    known = ([row.epoch for row in history], [row.seconds for row in history])
+    return table.assign(seconds=np.interp(table["epoch"], *known) if len(table) else table["epoch"])
+
+
+def smoothed(curve: pd.DataFrame, points: int) -> pd.DataFrame:
+    """A curve whose loss and accuracy are means over so many points on both sides, fewer at its ends."""
+    means = curve[["loss", "accuracy"]].rolling(2 * points + 1, center=True, min_periods=1).mean()
+    return curve.assign(loss=means["loss"], accuracy=means["accuracy"])
+
+
+def band(curves: Sequence[pd.DataFrame], column: str) -> pd.DataFrame:
+    """Mean and spread over several seeds, one row for each epoch that at least one of them has reached.
+
+    Columns: epoch, mean, low and high (a standard deviation below and above; the mean itself for a single seed), seeds.
+    """
+    together = pd.concat(list(curves))[["epoch", column]]
+    found = together.groupby("epoch")[column].agg(["mean", "std", "count"]).reset_index()
+    spread = found["std"].fillna(0.0)
+    return pd.DataFrame({"epoch": found["epoch"], "mean": found["mean"], "low": found["mean"] - spread,
+                         "high": found["mean"] + spread, "seeds": found["count"]})
 
 
 def answers(config: RunConfig, snapshot: Snapshot) -> pd.DataFrame:

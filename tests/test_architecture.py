@@ -24,8 +24,9 @@ ORDER = (
     "echo_core.tables", "echo_core.worker", "echo_core.cluster", "echo_core.dispatch",
     "echo_core.engine", "echo_core.sweeps", "echo_core.export", "echo_core.listing", "echo_core.cli",
     "echo_core.__main__",
-    "echo_app.charts", "echo_app.grid", "echo_app.explanations", "echo_app.browser", "echo_app.session",
-    "echo_app.controls", "echo_app.lesson", "echo_app.resets", "echo_app.live", "echo_app.app_pages",
+    "echo_app.charts", "echo_app.grid", "echo_app.explanations", "echo_app.words", "echo_app.browser",
+    "echo_app.session", "echo_app.looks", "echo_app.controls", "echo_app.lesson", "echo_app.resets", "echo_app.live",
+    "echo_app.seeds", "echo_app.share", "echo_app.compare", "echo_app.app_pages",
     "streamlit_app", "echo_app.__main__",
 )
 

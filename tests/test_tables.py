@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from samples import progress
 
@@ -38,12 +39,13 @@ def test_a_curve_has_one_row_a_point_in_order():
     history = [ProgressRow(0, 4.6, 0.0, 0.1, (Point(0, 4.6, 0.0),)),
                ProgressRow(2, 3.0, 0.5, 0.2, (Point(1, 4.0, 0.2), Point(2, 3.0, 0.5)))]
     curve = tables.curve(history)
-    assert list(curve.columns) == ["epoch", "loss", "accuracy"]
-    assert curve.values.tolist() == [[0, 4.6, 0.0], [1, 4.0, 0.2], [2, 3.0, 0.5]]
+    assert list(curve.columns) == ["epoch", "loss", "accuracy", "seconds"]
+    assert curve["seconds"].tolist() == pytest.approx([0.1, 0.15, 0.2])
+    assert curve.drop(columns="seconds").values.tolist() == [[0, 4.6, 0.0], [1, 4.0, 0.2], [2, 3.0, 0.5]]
 
 
 def test_an_empty_history_gives_an_empty_curve_with_its_columns():
-    assert list(tables.curve([]).columns) == ["epoch", "loss", "accuracy"]
+    assert list(tables.curve([]).columns) == ["epoch", "loss", "accuracy", "seconds"]
 
 
 def test_answers_hold_each_window_with_its_echo_and_whether_it_is_right():
@@ -117,3 +119,17 @@ def test_a_forecast_with_two_workers_lets_both_take_turns(store: Store):
     ids = [queued(store, number) for number in (3, 4, 5)]
     seconds = [tables.forecast(store)[run_id].seconds for run_id in ids]
     assert seconds == [pytest.approx(3.0), pytest.approx(8.0), pytest.approx(3.0 + 11.5)]
+
+
+def test_a_band_is_the_mean_and_spread_of_the_seeds_that_have_come_so_far():
+    curves = [pd.DataFrame({"epoch": [0, 1, 2], "loss": [4.0, 2.0, 1.0]}),
+              pd.DataFrame({"epoch": [0, 1], "loss": [4, 3]})]
+    band = tables.band(curves, "loss")
+    assert band["mean"].tolist() == [4.0, 2.5, 1.0]
+    assert band["high"].tolist() == pytest.approx([4.0, 2.5 + 0.5**0.5, 1.0])
+    assert band["seeds"].tolist() == [2, 2, 1]
+
+
+def test_a_smoothed_curve_is_the_mean_of_its_neighbours():
+    curve = pd.DataFrame({"epoch": range(5), "loss": [0.0, 3, 0, 3, 0], "accuracy": [0.0] * 5, "seconds": range(5)})
+    assert tables.smoothed(curve, 1)["loss"].tolist() == pytest.approx([1.5, 1, 2, 1, 1.5])

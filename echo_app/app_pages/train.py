@@ -3,28 +3,29 @@
 import math
 
 import streamlit as st
-from pydantic import ValidationError
 
-from echo_app import controls, lesson, live, resets, session
+from echo_app import controls, lesson, live, looks, resets, seeds, session, share
+from echo_app.app_pages.setup import begin
 from echo_app.grid import STYLE
+from echo_app.words import duration
 from echo_core.config import RunConfig
-from echo_core.mending import explain
 from echo_core.records import State
 from echo_core.settings import LimitExceeded
-from echo_core.store import RunRow, StoreError
+from echo_core.store import RunRow
 
 
 def train_page() -> None:
     """From top to bottom: the controls, the run, and what stands behind it."""
     st.html(STYLE)
-    _begin()
+    begin()
+    session.put_address_back()
     config, run = session.config(), session.shown_run()
     beyond = _beyond_limits(config)
     settings, panel = st.columns([2, 5], gap="large")
     with settings:
         controls.main_controls()
         _notes()
-        _buttons(run, beyond)
+        _buttons(config, run, beyond)
         _before_training(config)
         controls.advanced_controls(config.num_windows)
         _other_runs()
@@ -32,6 +33,10 @@ def train_page() -> None:
         with st.container(key="which"):
             if run:
                 _which(run.config, config)
+        with st.container(key="seeds"):
+            if run and st.session_state[session.SEEDS]:
+                seeds.seeds_panel(st.session_state[session.SEEDS])
+                st.subheader(f"One of them: seed {run.config.seed}", anchor=False)
         with st.container(key="run"):
             if run:
                 live.run_panel(run)
@@ -55,9 +60,9 @@ def _notes() -> None:
 
 def _before_training(config: RunConfig) -> None:
     """What these settings mean, before a second is spent on them."""
-    seconds, rows = session.estimate_seconds(config), "pairs" if config.task == "pairs" else "windows"
+    seconds, rows = looks.estimate_seconds(config), "pairs" if config.task == "pairs" else "windows"
     st.markdown(f"**{config.num_parameters:,}** parameters, **{config.num_windows}** {rows} an epoch. {_bits(config)}. "
-                f"Training takes about **{live.duration(seconds)}** here.")
+                f"Training takes about **{duration(seconds)}** here.")
 
 
 def _bits(config: RunConfig) -> str:
@@ -75,16 +80,6 @@ def _bits(config: RunConfig) -> str:
     return f"It must remember {held}"
 
 
-def _begin() -> None:
-    """Make the session ready; where the host is not, say why and end the page there."""
-    try:
-        session.begin()
-    except (StoreError, ValidationError) as error:
-        st.error("Echo Lab cannot work here as it is set up.", icon=":material/block:")
-        st.text("\n".join(explain(error)) if isinstance(error, ValidationError) else str(error))
-        st.stop()
-
-
 def _beyond_limits(config: RunConfig) -> str | None:
     """What this host does not allow of these settings, in a sentence."""
     try:
@@ -94,14 +89,20 @@ def _beyond_limits(config: RunConfig) -> str | None:
     return None
 
 
-def _buttons(run: RunRow | None, beyond: str | None) -> None:
+def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
     refused, st.session_state[session.ERROR] = st.session_state[session.ERROR], None
+    can_train = beyond is None and st.session_state[session.TEXT_ERROR] is None
     with st.container(horizontal=True):
         st.button("Train", type="primary", key="train", icon=":material/play_arrow:", on_click=session.train,
-                  disabled=beyond is not None or st.session_state[session.TEXT_ERROR] is not None)
+                  disabled=not can_train)
         if run and run.state.is_active:
             st.button("Stopping …" if run.stop_requested else "Stop", key="stop", icon=":material/stop:",
                       on_click=session.stop, args=(run.run_id,), disabled=run.stop_requested)
+        else:
+            st.button(f"Run {session.NUM_SEEDS} seeds", key="train_seeds", icon=":material/stacked_line_chart:",
+                      on_click=session.train_seeds, disabled=not can_train,
+                      help="The same settings with other random numbers: how far does chance move the result?")
+        share.share(config, run)
     if beyond or refused:
         st.error(beyond or refused, icon=":material/block:")
 
@@ -120,7 +121,7 @@ def _other_runs() -> None:
               and (run := session.store().run(run_id)) and run.state.is_active]
     for run in others:
         waits = run.state is State.QUEUED
-        where = f"{session.wait_of(run.run_id).place} ahead of it" if waits else f"epoch {run.epoch:,}"
+        where = f"{looks.wait_of(run.run_id).place} ahead of it" if waits else f"epoch {run.epoch:,}"
         st.button(f"{run.config.variant}, seed {run.config.seed}: {where}", key=f"other_{run.run_id}", type="tertiary",
                   icon=":material/visibility:", on_click=session.show_other, args=(run,))
 

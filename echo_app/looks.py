@@ -1,0 +1,117 @@
+"""What pages draw of a run: read from the store once for all sessions that look at the same moment of it."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import streamlit as st
+
+from echo_app.session import store
+from echo_core import tables
+from echo_core.config import RunConfig
+from echo_core.records import Floats, Snapshot
+from echo_core.store import RunRow
+
+
+@st.cache_resource(ttl=1.0, show_spinner=False)
+def _forecast() -> dict[str, tables.Wait]:
+    """One for all sessions, however many wait."""
+    return tables.forecast(store())
+
+
+def wait_of(run_id: str) -> tables.Wait:
+    """How long a queued run still waits."""
+    known = _forecast().get(run_id)
+    return known or tables.Wait(store().place(run_id) or 0, math.nan)  # it was queued only just now
+
+
+@dataclass(frozen=True)
+class Look:
+    """What pages draw of a run as it stood at one moment: read once for all who look at it.
+
+    Attributes:
+        loss, accuracy: Arrow tables of the curves, with the columns epoch and loss, or accuracy.
+        speed: Epochs a second; NaN before there is one.
+        snapshots: All of a run that has ended, and the newest of one under way.
+    """
+
+    loss: Any
+    accuracy: Any
+    speed: float
+    snapshots: list[Snapshot]
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a point to draw."""
+        return len(self.loss) > 0
+
+
+def curve(run: RunRow) -> pd.DataFrame:
+    """A run's curve, read once for all who look at it as it stands."""
+    return _curve(run.run_id, run.attempt, run.epoch)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _curve(run_id: str, attempt: int, epoch: int) -> pd.DataFrame:
+    return tables.curve(store().history(run_id))
+
+
+def look(run: RunRow) -> Look:
+    """The records of a run up to the epoch of its row."""
+    read = _look_at_live if run.state.is_active else _look_at_ended
+    return read(run.run_id, run.attempt, run.epoch, run.seconds)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _look_at_live(run_id: str, attempt: int, epoch: int, seconds: float) -> Look:
+    return _look(run_id, newest=1)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _look_at_ended(run_id: str, attempt: int, epoch: int, seconds: float) -> Look:
+    return _look(run_id, newest=None)
+
+
+def _look(run_id: str, newest: int | None) -> Look:
+    history = store().history(run_id)
+    curve = tables.curve(history)
+    loss, accuracy = (curve[["epoch", name]] for name in ("loss", "accuracy"))
+    return Look(pa.Table.from_pandas(loss), pa.Table.from_pandas(accuracy), tables.speed(history),
+                store().snapshots(run_id, newest))
+
+
+def answers(run: RunRow) -> tuple[str, str]:
+    """What a run that has ended answers in the end: all as CSV, and expected and predicted between tabs."""
+    return _answers(run.run_id, run.attempt, run.epoch)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _answers(run_id: str, attempt: int, epoch: int) -> tuple[str, str]:
+    run, (newest,) = store().run(run_id), store().snapshots(run_id, newest=1)
+    assert run is not None
+    table = tables.answers(run.config, newest)
+    columns = [name for name in table if str(name).startswith(("window", "expected", "predicted"))]
+    return table.to_csv(index=False), table[columns].to_csv(index=False, sep="\t")
+
+
+def weights(run: RunRow) -> tuple[Floats, ...] | None:
+    """The weights of a run as they stand in the store; None before there are some."""
+    return None if run.state.is_active else _weights(run.run_id, run.attempt, run.epoch)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _weights(run_id: str, attempt: int, epoch: int) -> tuple[Floats, ...] | None:
+    checkpoint = store().checkpoint(run_id)
+    return checkpoint.weights if checkpoint else None
+
+
+@st.cache_resource(ttl=2.0, show_spinner=False)
+def _newest_finished() -> list[RunRow]:
+    return tables.newest_finished(store())
+
+
+def estimate_seconds(config: RunConfig) -> float:
+    """About how long a run will train on this machine."""
+    return tables.estimate_seconds(config, _newest_finished())

@@ -1,0 +1,152 @@
+"""History, comparison, several seeds, links, going on and taking away, as a visitor meets them in a real Chromium."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from benchmarks.page import address, press, settled
+from benchmarks.server import Server
+from echo_core.presets import PRESETS
+from echo_core.store import Store
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+Visit = Callable[..., Page]
+
+
+def finished(page: Page) -> None:
+    expect(page.locator(".st-key-progress")).to_contain_text("Finished")
+
+
+def history(page: Page) -> None:
+    page.get_by_role("link", name="History").click()
+    expect(page.get_by_text("Every run that this copy has trained.")).to_be_visible()
+    settled(page)
+
+
+def tick(page: Page, row: int) -> None:
+    """Pick a row of the list: its cells are drawn, not elements."""
+    box = page.locator(".st-key-runs_table canvas").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 14, box["y"] + 52 + 35 * row)
+
+
+def run_of(page: Page) -> str:
+    return parse_qs(urlparse(page.url).query)["run"][0]
+
+
+def test_runs_are_listed_compared_named_deleted_and_brought_back(visit: Visit, server: Server):
+    page = visit(address("whole", seed=41, epochs=60))
+    press(page, "train")
+    finished(page)
+    first = run_of(page)
+    page.goto(f"{server.url}/{address('whole', seed=42, epochs=90)}")
+    settled(page)
+    press(page, "train")
+    finished(page)
+    history(page)
+    tick(page, 0)
+    expect(page.get_by_text("1 picked")).to_be_visible()
+    tick(page, 1)
+    expect(page.get_by_text("2 picked")).to_be_visible()
+    differences = page.locator(".echo-differences")
+    expect(differences).to_contain_text("A · whole, epochs=90, seed=42")
+    expect(differences.locator("th")).to_have_text(
+        ["line", "run", "epochs", "seed", "epochs trained", "windows right", "numbers right", "seconds"])
+    page.get_by_text("seconds", exact=True).first.click()
+    page.get_by_text("Log scale").click()
+    expect(page.locator(".st-key-comparison_chart canvas, .st-key-comparison_chart svg").first).to_be_visible()
+
+    tick(page, 0)
+    expect(page.get_by_text("1 picked")).to_be_visible()
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_placeholder("two bits too few").fill("a name of my own <b>")
+    page.get_by_placeholder("two bits too few").press("Enter")
+    expect(differences).to_contain_text("A · a name of my own <b>")
+    page.keyboard.press("Escape")
+    press(page, "runs_delete")
+    expect(page.get_by_text("1 run is deleted")).to_be_visible()
+    store = Store(f"sqlite:///{server.log.parent / 'runs.db'}")
+    assert store.run(first) is None
+    press(page, "undo_delete")
+    expect(page.get_by_text("1 run is deleted")).to_be_hidden()
+    assert store.run(first) is not None
+    store.close()
+    tick(page, 1)
+    press(page, "runs_open")
+    finished(page)
+    assert run_of(page) == first
+
+
+def test_settings_survive_a_look_at_the_history(visit: Visit):
+    page = visit(address("quick", seed=43))
+    history(page)
+    page.get_by_role("link", name="Train").click()
+    expect(page.get_by_text("81,764 parameters")).to_be_visible()
+
+
+def test_five_seeds_are_one_band_and_a_mean_with_its_spread(visit: Visit):
+    page = visit(address("whole", seed=50, epochs=80))
+    press(page, "train_seeds")
+    expect(page.locator(".st-key-seeds")).to_contain_text(
+        re.compile(r"Windows right: .* % ± \d.*standard deviation of 5 seeds"))
+    expect(page.locator(".st-key-seeds_loss")).to_be_visible()
+    other = visit("?" + urlparse(page.url).query)
+    expect(other.locator(".st-key-seeds")).to_contain_text("5 seeds together")
+
+
+def test_a_run_goes_on_from_where_it_was_stopped_and_can_be_trained_longer(visit: Visit):
+    page = visit(address("partial", seed=44, epochs=6000))
+    press(page, "train")
+    expect(page.locator(".st-key-progress")).to_contain_text(re.compile(r"Epoch [1-9]"))
+    press(page, "stop")
+    expect(page.locator(".st-key-progress")).to_contain_text("Paused")
+    press(page, "go_on")
+    finished(page)
+    press(page, "extend")
+    expect(page.locator(".st-key-progress")).to_contain_text("7,000")
+    finished(page)
+    expect(page.locator(".st-key-epochs input")).to_have_value("7000")
+
+
+def test_links_open_the_run_elsewhere_and_settings_travel_as_a_file(visit: Visit, tmp_path: Path):
+    page = visit(address("whole", seed=45, epochs=50))
+    press(page, "train")
+    finished(page)
+    press(page, "share")
+    result, settings = (page.locator("[data-testid=stPopoverBody] code").nth(place).inner_text() for place in (0, 1))
+    with page.expect_download() as download:
+        press(page, "download_settings")
+    saved = tmp_path / "settings.json"
+    download.value.save_as(saved)
+    assert json.loads(saved.read_text()) == PRESETS["whole"].config.model_copy(
+        update={"seed": 45, "epochs": 50}).model_dump()
+    finished(visit("?" + urlparse(result).query))
+    other = visit("?" + urlparse(settings).query)
+    assert "run=" not in settings
+    expect(other.locator(".st-key-epochs input")).to_have_value("50")
+
+    fresh = visit()
+    press(fresh, "share")
+    fresh.locator("[data-testid=stPopoverBody] input[type=file]").set_input_files(saved)
+    expect(fresh.locator(".st-key-epochs input")).to_have_value("50")
+    damaged = tmp_path / "damaged.json"
+    damaged.write_text("{")
+    fresh.locator("[data-testid=stPopoverBody] input[type=file]").set_input_files(damaged)
+    expect(fresh.get_by_text("The file must be settings as JSON")).to_be_visible()
+
+
+def test_a_run_is_seen_live_elsewhere_and_a_viewer_does_not_keep_it_from_stopping(visit: Visit):
+    owner = visit(address("partial", seed=46, epochs=100_000))
+    press(owner, "train")
+    expect(owner.locator(".st-key-progress")).to_contain_text("epochs/s")
+    viewer = visit("?" + urlparse(owner.url).query)
+    expect(viewer.locator(".st-key-progress")).to_contain_text("epochs/s")
+    press(owner, "stop")
+    for page in (owner, viewer):
+        expect(page.locator(".st-key-progress")).to_contain_text("Paused")
