@@ -10,7 +10,7 @@ import textwrap
 from echo_core import text as texts
 from echo_core.config import RunConfig
 from echo_core.data import paddings
-from echo_core.export import CELL_LAYERS, layers
+from echo_core.layers import CELL_LAYERS, layers
 
 #: What the summary of `attention` has beside the layers that people write.
 _UNWRITTEN = ("InputLayer", "NotEqual", "Any")

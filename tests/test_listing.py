@@ -15,7 +15,7 @@ from echo_core.combinations import combinations
 from echo_core.config import RunConfig
 from echo_core.data import Examples, network_input, one_hot_encode, shown_examples, shown_sequence, to_examples
 from echo_core.evaluation import shown_loss
-from echo_core.export import layers
+from echo_core.layers import layers
 from echo_core.listing import keras_listing
 from echo_core.models import first_weights
 from echo_core.presets import PRESETS

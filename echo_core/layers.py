@@ -1,6 +1,6 @@
-"""A run's network as something to take away: what `model.summary()` prints.
+"""The layers of a run's network, and what `model.summary()` prints of them.
 
-Text alone, so the app's process can show it without importing Keras; tests hold it to Keras. The script
+Text alone, so the app's process can show it without importing Keras; tests hold it to Keras. The code
 that builds and trains the network is in `listing.py`.
 """
 

@@ -4,7 +4,7 @@ from samples import small
 
 from echo_core.combinations import combinations
 from echo_core.config import RunConfig
-from echo_core.export import keras_summary, layers, line_length
+from echo_core.layers import keras_summary, layers, line_length
 from echo_core.models import build_model
 from echo_core.presets import PRESETS
 
