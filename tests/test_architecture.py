@@ -22,7 +22,7 @@ ORDER = (
     "echo_core.programs", "echo_core.database", "echo_core.migrations", "echo_core.queueing", "echo_core.store",
     "echo_core.tables", "echo_core.worker", "echo_core.cluster", "echo_core.dispatch",
     "echo_core.engine", "echo_core.sweeps", "echo_core.layers", "echo_core.snippets", "echo_core.listing",
-    "echo_core.script", "echo_core.export", "echo_core.cli", "echo_core.__main__",
+    "echo_core.script", "echo_core.notebook", "echo_core.export", "echo_core.cli", "echo_core.__main__",
     "echo_app.charts", "echo_app.grid", "echo_app.explanations", "echo_app.browser", "echo_app.session",
     "echo_app.controls", "echo_app.lesson", "echo_app.resets", "echo_app.live", "echo_app.app_pages",
     "streamlit_app", "echo_app.__main__",

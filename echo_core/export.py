@@ -1,0 +1,77 @@
+"""A run to take away: its weights, settings, history and answers, and the script and notebook that answer again.
+
+Everything that needs no Keras, so that the app's process can make it. The `.keras` file is `worker.keras_file`.
+"""
+
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from echo_core.config import RunConfig
+from echo_core.evaluation import take_snapshot
+from echo_core.layers import layers
+from echo_core.notebook import keras_notebook
+from echo_core.records import Checkpoint, Floats, Snapshot
+from echo_core.script import SCRIPT, WEIGHTS, keras_script
+from echo_core.store import ProgressRow
+from echo_core.tables import answers, curve
+
+#: Every file of an export, the model among them.
+MODEL, CONFIG, HISTORY, WINDOWS, NOTEBOOK = "model.keras", "config.json", "history.csv", "windows.csv", "run.ipynb"
+FILES = (MODEL, WEIGHTS, CONFIG, HISTORY, WINDOWS, SCRIPT, NOTEBOOK)
+
+
+def export(config: RunConfig, checkpoint: Checkpoint, history: Sequence[ProgressRow],
+           snapshot: Snapshot | None = None) -> Mapping[str, bytes]:
+    """The files of a run by their names, without `MODEL`. Script and notebook need the weights beside them.
+
+    Args:
+        checkpoint: The weights, which all but the history goes by.
+        snapshot: The newest one; what the network answers is asked anew if it is of another epoch.
+    """
+    if snapshot is None or snapshot.epoch != checkpoint.epoch:
+        snapshot = take_snapshot(config, checkpoint.weights, checkpoint.epoch)
+    return {
+        WEIGHTS: named_weights(config, checkpoint.weights),
+        CONFIG: config.model_dump_json(indent=2).encode() + b"\n",
+        HISTORY: _csv(curve(history)),
+        WINDOWS: _csv(answers(config, snapshot)),
+        SCRIPT: keras_script(config, checkpoint.epoch).encode(),
+        NOTEBOOK: keras_notebook(config, checkpoint.epoch).encode(),
+    }
+
+
+def named_weights(config: RunConfig, weights: Sequence[Floats]) -> bytes:
+    """Weights as a NumPy archive, in their order, by the names that Keras's layers give them: `encoder/kernel`."""
+    arrays = dict(zip(weight_names(config), weights, strict=True))
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def weight_names(config: RunConfig) -> list[str]:
+    """A name for each of `build_model(config).trainable_variables`, in their order."""
+    return [f"{layer.name}/{part}" for layer in layers(config) if layer.parameters
+            for part in (("kernel", "bias") if layer.kind == "Dense" else ("kernel", "recurrent_kernel", "bias"))]
+
+
+def write(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write files to a folder, which is made. Each takes its name when all are written, so none is ever half there.
+
+    Raises:
+        OSError: If the folder cannot be made or written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as beside:
+        for name, data in files.items():
+            Path(beside, name).write_bytes(data)
+        for name in files:
+            Path(beside, name).replace(folder / name)
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(index=False, lineterminator="\n").encode()
