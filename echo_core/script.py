@@ -44,7 +44,7 @@ def steps(config: RunConfig) -> Steps:
     loop = textwrap.indent(snippets.epochs(c, f"frame({snippets.drawn(c)})"), "    ")
     return Steps(
         data=_data(c),
-        network=[_network(c), *snippets.resetting(c)],
+        network=[snippets.model(c), *(_WITHOUT_CUDNN if c.missing == "mask" else []), *snippets.resetting(c)],
         weights=[_LOAD],
         training=[*snippets.accuracies(c), "\n".join([*snippets.compiling(c), "if TRAIN:", loop])],
         windows=[_spell(c), _SHOW_PAIRS.format(some=_some(c)) if c.task == "pairs" else _showing(c)])
@@ -56,13 +56,6 @@ def joined(blocks: Blocks) -> str:
     for before, after in pairwise(blocks):
         text += ("\n\n\n" if "def " in (before[:4], after[:4]) else "\n\n") + after
     return text
-
-
-def _network(c: RunConfig) -> str:
-    if c.missing == "drop" or c.cell == "simple_rnn":
-        return snippets.model(c)
-    return ("# use_cudnn=False, as on a GPU Keras's fast layers know gaps at the end of a window only.\n"
-            + snippets.model(c, "use_cudnn=False"))
 
 
 def _data(c: RunConfig) -> list[str]:
@@ -151,6 +144,10 @@ WEIGHTS = pathlib.Path(__file__).with_name("{weights}")
 sys.stdout.reconfigure(encoding="utf-8")  # so that every sign can be printed, also into a file on Windows
 
 {constants}'''
+
+_WITHOUT_CUDNN = ["""\
+for layer in model.layers:
+    layer.use_cudnn = False  # on a GPU, cuDNN's layers know gaps at the end of a window only"""]
 
 _LOAD = '''\
 if not TRAIN:

@@ -162,35 +162,34 @@ def present(encoded):
 # --- network and training ----------------------------------------------------------------------
 
 
-def model(c: RunConfig, *options: str) -> str:
-    """The network as `models.build_model` has it. Options are further arguments of each recurrent layer."""
+def model(c: RunConfig) -> str:
+    """The network as `models.build_model` has it."""
     steps, features = c.input_length, c.num_features
     if c.variant == "one_to_one":
         steps, features = 1, c.input_length * c.num_features
     shape = f"batch_shape=({c.batch_size if c.stateful else None}, {steps}, {features})"
     softmax = "" if c.representation == "linear" else ', activation="softmax"'
     readout = f'Dense({c.num_classes}{softmax}, name="readout")'
-    sequences = ("return_sequences=True", *options)
     if c.variant == "attention":
-        encoder = _recurrent(c, "encoder", "return_sequences=True", "return_state=True", *options)
+        encoder = _recurrent(c, "encoder", "return_sequences", "return_state")
         return "\n".join([
             f'read = keras.Input({shape}, name="windows")',
             *([f"shown = {_MASKING}(read)"] if c.has_gaps else []),
             f"encoded, last, *_ = {encoder}({'shown' if c.has_gaps else 'read'})",
             f'context = RepeatVector({c.output_length}, name="context")(last)',
-            f"decoded = {_recurrent(c, 'decoder', *sequences)}(context)",
+            f"decoded = {_recurrent(c, 'decoder', 'return_sequences')}(context)",
             'found = Attention(name="attention")([decoded, encoded])',
             'joined = Concatenate(name="joined")([decoded, found])',
             f'model = keras.Model(read, {readout}(joined), name="attention")'])
     if c.variant in ("whole", "padded"):
-        row = [_recurrent(c, c.cell, *sequences), readout]
+        row = [_recurrent(c, c.cell, "return_sequences"), readout]
     elif c.variant == "encoder_decoder":
-        row = [_recurrent(c, "encoder", *options), f'RepeatVector({c.output_length}, name="context")',
-               _recurrent(c, "decoder", *sequences), readout]
+        row = [_recurrent(c, "encoder"), f'RepeatVector({c.output_length}, name="context")',
+               _recurrent(c, "decoder", "return_sequences"), readout]
     elif c.variant == "no_memory":
         row = [f'Cropping1D(({c.input_length - c.output_length}, 0), name="newest")', readout]
     else:  # one_to_one and many_to_one
-        row = [_recurrent(c, c.cell, *options), f'Dense({c.output_length * c.num_classes}, name="readout")',
+        row = [_recurrent(c, c.cell), f'Dense({c.output_length * c.num_classes}, name="readout")',
                f'Reshape(({c.output_length}, {c.num_classes}), name="blocks")',
                *(['Activation("softmax", name="probabilities")'] if softmax else [])]
     row = [f"keras.Input({shape})", *([_MASKING] if c.has_gaps else []), *row]
@@ -198,7 +197,7 @@ def model(c: RunConfig, *options: str) -> str:
 
 
 def _recurrent(c: RunConfig, name: str, *options: str) -> str:
-    given = "".join(f", {option}" for option in [*options, *(["stateful=True"] if c.stateful else [])])
+    given = "".join(f", {option}=True" for option in [*options, *(["stateful"] if c.stateful else [])])
     return f'{CELL_LAYERS[c.cell]}({c.units}{given}, name="{name}")'
 
 
