@@ -159,8 +159,9 @@ def export_run(run_id: str, folder: Path, force: bool) -> None:
     """
     settings = _settings()
     with closing(_open_store(settings)) as store:
-        config = _known(store, run_id).config
-        checkpoint = store.checkpoint(run_id)
+        row, checkpoint = _known(store, run_id), store.checkpoint(run_id)
+        if checkpoint is None and row.state is State.FINISHED:
+            raise BadSettings(f"run {run_id} has no weights any more: the store was full and gave up its oldest ones.")
         if checkpoint is None:
             raise BadSettings(f"run {run_id} has no weights yet. Try again when it has trained for a while.")
         history, snapshots = store.history(run_id), store.snapshots(run_id, newest=1)
@@ -168,8 +169,8 @@ def export_run(run_id: str, folder: Path, force: bool) -> None:
     if there and not force:
         raise BadSettings(f"{folder} has {', '.join(there)} already. Try another folder, or --force to replace them.")
     _load_tensorflow(settings, quiet=False)
-    files = {export.MODEL: keras_file(config, checkpoint.weights),
-             **export.export(config, checkpoint, history, snapshots[0] if snapshots else None)}
+    files = {export.MODEL: keras_file(row.config, checkpoint.weights),
+             **export.export(row.config, checkpoint, history, snapshots[0] if snapshots else None)}
     try:
         export.write(files, folder)
     except OSError as error:

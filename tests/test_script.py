@@ -37,6 +37,8 @@ CUT = {
                                  vocab_size=len(set(NASTY.split())) + 9),
 }
 EVERY = ALL | CUT
+#: What cell it is makes no difference to the task.
+ASKED = {name: config for name, config in EVERY.items() if config.task != "reverse" or config.cell == "lstm"}
 
 
 def some_weights(config: RunConfig) -> list[Floats]:
@@ -110,7 +112,7 @@ def test_the_notebook_is_a_notebook_and_always_the_same(config: RunConfig):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", EVERY.values(), ids=EVERY)
+@pytest.mark.parametrize("config", ASKED.values(), ids=ASKED)
 def test_the_script_prints_what_the_app_showed(config: RunConfig, run_script, monkeypatch: pytest.MonkeyPatch):
     # To compile the prediction of each of them would take minutes; some below do.
     monkeypatch.setattr(keras.Model, "predict", lambda self, windows, verbose: np.array(self(windows)))
