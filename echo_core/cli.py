@@ -23,7 +23,7 @@ from echo_core.mending import explain, parse_settings, with_settings
 from echo_core.presets import PRESETS
 from echo_core.records import Evaluation, Progress, State
 from echo_core.settings import LimitExceeded, Limits, Settings
-from echo_core.store import RunRow, Store, StoreError, Ticket
+from echo_core.store import RunRow, Store, StoreError, Ticket, longer
 from echo_core.text import MAX_BYTES
 from echo_core.worker import drain, keras_file, load_training, reason_of, records_of
 
@@ -109,12 +109,25 @@ def train(preset: str | None, pairs: tuple[str, ...], text: BinaryIO | None, rep
 
 @cli.command()
 @click.argument("run_id")
+@click.option("--epochs", metavar="N", type=click.IntRange(min=1),
+              help="The new total: train it longer, as a run of its own that goes on from where this one is.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, and nothing else.")
-def resume(run_id: str, as_json: bool) -> None:
-    """Go on with a run of the store that was paused or interrupted."""
+def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
+    """Go on with a run of the store that was paused or interrupted, or train one longer."""
     settings = _settings()
     with closing(_open_store(settings)) as store:
         row = _known(store, run_id)
+        if epochs is not None and epochs != row.config.epochs:
+            try:
+                longer_config = longer(row, epochs)
+            except ValidationError as error:
+                raise BadSettings(" ".join(explain(error))) from error
+            except ValueError as error:
+                raise BadSettings(str(error)) from error
+            known = store.run(longer_config.run_id)
+            if known is not None and known.state is State.FINISHED:
+                return _report(Outcome.of_row(known), as_json)
+            return _train_all([_allowed(longer_config)], store, settings, as_json)
         if row.state is State.FINISHED:
             return _report(Outcome.of_row(row), as_json)
         if row.state is State.RUNNING:

@@ -359,7 +359,22 @@ class RunConfig(BaseModel):
     @property
     def run_id(self) -> str:
         """The run's name: a hash of the canonical config and the training version."""
-        canonical = {name: value for name, value in self.model_dump().items()
+        return self._hash()
+
+    @property
+    def family(self) -> str:
+        """What runs have in common that differ in `epochs` only: the longer one may go on from the shorter one."""
+        return self._hash("epochs")
+
+    def extended(self, epochs: int) -> Self:
+        """This run with another total of epochs. Raises ValueError where `epochs` shapes every step."""
+        if self.schedule != "constant":
+            raise ValueError(f"a run with schedule={self.schedule} cannot be extended, because epochs shapes its rate "
+                             f"from the first step on; received epochs={epochs}. Try training anew with that number.")
+        return type(self).model_validate({**self.model_dump(), "epochs": epochs})
+
+    def _hash(self, *left_out: str) -> str:
+        canonical = {name: value for name, value in self.model_dump(exclude=set(left_out)).items()
                      if name not in FIELDS_ADDED_LATER or value != FIELDS_ADDED_LATER[name]}
         text = json.dumps([TRAINING_VERSION, canonical], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

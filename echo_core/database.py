@@ -33,7 +33,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 #: The newest revision in migrations/versions. Known here, so that opening a store that has it
 #: costs one query and never imports alembic. A test compares the two.
-HEAD = "0001"
+HEAD = "0002"
 
 #: Any number that no other program on the same PostgreSQL database uses.
 _ADVISORY_LOCK = 0x4543484F
@@ -73,8 +73,18 @@ RUNS = Table(
     Column("furthest", Integer, nullable=False, default=0),  # epoch that the best lost attempt reached
     Column("fingerprint", String(64)),
     Column("evaluation", Text),                              # JSON
+    # What follows is in the config, the progress or the evaluation too, and stands here to be found and sorted by.
+    Column("family", String(16)),  # of runs that differ in epochs only
+    Column("variant", String(32)),
+    Column("task", String(16)),
+    Column("loss", Double),
+    Column("token_accuracy", Double),
+    Column("window_accuracy", Double),
+    Column("size", Integer, nullable=False, server_default="0"),  # bytes of progress and snapshots
+    Column("deleted_at", Double),                            # gone from all lists, and for good after a while
     Index("runs_by_state", "state"),
     Index("runs_by_age", "created_at"),
+    Index("runs_by_family", "family"),
 )
 
 
@@ -100,6 +110,18 @@ CHECKPOINTS = Table(
     "checkpoints", METADATA, _run_id(),
     Column("epoch", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),             # Checkpoint.to_bytes()
+)
+MOMENTS = Table(                                             # what a finished run lacks to be extended
+    "moments", METADATA, _run_id(),
+    Column("epoch", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),             # Checkpoint.to_bytes(), without weights
+)
+MARKS = Table(                                               # whose run it is, and what they call it
+    "marks", METADATA, _run_id(),
+    Column("visitor", Text, primary_key=True),               # a browser, or nobody for all of this copy
+    Column("name", Text),
+    Column("hidden", Boolean, nullable=False, default=False),
+    Index("marks_by_visitor", "visitor"),
 )
 WATCHERS = Table(
     "watchers", METADATA, _run_id(),

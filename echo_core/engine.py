@@ -22,13 +22,14 @@ from echo_core.config import RunConfig
 from echo_core.dispatch import Dispatcher
 from echo_core.records import State
 from echo_core.settings import LimitExceeded, Limits, Settings
-from echo_core.store import Store
+from echo_core.store import Store, longer
 
 logger = logging.getLogger(__name__)
 
-#: How often runs are swept up, and holders renewed.
+#: How often runs are swept up, holders renewed, and the store is kept in its bounds.
 SWEEP_SECONDS = 2.0
 RENEW_SECONDS = 5.0
+TIDY_SECONDS = 30.0
 #: A pause between two looks of `wait`.
 WAIT_SECONDS = 0.05
 
@@ -83,6 +84,18 @@ class Engine:
         run_id = self.store.request(config, session or holder, holder, self.limits.max_queue)
         self._dispatcher.wake()
         return run_id
+
+    def extend(self, run_id: str, epochs: int, session: str | None = None, holder: str | None = None) -> str:
+        """Ask for a run with `epochs` in all that goes on from where this one is; its `run_id`, another one.
+
+        Raises:
+            KeyError: If the store does not know the run.
+            ValueError: If `epochs` shapes its steps, or is no more than what it has; `LimitExceeded` as `submit`.
+        """
+        run = self.store.run(run_id)
+        if run is None:
+            raise KeyError(f"run_id must be a run of the store at {self.store}; received {run_id!r}.")
+        return self.submit(longer(run, epochs), session, holder)
 
     def wait(self, run_id: str, timeout: float | None = None) -> State:
         """Wait until a run is neither queued nor running, at most `timeout` seconds; the state it is in then.
@@ -145,7 +158,8 @@ class Engine:
 
     def _keep(self) -> None:
         """Renew the holders that are connected, and sweep up runs that nobody works at or holds."""
-        renewed_at, looked_at = 0.0, time.time()
+        renewed_at = tidied_at = 0.0
+        looked_at = time.time()
         while not self._closing.wait(SWEEP_SECONDS):
             # After the machine slept all heartbeats are old. Workers get a moment to beat again.
             has_slept = time.time() - looked_at > 3 * SWEEP_SECONDS
@@ -158,5 +172,9 @@ class Engine:
                     renewed_at = time.monotonic()
                 if not has_slept:
                     self.store.sweep(self.settings.unwatched_seconds)
+                if time.monotonic() - tidied_at >= TIDY_SECONDS:
+                    self.store.purge()
+                    self.store.evict(self.settings.store_mb * 2**20)
+                    tidied_at = time.monotonic()
             except Exception:
                 logger.warning("the store did not answer the keeper", exc_info=True)

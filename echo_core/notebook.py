@@ -8,7 +8,7 @@ import nbformat
 from echo_core import snippets
 from echo_core.combinations import Cell, Variant
 from echo_core.config import RunConfig
-from echo_core.script import WEIGHTS, joined, steps
+from echo_core.script import WEIGHTS, joined, steps, trained
 
 
 def keras_notebook(config: RunConfig, epoch: int) -> str:
@@ -23,7 +23,7 @@ def keras_notebook(config: RunConfig, epoch: int) -> str:
         (_title(c, epoch), joined(opening)),
         (_data(c), joined(code.data)),
         (_network(c), joined([*code.network, "model.summary()"])),
-        (_WEIGHTS.format(count=f"{c.num_parameters:,}", epochs=f"{epoch:,}"), joined(code.weights)),
+        (_WEIGHTS.format(count=f"{c.num_parameters:,}", epochs=trained(epoch)), joined(code.weights)),
         (_training(c), joined(code.training)),
         (_windows(c), joined(code.windows)),
     ]
@@ -49,7 +49,7 @@ def _title(c: RunConfig, epoch: int) -> str:
                 f"again{backwards}")
     return (f"# Run `{c.run_id}` of Echo Lab\n\n"
             f"A small network that {does}. This notebook builds it again in plain Keras, loads what it had learnt "
-            f"after {epoch:,} epochs from `{WEIGHTS}`, and asks it again: it answers as it did in Echo Lab.\n\n"
+            f"after {trained(epoch)} from `{WEIGHTS}`, and asks it again: it answers as it did in Echo Lab.\n\n"
             f"It needs `keras`, `tensorflow` and `numpy`, and `{WEIGHTS}` in the same folder. Run the cells from top "
             "to bottom.")
 
@@ -93,7 +93,7 @@ def _windows(c: RunConfig) -> str:
 
 
 _WEIGHTS = ("## What it learnt\n\nAll that a network knows is in its weights: {count} numbers here, as they were after "
-            "{epochs} epochs of training.")
+            "{epochs} of training.")
 
 _NETWORKS: Mapping[Variant, str] = MappingProxyType({
     "whole": "One recurrent layer reads a window step by step, and the `Dense` layer turns what it says at each step "

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 
 from echo_core.config import TRAINING_VERSION, RunConfig
-from echo_core.database import CHECKPOINTS, RUNS, SESSIONS, WATCHERS, Database
+from echo_core.database import CHECKPOINTS, MARKS, RUNS, SESSIONS, WATCHERS, Database
 from echo_core.records import State
 from echo_core.settings import QueueFull
 
@@ -124,13 +124,15 @@ class Queue:
         run_id, now = config.run_id, time.time()
         state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == run_id))
         if state == State.FINISHED:
-            return
+            connection.execute(change(run_id).values(deleted_at=None))
+            return _mark(connection, run_id, holder)
         if state is None or not State(state).is_active:
             _check_queue(connection, max_queue)
         if state is None:
             connection.execute(insert(RUNS).values(
                 run_id=run_id, config=config.to_json(), training_version=TRAINING_VERSION, state=State.QUEUED,
-                session=session, created_at=now, queued_at=now))
+                session=session, created_at=now, queued_at=now, family=config.family, variant=config.variant,
+                task=config.task))
         elif State(state).is_active:
             connection.execute(change(run_id).values(stop_requested=False))
         else:
@@ -141,7 +143,8 @@ class Queue:
                 again = {"restarts": 0, "fruitless": 0, "furthest": 0}
             connection.execute(change(run_id).values(
                 state=State.QUEUED, session=session, queued_at=now, ended_at=None, stop_requested=False,
-                urgent=False, **again))
+                urgent=False, deleted_at=None, **again))
+        _mark(connection, run_id, holder)
         if holder is not None:
             _hold(connection, run_id, holder)
 
@@ -268,6 +271,13 @@ def _hold(connection: Connection, run_id: str, holder: str) -> None:
     mine = (WATCHERS.c.run_id == run_id) & (WATCHERS.c.holder == holder)
     connection.execute(delete(WATCHERS).where(mine))
     connection.execute(insert(WATCHERS).values(run_id=run_id, holder=holder, seen_at=time.time()))
+
+
+def _mark(connection: Connection, run_id: str, visitor: str | None) -> None:
+    """Make it one of the visitor's runs."""
+    mine = (MARKS.c.run_id == run_id) & (MARKS.c.visitor == visitor)
+    if visitor is not None and not connection.execute(select(MARKS.c.run_id).where(mine)).first():
+        connection.execute(insert(MARKS).values(run_id=run_id, visitor=visitor))
 
 
 def _others_hold(connection: Connection, run_id: str, holder: str, only_own: bool) -> bool:

@@ -74,6 +74,10 @@ class Checkpoint:
         """Weights alone: what a finished run keeps."""
         return Checkpoint(self.epoch, self.step, self.weights)
 
+    def without_weights(self) -> "Checkpoint":
+        """Moments alone: what a finished run lacks to be extended."""
+        return Checkpoint(self.epoch, self.step, (), self.moments)
+
     def to_bytes(self) -> bytes:
         """As a NumPy archive, for the store."""
         file = io.BytesIO()

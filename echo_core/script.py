@@ -32,7 +32,7 @@ class Steps(NamedTuple):
 
 def keras_script(config: RunConfig, epoch: int) -> str:
     """The script of a run whose weights are those after so many epochs."""
-    opening = _OPENING.format(run_id=config.run_id, epochs=f"{epoch:,}", script=SCRIPT, weights=WEIGHTS,
+    opening = _OPENING.format(run_id=config.run_id, epochs=trained(epoch), script=SCRIPT, weights=WEIGHTS,
                               imports="\n".join(snippets.imports(config)),
                               constants="\n".join(snippets.constants(config)))
     return joined([opening, *chain(*steps(config))]) + "\n"
@@ -48,6 +48,11 @@ def steps(config: RunConfig) -> Steps:
         weights=[_LOAD],
         training=[*snippets.accuracies(c), "\n".join([*snippets.compiling(c), "if TRAIN:", loop])],
         windows=[_spell(c), _SHOW_PAIRS.format(some=_some(c)) if c.task == "pairs" else _showing(c)])
+
+
+def trained(epoch: int) -> str:
+    """How long it was trained: `1 epoch`, `5,000 epochs`."""
+    return f"{epoch:,} epoch{'' if epoch == 1 else 's'}"
 
 
 def joined(blocks: Blocks) -> str:
@@ -123,7 +128,7 @@ def _asking(c: RunConfig) -> list[str]:
 
 
 _OPENING = '''\
-"""Run {run_id} of Echo Lab in plain Keras: its network, its weights after {epochs} epochs, and what it answers.
+"""Run {run_id} of Echo Lab in plain Keras: its network, its weights after {epochs}, and what it answers.
 
     python {script}            loads {weights}, which must be beside this file
     python {script} --train    trains a new network instead

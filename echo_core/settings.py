@@ -65,7 +65,8 @@ class Settings(BaseSettings):
     worker_mb: Positive = Field(1000, description="memory of an idle worker above which it is recycled")
     standby: bool = Field(True, description="one more warm worker while others are recycled, where memory allows")
     unwatched_seconds: Annotated[float, Field(gt=0)] = Field(300.0, description="until a run that nobody holds pauses")
-    hosted: bool = Field(False, description="strangers visit this copy: Stop is for one's own runs")
+    store_mb: Positive = Field(2000, description="space for runs; beyond it the oldest unnamed ones lose their weights")
+    hosted: bool = Field(False, description="strangers visit this copy: each sees and stops their own runs")
     xla_cache: Path = Field(PROJECT_ROOT / ".echo" / "xla", description="compiled programs, kept for the next process")
     xla_mb: Positive = Field(256, description="space for compiled programs, about one megabyte each")
 

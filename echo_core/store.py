@@ -9,28 +9,24 @@ import json
 import math
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import ValidationError
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, literal, select
 
+from echo_core.catalogue import Catalogue, Entry, Page, RunRow, Wanted, longer
 from echo_core.config import RunConfig
-from echo_core.database import (
-    CHECKPOINTS,
-    HANDSHAKES,
-    PROGRESS,
-    RUNS,
-    SNAPSHOTS,
-    Database,
-    StoreError,
-)
-from echo_core.queueing import Queue, Ticket, change, watched_at
+from echo_core.database import CHECKPOINTS, HANDSHAKES, MOMENTS, PROGRESS, RUNS, SNAPSHOTS, Database, StoreError
+from echo_core.queueing import Ticket, change, watched_at
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot, State
 
-__all__ = ["Begun", "ProgressRow", "RunRow", "Signal", "Store", "StoreError", "Superseded", "Ticket"]
+__all__ = ["Begun", "Entry", "Page", "ProgressRow", "RunRow", "Signal", "Store", "StoreError", "Superseded", "Ticket",
+           "Wanted", "longer"]
+
+#: Points of a curve that a run which goes on from another one keeps of it at most.
+MAX_CURVE_POINTS = 500
 
 
 class Superseded(Exception):
@@ -60,42 +56,6 @@ class Begun(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RunRow:
-    """A run as it stands. Times are seconds since 1970.
-
-    Attributes:
-        attempt: How often it was begun. When it changes, progress past a checkpoint was dropped.
-        session: Who queued it.
-        reason: Why it failed, paused or was interrupted; None after a plain Stop. A failed run
-            that was queued again keeps its reason until it ends.
-        epoch: Trained epochs.
-        seconds: Seconds of training over all attempts, compiling included.
-        restarts: How often it was begun again after its worker was lost.
-    """
-
-    run_id: str
-    config: RunConfig
-    training_version: int
-    state: State
-    attempt: int
-    session: str
-    created_at: float
-    queued_at: float
-    started_at: float | None
-    ended_at: float | None
-    heartbeat_at: float | None
-    stop_requested: bool
-    reason: str | None
-    epoch: int
-    seconds: float
-    threads: int | None
-    worker: str | None
-    restarts: int
-    fingerprint: str | None
-    evaluation: Evaluation | None
-
-
-@dataclass(frozen=True)
 class ProgressRow:
     """One chunk of training as the store keeps it; see `records.Progress`."""
 
@@ -106,7 +66,7 @@ class ProgressRow:
     points: tuple[Point, ...]
 
 
-class Store(Queue):
+class Store(Catalogue):
     """Runs, in SQLite or PostgreSQL by URL alone. For any number of threads and processes.
 
     `Store("sqlite:////srv/echo/runs.db")` creates the file, or migrates what is there.
@@ -137,42 +97,53 @@ class Store(Queue):
     def begin(self, ticket: Ticket, threads: int) -> Begun:
         """Make a run ready to be trained: what came after its checkpoint is dropped.
 
+        Without one it goes on from the nearest checkpoint of a run that differs in its epochs alone and was trained
+        on as many threads, if there is one.
+
         Raises:
             Superseded: If the attempt is not the current one.
             ValueError: If this version cannot read its config or checkpoint.
         """
         run_id = ticket.run_id
         with self._database.write() as connection:
-            found = connection.execute(
-                select(CHECKPOINTS.c.epoch, CHECKPOINTS.c.data).where(CHECKPOINTS.c.run_id == run_id)).first()
-            epoch = found.epoch if found else -1
+            row = connection.execute(select(RUNS.c.config, RUNS.c.family).where(RUNS.c.run_id == run_id)).first()
+            _write(connection, ticket, threads=threads, fingerprint=None, evaluation=None, token_accuracy=None,
+                   window_accuracy=None)
+            assert row is not None
+            config = RunConfig.from_json(row.config)
+            data = connection.scalar(select(CHECKPOINTS.c.data).where(CHECKPOINTS.c.run_id == run_id))
+            checkpoint = Checkpoint.from_bytes(data) if data is not None else None
+            past = checkpoint.epoch if checkpoint else -1
             for table in (PROGRESS, SNAPSHOTS):
-                connection.execute(delete(table).where(table.c.run_id == run_id, table.c.epoch > epoch))
+                connection.execute(delete(table).where(table.c.run_id == run_id, table.c.epoch > past))
+            if checkpoint is None and config.schedule == "constant":
+                checkpoint = begin_from_relative(connection, run_id, row.family, config, threads)
             seconds = connection.scalar(select(func.max(PROGRESS.c.seconds)).where(PROGRESS.c.run_id == run_id)) or 0.0
-            _write(connection, ticket, threads=threads, epoch=max(epoch, 0), seconds=seconds,
-                   fingerprint=None, evaluation=None)
-            config = connection.scalars(select(RUNS.c.config).where(RUNS.c.run_id == run_id)).one()
-        return Begun(RunConfig.from_json(config), Checkpoint.from_bytes(found.data) if found else None, seconds)
+            _write(connection, ticket, epoch=checkpoint.epoch if checkpoint else 0, seconds=seconds)
+        return Begun(config, checkpoint, seconds)
 
     def append(self, ticket: Ticket, progress: Progress) -> None:
         """Keep a chunk's record, and its snapshot if it has one. Raises `Superseded`."""
         points = json.dumps([[point.epoch, point.loss, point.accuracy] for point in progress.points])
         key = {"run_id": ticket.run_id, "epoch": progress.epoch}
+        shown = progress.snapshot
+        size = len(points) + (8 * shown.predicted.size if shown is not None else 0)
         with self._database.write() as connection:
-            _write(connection, ticket, epoch=progress.epoch, seconds=progress.seconds)
+            _write(connection, ticket, epoch=progress.epoch, seconds=progress.seconds, loss=progress.loss,
+                   size=RUNS.c.size + size)
             connection.execute(insert(PROGRESS).values(
                 **key, loss=progress.loss, accuracy=progress.accuracy, seconds=progress.seconds, points=points))
-            if progress.snapshot is not None:
+            if shown is not None:
                 connection.execute(insert(SNAPSHOTS).values(
-                    **key, predicted=progress.snapshot.predicted.astype("<i4").tobytes(),
-                    confidence=progress.snapshot.confidence.astype("<f4").tobytes()))
+                    **key, predicted=shown.predicted.astype("<i4").tobytes(),
+                    confidence=shown.confidence.astype("<f4").tobytes()))
 
     def save_checkpoint(self, ticket: Ticket, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint in place of the one before. Raises `Superseded`."""
         data = checkpoint.to_bytes()
         with self._database.write() as connection:
             _write(connection, ticket)
-            _replace_checkpoint(connection, ticket.run_id, checkpoint.epoch, data)
+            replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
 
     def beat(self, ticket: Ticket, unwatched_seconds: float = math.inf, write: bool = True) -> Signal:
         """What the worker has to do about its run; with `write` also say that the worker lives."""
@@ -200,23 +171,24 @@ class Store(Queue):
                 return False
             _write(connection, ticket, state=State.PAUSED, ended_at=time.time(), reason=reason, stop_requested=False)
             if checkpoint:
-                _replace_checkpoint(connection, ticket.run_id, checkpoint.epoch, data)
+                replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
         return True
 
     def judge(self, ticket: Ticket, evaluation: Evaluation) -> None:
         """Keep how good a paused run is. Nothing happens if it goes on already."""
         with self._database.write() as connection:
             connection.execute(change(ticket.run_id, State.PAUSED).where(RUNS.c.attempt == ticket.attempt).values(
-                evaluation=json.dumps(asdict(evaluation))))
+                **_judged(evaluation)))
 
     def finish(self, ticket: Ticket, checkpoint: Checkpoint, evaluation: Evaluation) -> None:
         """Keep the trained weights and how good they are. Raises `Superseded`."""
-        data = checkpoint.without_moments().to_bytes()
+        data, moments = checkpoint.without_moments().to_bytes(), checkpoint.without_weights().to_bytes()
         with self._database.write() as connection:
             _write(connection, ticket, state=State.FINISHED, ended_at=time.time(), epoch=checkpoint.epoch, reason=None,
-                   stop_requested=False, urgent=False, fingerprint=checkpoint.fingerprint,
-                   evaluation=json.dumps(asdict(evaluation)))
-            _replace_checkpoint(connection, ticket.run_id, checkpoint.epoch, data)
+                   stop_requested=False, urgent=False, fingerprint=checkpoint.fingerprint, **_judged(evaluation))
+            replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
+            if checkpoint.moments:
+                replace_data(connection, MOMENTS, ticket.run_id, checkpoint.epoch, moments)
 
     def fail(self, ticket: Ticket, reason: str) -> None:
         """End an attempt that raised. Raises `Superseded`."""
@@ -224,26 +196,6 @@ class Store(Queue):
             _write(connection, ticket, state=State.FAILED, ended_at=time.time(), reason=reason, stop_requested=False)
 
     # --- reading -------------------------------------------------------------------------------
-
-    def run(self, run_id: str) -> RunRow | None:
-        """One run; None if it is unknown, or of settings that this version cannot read."""
-        with self._database.read() as connection:
-            row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id)).first()
-        return _run_row(row) if row else None
-
-    def runs(self, limit: int = 100, offset: int = 0) -> list[RunRow]:
-        """Runs, newest first, without those whose settings this version cannot read."""
-        newest = select(RUNS).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id).limit(limit).offset(offset)
-        with self._database.read() as connection:
-            rows = connection.execute(newest).all()
-        return [run for row in rows if (run := _run_row(row)) is not None]
-
-    def active(self) -> dict[str, RunRow]:
-        """Every queued or running run by its `run_id`, those first that were begun first."""
-        wanted = select(RUNS).where(RUNS.c.state.in_((State.QUEUED, State.RUNNING))).order_by(RUNS.c.started_at)
-        with self._database.read() as connection:
-            rows = [_run_row(row) for row in connection.execute(wanted)]
-        return {row.run_id: row for row in rows if row}
 
     def history(self, run_id: str, after_epoch: int = -1) -> list[ProgressRow]:
         """The records of a run past an epoch, in order."""
@@ -303,22 +255,56 @@ def _signal(connection: Connection, ticket: Ticket, unwatched_seconds: float) ->
     return Signal.UNWATCHED if row.watched_at < time.time() - unwatched_seconds else Signal.GO_ON
 
 
-def _replace_checkpoint(connection: Connection, run_id: str, epoch: int, data: bytes) -> None:
-    connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id))
-    connection.execute(insert(CHECKPOINTS).values(run_id=run_id, epoch=epoch, data=data))
+def _judged(evaluation: Evaluation) -> dict[str, Any]:
+    return {"evaluation": json.dumps(asdict(evaluation)), "token_accuracy": evaluation.token_accuracy,
+            "window_accuracy": evaluation.window_accuracy}
 
 
-def _run_row(row: Row[Any]) -> RunRow | None:
-    values = {name: row._mapping[name] for name in RunRow.__dataclass_fields__}
-    try:
-        values["config"] = RunConfig.from_json(row.config)
-    except ValidationError:
+def replace_data(connection: Connection, table: Any, run_id: str, epoch: int, data: bytes) -> None:
+    """Keep a checkpoint, or moments, in place of the one before."""
+    connection.execute(delete(table).where(table.c.run_id == run_id))
+    connection.execute(insert(table).values(run_id=run_id, epoch=epoch, data=data))
+
+
+def begin_from_relative(connection: Connection, run_id: str, family: str, config: RunConfig,
+                        threads: int) -> Checkpoint | None:
+    """Where the nearest run of the family stands, with its curve and answers copied so far; None if there is none."""
+    found = None
+    for table in (MOMENTS, CHECKPOINTS):
+        ended = RUNS.c.state == State.FINISHED if table is MOMENTS else RUNS.c.state != State.FINISHED
+        wanted = select(table.c.run_id, table.c.epoch).join(RUNS, RUNS.c.run_id == table.c.run_id).where(
+            RUNS.c.family == family, RUNS.c.run_id != run_id, RUNS.c.threads == threads, ended,
+            table.c.epoch < config.epochs).order_by(table.c.epoch.desc()).limit(1)
+        row = connection.execute(wanted).first()
+        if row and (found is None or row.epoch > found.epoch):
+            found = row
+    if found is None:
         return None
-    values["state"] = State(row.state)
-    if row.evaluation is not None:
-        found = json.loads(row.evaluation)
-        values["evaluation"] = Evaluation(**{**found, "by_timestep": tuple(found["by_timestep"])})
-    return RunRow(**values)
+    weights, moments = (connection.scalar(select(table.c.data).where(table.c.run_id == found.run_id))
+                        for table in (CHECKPOINTS, MOMENTS))
+    if weights is None:  # evicted
+        return None
+    checkpoint = Checkpoint.from_bytes(weights)
+    if not checkpoint.moments and moments is not None:
+        checkpoint = replace(checkpoint, moments=Checkpoint.from_bytes(moments).moments)
+    _copy_history(connection, found.run_id, run_id, checkpoint.epoch, config)
+    return checkpoint
+
+
+def _copy_history(connection: Connection, source: str, run_id: str, epoch: int, config: RunConfig) -> None:
+    """Copy progress and snapshots up to an epoch, the curve thinned as that of a longer run is."""
+    rows = connection.execute(select(PROGRESS).where(PROGRESS.c.run_id == source, PROGRESS.c.epoch <= epoch)).all()
+    stride, copies = config.epochs // MAX_CURVE_POINTS + 1, []
+    for row in rows:
+        points = [point for point in json.loads(row.points) if point[0] % stride == 0]
+        copies.append({**row._mapping, "run_id": run_id, "points": json.dumps(points)})
+    if copies:
+        connection.execute(insert(PROGRESS), copies)
+    columns = [column for column in SNAPSHOTS.c if column.name != "run_id"]
+    taken = select(literal(run_id), *columns).where(SNAPSHOTS.c.run_id == source, SNAPSHOTS.c.epoch <= epoch)
+    connection.execute(insert(SNAPSHOTS).from_select(["run_id", *(column.name for column in columns)], taken))
+    copied = sum(len(copy["points"]) for copy in copies)
+    connection.execute(change(run_id).values(size=copied))
 
 
 def _or_nan(number: float | None) -> float:

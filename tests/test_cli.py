@@ -281,6 +281,31 @@ def test_resuming_what_is_finished_shows_it(store):
     assert objects(echo_core("resume", TINY_CONFIG.run_id, "--json").stdout) == [trained]
 
 
+def test_run_trained_longer_goes_on_from_where_it_was_and_equals_one_trained_at_once(store):
+    trained = objects(echo_core("train", *TINY, "--json").stdout)[-1]
+    longer = objects(echo_core("resume", TINY_CONFIG.run_id, "--epochs", "8", "--json").stdout)
+    at_once = objects(echo_core("train", *TINY, "--set", "epochs=8", "--no-store", "--json").stdout)[-1]
+    assert longer[0]["epoch"] == 4
+    assert (longer[-1]["fingerprint"], longer[-1]["run_id"]) == (at_once["fingerprint"], at_once["run_id"])
+    assert longer[-1]["seconds"] > trained["seconds"]
+    assert [row.epoch for row in store.history(at_once["run_id"])][:2] == [0, 1]
+    assert store.run(trained["run_id"]).epoch == 3
+    assert objects(echo_core("resume", TINY_CONFIG.run_id, "--epochs", "8", "--json").stdout) == longer[-1:]
+
+
+def test_run_is_not_trained_longer_to_less_or_along_a_cosine(store):
+    echo_core("train", *TINY)
+    result = echo_core("resume", TINY_CONFIG.run_id, "--epochs", "2")
+    assert (result.exit_code, result.stderr) == (
+        2, f"Error: epochs must be more than the 3 that run {TINY_CONFIG.run_id} has trained, because it is the new "
+           "total; received 2. Try epochs=1003.\n")
+    config = TINY_CONFIG.model_copy(update={"schedule": "cosine"})
+    store.take(config, worker="somebody else")
+    result = echo_core("resume", config.run_id, "--epochs", "5")
+    assert result.exit_code == 2
+    assert "schedule=cosine cannot be extended" in result.stderr
+
+
 # --- taking a run away ---------------------------------------------------------------------------
 
 
@@ -309,7 +334,7 @@ def test_a_paused_run_is_exported_as_its_checkpoint_has_it(store, tmp_path):
         store.append(ticket, progress)
     store.pause(ticket, records[1].checkpoint)
     assert echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path)).exit_code == 0
-    assert "its weights after 1 epochs" in (tmp_path / "run.py").read_text(encoding="utf-8")
+    assert "its weights after 1 epoch," in (tmp_path / "run.py").read_text(encoding="utf-8")
     shown = tables.answers(TINY_CONFIG, take_snapshot(TINY_CONFIG, records[1].checkpoint.weights, 1))
     assert (tmp_path / "windows.csv").read_text() == shown.to_csv(index=False)
 
@@ -327,6 +352,14 @@ def test_an_export_before_there_are_weights_is_refused(store, tmp_path):
     assert (result.exit_code, result.stderr) == (
         2, f"Error: run {TINY_CONFIG.run_id} has no weights yet. Try again when it has trained for a while.\n")
     assert not (tmp_path / "new").exists()
+
+
+def test_an_export_of_a_finished_run_whose_weights_were_given_up_is_refused(store, tmp_path):
+    echo_core("train", *TINY)
+    with mock.patch.object(Store, "checkpoint", return_value=None):
+        result = echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path))
+    assert (result.exit_code, result.stderr) == (
+        2, f"Error: run {TINY_CONFIG.run_id} has no weights any more: the store was full and gave up its oldest ones.\n")
 
 
 def test_an_export_replaces_files_only_if_it_is_told_to(store, tmp_path):

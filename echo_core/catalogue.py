@@ -1,0 +1,289 @@
+"""The catalogue: the runs of the store found page by page, named, hidden, deleted and brought back, and kept in bounds.
+
+Nothing here reads more than a page: with ten thousand runs it sorts and counts in the database.
+"""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, update
+
+from echo_core.config import RunConfig
+from echo_core.database import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, SNAPSHOTS
+from echo_core.queueing import Queue
+from echo_core.records import Evaluation, State
+
+#: A deleted run can be brought back for so long.
+UNDO_SECONDS = 600.0
+#: Whose names and hiding count on a copy of one's own, where all visitors are one.
+EVERYBODY = ""
+
+Sorting = Literal["created_at", "name", "variant", "state", "epoch", "loss", "token_accuracy", "window_accuracy",
+                  "seconds"]
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run as it stands. Times are seconds since 1970.
+
+    Attributes:
+        attempt: How often it was begun. When it changes, progress past a checkpoint was dropped.
+        session: Who queued it.
+        reason: Why it failed, paused or was interrupted; None after a plain Stop. A failed run
+            that was queued again keeps its reason until it ends.
+        epoch: Trained epochs.
+        seconds: Seconds of training over all attempts, compiling included.
+        restarts: How often it was begun again after its worker was lost.
+        loss: Of the newest epoch.
+    """
+
+    run_id: str
+    config: RunConfig
+    training_version: int
+    state: State
+    attempt: int
+    session: str
+    created_at: float
+    queued_at: float
+    started_at: float | None
+    ended_at: float | None
+    heartbeat_at: float | None
+    stop_requested: bool
+    reason: str | None
+    epoch: int
+    seconds: float
+    threads: int | None
+    worker: str | None
+    restarts: int
+    fingerprint: str | None
+    evaluation: Evaluation | None
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs to list, and in which order.
+
+    Attributes:
+        visitor: Whose names and hiding count; `EVERYBODY` on a copy of one's own.
+        only_own: Only runs that this visitor asked for, and `shared` ones.
+        shared: Runs that anybody may see.
+        hidden: Those that the visitor has hidden, instead of the others.
+        text: Part of a name, or the beginning of a `run_id`.
+        variants, states: One of these; none given are all.
+    """
+
+    visitor: str = EVERYBODY
+    only_own: bool = False
+    shared: Collection[str] = ()
+    hidden: bool = False
+    text: str = ""
+    variants: Collection[str] = ()
+    states: Collection[State] = ()
+    sort: Sorting = "created_at"
+    descending: bool = True
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run in a list.
+
+    Attributes:
+        losses: Some of its losses in order of epochs, for a sparkline; NaN is null.
+    """
+
+    run: RunRow
+    name: str | None
+    hidden: bool
+    losses: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the runs that were wanted, and how many there are."""
+
+    entries: Sequence[Entry]
+    total: int
+
+
+class Catalogue(Queue):
+    """The part of the `Store` that knows all runs by what they are, and none by heart."""
+
+    def run(self, run_id: str) -> RunRow | None:
+        """One run; None if it is unknown or deleted, or of settings that this version cannot read."""
+        with self._database.read() as connection:
+            row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, _present())).first()
+        return run_row(row) if row else None
+
+    def runs(self, limit: int = 100, offset: int = 0) -> list[RunRow]:
+        """Runs, newest first, without those whose settings this version cannot read."""
+        newest = select(RUNS).where(_present()).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id)
+        with self._database.read() as connection:
+            rows = connection.execute(newest.limit(limit).offset(offset)).all()
+        return [run for row in rows if (run := run_row(row)) is not None]
+
+    def active(self) -> dict[str, RunRow]:
+        """Every queued or running run by its `run_id`, those first that were begun first."""
+        wanted = select(RUNS).where(RUNS.c.state.in_((State.QUEUED, State.RUNNING))).order_by(RUNS.c.started_at)
+        with self._database.read() as connection:
+            rows = [run_row(row) for row in connection.execute(wanted)]
+        return {row.run_id: row for row in rows if row}
+
+    def find(self, wanted: Wanted, limit: int = 25, offset: int = 0) -> Page:
+        """A page of the runs that are wanted. Those that this version cannot read are counted and left out."""
+        mark = and_(MARKS.c.run_id == RUNS.c.run_id, MARKS.c.visitor == wanted.visitor)
+        joined = RUNS.outerjoin(MARKS, mark)
+        where = _conditions(wanted)
+        column: Any = MARKS.c.name if wanted.sort == "name" else RUNS.c[wanted.sort]
+        order = (column.is_(None), column.desc() if wanted.descending else column, RUNS.c.created_at.desc(),
+                 RUNS.c.run_id)
+        listed = select(RUNS, MARKS.c.name, MARKS.c.hidden).select_from(joined).where(*where).order_by(*order)
+        with self._database.read() as connection:
+            total = connection.scalar(select(func.count()).select_from(joined).where(*where)) or 0
+            rows = connection.execute(listed.limit(limit).offset(offset)).all()
+            losses = _sparklines(connection, [row.run_id for row in rows])
+        return Page([Entry(run, row.name, bool(row.hidden), losses[run.run_id])
+                     for row in rows if (run := run_row(row)) is not None], total)
+
+    def name_of(self, run_id: str, visitor: str = EVERYBODY) -> str | None:
+        """What a visitor calls a run."""
+        with self._database.read() as connection:
+            return connection.scalar(select(MARKS.c.name).where(MARKS.c.run_id == run_id, MARKS.c.visitor == visitor))
+
+    def rename(self, run_id: str, name: str | None, visitor: str = EVERYBODY) -> None:
+        """Call a run something, at most 80 characters; nothing takes its name away."""
+        self._set_mark([run_id], visitor, name=" ".join((name or "").split())[:80] or None)
+
+    def hide(self, run_ids: Collection[str], hidden: bool = True, visitor: str = EVERYBODY) -> None:
+        """Take runs out of a visitor's list, or back into it."""
+        self._set_mark(run_ids, visitor, hidden=hidden)
+
+    def delete(self, run_ids: Collection[str]) -> list[str]:
+        """Take runs out of all lists, for good after `UNDO_SECONDS`; those that were. One under way stays."""
+        ended = RUNS.c.run_id.in_(run_ids) & RUNS.c.state.not_in((State.QUEUED, State.RUNNING)) & _present()
+        with self._database.write(exclusive=True) as connection:
+            found = list(connection.scalars(select(RUNS.c.run_id).where(ended)))
+            connection.execute(update(RUNS).where(RUNS.c.run_id.in_(found)).values(deleted_at=time.time()))
+        return found
+
+    def bring_back(self, run_ids: Collection[str]) -> None:
+        """Undo `delete`."""
+        with self._database.write() as connection:
+            connection.execute(update(RUNS).where(RUNS.c.run_id.in_(run_ids)).values(deleted_at=None))
+
+    def purge(self, undo_seconds: float = UNDO_SECONDS) -> None:
+        """Delete for good what was deleted so long ago."""
+        old = RUNS.c.deleted_at < time.time() - undo_seconds
+        with self._database.read() as connection:
+            if not connection.scalar(select(func.count()).select_from(RUNS).where(old)):
+                return
+        with self._database.write() as connection:
+            connection.execute(delete(RUNS).where(old))
+
+    def size(self) -> int:
+        """Bytes of what the runs hold: weights, checkpoints, progress and snapshots."""
+        with self._database.read() as connection:
+            return _size(connection)
+
+    def evict(self, max_bytes: int) -> int:
+        """Make room until the store is that small, as far as it goes; how many runs lost something.
+
+        First go the moments of the oldest finished runs, which only extending them needs, then the weights of the
+        oldest runs without a name, then those of named ones. Settings, curves and answers stay, and so does what
+        runs under way need.
+        """
+        with self._database.read() as connection:
+            if _size(connection) <= max_bytes:
+                return 0
+        with self._database.write(exclusive=True) as connection:
+            excess, evicted = _size(connection) - max_bytes, 0
+            for table, run_id, size in _evictable(connection):
+                if excess <= 0:
+                    break
+                connection.execute(delete(table).where(table.c.run_id == run_id))
+                excess, evicted = excess - size, evicted + 1
+        return evicted
+
+    def _set_mark(self, run_ids: Collection[str], visitor: str, **values: object) -> None:
+        with self._database.write(exclusive=True) as connection:
+            for run_id in connection.scalars(select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids))).all():
+                mine = (MARKS.c.run_id == run_id) & (MARKS.c.visitor == visitor)
+                if connection.execute(update(MARKS).where(mine).values(**values)).rowcount == 0:
+                    connection.execute(insert(MARKS).values(run_id=run_id, visitor=visitor, **values))
+
+
+def longer(run: RunRow, epochs: int) -> RunConfig:
+    """What a run is with more epochs. Raises ValueError where that cannot be."""
+    config = run.config.extended(epochs)
+    if epochs <= run.epoch:
+        raise ValueError(f"epochs must be more than the {run.epoch} that run {run.run_id} has trained, because it is "
+                         f"the new total; received {epochs}. Try epochs={run.epoch + 1000}.")
+    return config
+
+
+def run_row(row: Row[Any]) -> RunRow | None:
+    """A row of `RUNS` as people read it; None if this version cannot read its settings."""
+    values = {name: row._mapping[name] for name in RunRow.__dataclass_fields__}
+    try:
+        values["config"] = RunConfig.from_json(row.config)
+    except ValidationError:
+        return None
+    values["state"] = State(row.state)
+    if row.evaluation is not None:
+        found = json.loads(row.evaluation)
+        values["evaluation"] = Evaluation(**{**found, "by_timestep": tuple(found["by_timestep"])})
+    return RunRow(**values)
+
+
+def _present() -> ColumnElement[bool]:
+    return RUNS.c.deleted_at.is_(None)
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    hidden = func.coalesce(MARKS.c.hidden, False)
+    conditions = [_present(), hidden.is_(True) if wanted.hidden else hidden.is_(False)]
+    if wanted.only_own:
+        conditions.append(or_(MARKS.c.run_id.is_not(None), RUNS.c.run_id.in_(wanted.shared)))
+    if wanted.text:
+        conditions.append(or_(MARKS.c.name.icontains(wanted.text, autoescape=True),
+                              RUNS.c.run_id.startswith(wanted.text.lower(), autoescape=True)))
+    if wanted.variants:
+        conditions.append(RUNS.c.variant.in_(wanted.variants))
+    if wanted.states:
+        conditions.append(RUNS.c.state.in_(wanted.states))
+    return conditions
+
+
+def _sparklines(connection: Connection, run_ids: Collection[str]) -> dict[str, tuple[float | None, ...]]:
+    """The loss at each snapshot: at most about a hundred a run, however long it was."""
+    same = and_(PROGRESS.c.run_id == SNAPSHOTS.c.run_id, PROGRESS.c.epoch == SNAPSHOTS.c.epoch)
+    wanted = select(PROGRESS.c.run_id, PROGRESS.c.loss).select_from(SNAPSHOTS.join(PROGRESS, same)).where(
+        SNAPSHOTS.c.run_id.in_(run_ids)).order_by(PROGRESS.c.run_id, PROGRESS.c.epoch)
+    losses: dict[str, list[float | None]] = defaultdict(list)
+    for row in connection.execute(wanted):
+        losses[row.run_id].append(row.loss)
+    return {run_id: tuple(losses[run_id]) for run_id in run_ids}
+
+
+def _size(connection: Connection) -> int:
+    parts = (select(func.coalesce(func.sum(RUNS.c.size), 0)),
+             *(select(func.coalesce(func.sum(func.length(table.c.data)), 0)) for table in (CHECKPOINTS, MOMENTS)))
+    return sum(int(connection.scalar(part) or 0) for part in parts)
+
+
+def _evictable(connection: Connection) -> list[tuple[Any, str, int]]:
+    """What may go, in the order in which it goes: its table, run and bytes."""
+    named = select(MARKS.c.run_id).where(MARKS.c.name.is_not(None))
+    found = []
+    for table in (MOMENTS, CHECKPOINTS):
+        is_named = RUNS.c.run_id.in_(named) if table is CHECKPOINTS else RUNS.c.run_id.is_(None)
+        held = select(table.c.run_id, func.length(table.c.data).label("size")).join(
+            RUNS, RUNS.c.run_id == table.c.run_id).where(RUNS.c.state.not_in((State.QUEUED, State.RUNNING)))
+        found += [(table, row.run_id, row.size) for row in connection.execute(
+            held.order_by(is_named, RUNS.c.state != State.FINISHED, RUNS.c.ended_at, RUNS.c.run_id))]
+    return found
