@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from echo_app import charts, explanations
 from echo_core.config import RunConfig
 from echo_core.data import generate_sequence, shift_table, shown_sequence, text_examples, to_examples
-from echo_core.export import keras_summary
+from echo_core.layers import keras_summary
 from echo_core.listing import keras_listing
 from echo_core.tables import as_words
 from echo_core.text import pairs

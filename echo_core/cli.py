@@ -1,4 +1,4 @@
-"""The command line: train a run in this very process, go on with one, list the store.
+"""The command line: train a run in this very process, go on with one, list the store, take a run away.
 
 TensorFlow is imported within a command, after the environment is set that it reads only once.
 """
@@ -10,12 +10,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean
 from typing import Any, BinaryIO, Self
 
 import click
 from pydantic import ValidationError
 
+from echo_core import export
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.mending import explain, parse_settings, with_settings
 from echo_core.presets import PRESETS, short_name
@@ -23,7 +25,7 @@ from echo_core.records import Evaluation, Progress, State
 from echo_core.settings import LimitExceeded, Limits, Settings
 from echo_core.store import RunRow, Store, StoreError, Ticket, longer
 from echo_core.text import MAX_BYTES
-from echo_core.worker import drain, load_training, reason_of, records_of
+from echo_core.worker import drain, keras_file, load_training, reason_of, records_of
 
 INTERRUPTED_BY_CTRL_C = 130
 
@@ -114,9 +116,7 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
     """Go on with a run of the store that was paused or interrupted, or train one longer."""
     settings = _settings()
     with closing(_open_store(settings)) as store:
-        row = store.run(run_id)
-        if row is None:
-            raise BadSettings(f"there is no run {run_id} in the store. Try `runs`, which lists them.")
+        row = _known(store, run_id)
         if epochs is not None and epochs != row.config.epochs:
             try:
                 longer_config = longer(row, epochs)
@@ -160,6 +160,39 @@ def runs(as_json: bool) -> None:
                                short_name(row.config)))
 
 
+@cli.command("export")
+@click.argument("run_id")
+@click.option("--to", "folder", metavar="FOLDER", required=True, type=click.Path(file_okay=False, path_type=Path),
+              help="Where to write; it is made if it is not there.")
+@click.option("--force", is_flag=True, help="Replace files of the same names.")
+def export_run(run_id: str, folder: Path, force: bool) -> None:
+    """Write a run to a folder: Keras model, weights, settings, history, answers, and a script and a notebook.
+
+    Script and notebook answer as the run did, and need keras, tensorflow and numpy alone. Of a run that is not
+    finished, it is the newest checkpoint that is written.
+    """
+    settings = _settings()
+    with closing(_open_store(settings)) as store:
+        row, checkpoint = _known(store, run_id), store.checkpoint(run_id)
+        if checkpoint is None and row.state is State.FINISHED:
+            raise BadSettings(f"run {run_id} has no weights any more: the store was full and gave up its oldest ones.")
+        if checkpoint is None:
+            raise BadSettings(f"run {run_id} has no weights yet. Try again when it has trained for a while.")
+        history, snapshots = store.history(run_id), store.snapshots(run_id, newest=1)
+    there = [name for name in export.FILES if (folder / name).exists()]
+    if there and not force:
+        raise BadSettings(f"{folder} has {', '.join(there)} already. Try another folder, or --force to replace them.")
+    _load_tensorflow(settings, quiet=False)
+    files = {export.MODEL: keras_file(row.config, checkpoint.weights),
+             **export.export(row.config, checkpoint, history, snapshots[0] if snapshots else None)}
+    try:
+        export.write(files, folder)
+    except OSError as error:
+        raise click.ClickException(f"{folder} cannot be written to: {error.strerror}.") from error
+    for name in files:
+        click.echo(folder / name)
+
+
 # --- what was asked for --------------------------------------------------------------------------
 
 
@@ -192,6 +225,13 @@ def _allowed(config: RunConfig) -> RunConfig:
     except LimitExceeded as error:
         raise BadSettings(str(error)) from error
     return config
+
+
+def _known(store: Store, run_id: str) -> RunRow:
+    row = store.run(run_id)
+    if row is None:
+        raise BadSettings(f"there is no run {run_id} in the store. Try `runs`, which lists them.")
+    return row
 
 
 def _open_store(settings: Settings) -> Store:

@@ -1,146 +1,77 @@
-"""A run's network as something to take away: what `model.summary()` prints.
+"""A run to take away: its weights, settings, history and answers, and the script and notebook that answer again.
 
-Text alone, so the app's process can show it without importing Keras; tests hold it to Keras. The script
-that builds and trains the network is in `listing.py`.
+Everything that needs no Keras, so that the app's process can make it. The `.keras` file is `worker.keras_file`.
 """
 
-import textwrap
+import io
+import tempfile
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
-from types import MappingProxyType
-from typing import NamedTuple
+from pathlib import Path
 
-from echo_core.combinations import Cell
-from echo_core.config import NUM_STATES, RunConfig
+import numpy as np
+import pandas as pd
 
-Shape = tuple[int | None, ...]
+from echo_core.config import RunConfig
+from echo_core.evaluation import take_snapshot
+from echo_core.layers import layers
+from echo_core.notebook import keras_notebook
+from echo_core.records import Checkpoint, Floats, Snapshot
+from echo_core.script import SCRIPT, WEIGHTS, keras_script
+from echo_core.store import ProgressRow
+from echo_core.tables import answers, curve
 
-#: Keras's class for each cell.
-CELL_LAYERS: Mapping[Cell, str] = MappingProxyType({"lstm": "LSTM", "gru": "GRU", "simple_rnn": "SimpleRNN"})
+#: Every file of an export, the model among them.
+MODEL, CONFIG, HISTORY, WINDOWS, NOTEBOOK = "model.keras", "config.json", "history.csv", "windows.csv", "run.ipynb"
+FILES = (MODEL, WEIGHTS, CONFIG, HISTORY, WINDOWS, SCRIPT, NOTEBOOK)
 
 
-class Layer(NamedTuple):
-    """One layer as `summary()` lists it.
+def export(config: RunConfig, checkpoint: Checkpoint, history: Sequence[ProgressRow],
+           snapshot: Snapshot | None = None) -> Mapping[str, bytes]:
+    """The files of a run by their names, without `MODEL`. Script and notebook need the weights beside them.
 
-    Attributes:
-        shapes: Of each output; the first axis is the batch, None if it may vary.
-        connected_to: The outputs that it reads, which Keras tells where layers are no plain row.
+    Args:
+        checkpoint: The weights, which all but the history goes by.
+        snapshot: The newest one; what the network answers is asked anew if it is of another epoch.
     """
-
-    name: str
-    kind: str
-    shapes: tuple[Shape, ...]
-    parameters: int = 0
-    connected_to: tuple[str, ...] = ()
-
-
-def layers(config: RunConfig) -> list[Layer]:
-    """The layers of `build_model(config)` as its summary has them, with their output shapes and parameters."""
-    if config.variant == "attention":
-        return _attention_layers(config)
-    c, kind, batch = config, CELL_LAYERS[config.cell], _batch(config)
-    *recurrent, dense = c.layer_parameters
-    answer = (batch, c.answer_steps, c.num_classes)
-    readout = Layer("readout", "Dense", (answer,), dense)
-    row = [Layer("gaps", "Masking", ((batch, c.input_length, c.num_features),))] if c.has_gaps else []
-    if c.variant in ("whole", "padded"):
-        row += [Layer(c.cell, kind, ((batch, c.input_length, c.units),), recurrent[0]), readout]
-    elif c.variant == "encoder_decoder":
-        row += [Layer("encoder", kind, ((batch, c.units),), recurrent[0]),
-                Layer("context", "RepeatVector", ((batch, c.output_length, c.units),)),
-                Layer("decoder", kind, ((batch, c.output_length, c.units),), recurrent[1]),
-                readout]
-    elif c.variant == "no_memory":
-        row += [Layer("newest", "Cropping1D", ((batch, c.output_length, c.num_features),)), readout]
-    else:  # one_to_one and many_to_one
-        row += [Layer(c.cell, kind, ((batch, c.units),), recurrent[0]),
-                Layer("readout", "Dense", ((batch, c.output_length * c.num_classes),), dense),
-                Layer("blocks", "Reshape", (answer,))]
-        if c.representation == "one_hot":
-            row += [Layer("probabilities", "Activation", (answer,))]
-    return row
+    if snapshot is None or snapshot.epoch != checkpoint.epoch:
+        snapshot = take_snapshot(config, checkpoint.weights, checkpoint.epoch)
+    return {
+        WEIGHTS: named_weights(config, checkpoint.weights),
+        CONFIG: config.model_dump_json(indent=2).encode() + b"\n",
+        HISTORY: _csv(curve(history)),
+        WINDOWS: _csv(answers(config, snapshot)),
+        SCRIPT: keras_script(config, checkpoint.epoch).encode(),
+        NOTEBOOK: keras_notebook(config, checkpoint.epoch).encode(),
+    }
 
 
-def line_length(config: RunConfig) -> int:
-    """The `line_length` of `keras_summary`: 70, and 80 for `attention`, whose fourth column would cut counts short."""
-    return 80 if config.variant == "attention" else 70
+def named_weights(config: RunConfig, weights: Sequence[Floats]) -> bytes:
+    """Weights as a NumPy archive, in their order, by the names that Keras's layers give them: `encoder/kernel`."""
+    arrays = dict(zip(weight_names(config), weights, strict=True))
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
 
 
-def keras_summary(config: RunConfig) -> str:
-    """What `build_model(config).summary(line_length=line_length(config))` prints in a new process.
+def weight_names(config: RunConfig) -> list[str]:
+    """A name for each of `build_model(config).trainable_variables`, in their order."""
+    return [f"{layer.name}/{part}" for layer in layers(config) if layer.parameters
+            for part in (("kernel", "bias") if layer.kind == "Dense" else ("kernel", "recurrent_kernel", "bias"))]
 
-    In an old one Keras may number two operations of a masked `attention`: `not_equal_1`, `any_1`.
+
+def write(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write files to a folder, which is made. Each takes its name when all are written, so none is ever half there.
+
+    Raises:
+        OSError: If the folder cannot be made or written to.
     """
-    listed = layers(config)
-    head: list[str] = ["Layer (type)", "Output Shape", "Param #"]
-    rows = [[f"{layer.name} ({layer.kind})", _shapes(layer.shapes), f"{layer.parameters:,}"] for layer in listed]
-    widths: tuple[int, ...] = (28, 21, 11)
-    if config.variant == "attention":
-        head.append("Connected to")
-        for row, layer in zip(rows, listed, strict=True):
-            row.append(", ".join(layer.connected_to) or "-")
-        widths = (21, 17, 11, 18)
-
-    def rule(left: str, middle: str, right: str, line: str) -> str:
-        return left + middle.join(line * (width + 2) for width in widths) + right
-
-    between = "\n" + rule("├", "┼", "┤", "─") + "\n"
-    params = f"{config.num_parameters:,} ({_memory(4 * config.num_parameters)})"
-    return "\n".join([
-        f'Model: "{config.variant}"', rule("┏", "┳", "┓", "━"), _row("┃", head, widths), rule("┡", "╇", "┩", "━"),
-        between.join(_row("│", row, widths) for row in rows), rule("└", "┴", "┘", "─"),
-        f" Total params: {params}", f" Trainable params: {params}", " Non-trainable params: 0 (0.00 B)", ""])
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as beside:
+        for name, data in files.items():
+            Path(beside, name).write_bytes(data)
+        for name in files:
+            Path(beside, name).replace(folder / name)
 
 
-def _attention_layers(c: RunConfig) -> list[Layer]:
-    """The one network that is no plain row of layers. The two operations beside Masking tell the encoder of gaps."""
-    kind, batch = CELL_LAYERS[c.cell], _batch(c)
-    encoder, decoder, dense = c.layer_parameters
-    read, said = (batch, c.input_length), (batch, c.output_length)
-    masking = [
-        Layer("not_equal", "NotEqual", ((*read, c.num_features),), 0, ("windows[0][0]",)),
-        Layer("gaps", "Masking", ((*read, c.num_features),), 0, ("windows[0][0]",)),
-        Layer("any", "Any", (read,), 0, ("not_equal[0][0]",)),
-    ]
-    states = ((batch, c.units),) * NUM_STATES[c.cell]
-    return [
-        Layer("windows", "InputLayer", ((*read, c.num_features),)),
-        *(masking if c.has_gaps else []),
-        Layer("encoder", kind, ((*read, c.units), *states), encoder,
-              ("gaps[0][0]", "any[0][0]") if c.has_gaps else ("windows[0][0]",)),
-        Layer("context", "RepeatVector", ((*said, c.units),), 0, ("encoder[0][1]",)),
-        Layer("decoder", kind, ((*said, c.units),), decoder, ("context[0][0]",)),
-        Layer("attention", "Attention", ((*said, c.units),), 0, ("decoder[0][0]", "encoder[0][0]")),
-        Layer("joined", "Concatenate", ((*said, 2 * c.units),), 0, ("decoder[0][0]", "attention[0][0]")),
-        Layer("readout", "Dense", ((*said, c.num_classes),), dense, ("joined[0][0]",)),
-    ]
-
-
-def _batch(config: RunConfig) -> int | None:
-    return config.batch_size if config.stateful else None
-
-
-def _shapes(shapes: Sequence[Shape]) -> str:
-    written = ", ".join(f"({', '.join(map(str, shape))})" for shape in shapes)
-    return f"[{written}]" if len(shapes) > 1 else written
-
-
-def _row(edge: str, cells: Sequence[str], widths: Sequence[int]) -> str:
-    """The lines of one row. Texts are wrapped in their columns, and words that are too long end in an ellipsis."""
-    columns = [[line if len(line) <= width else line[:width - 1] + "…"
-                for line in textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False)]
-               for cell, width in zip(cells, widths, strict=True)]
-    lines = []
-    for parts in zip_longest(*columns, fillvalue=""):
-        name, shape, count, *connected = map(str.ljust, parts, widths)
-        padded = (name, shape, count.rstrip().rjust(widths[2]), *connected)
-        lines.append(edge + edge.join(f" {part} " for part in padded) + edge)
-    return "\n".join(lines)
-
-
-def _memory(size: float) -> str:
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1024:
-            return f"{size:.2f} {unit}"
-        size /= 1024
-    return f"{size:.2f} TB"
+def _csv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(index=False, lineterminator="\n").encode()

@@ -3,7 +3,9 @@
 What is trained is `networks.py`, and `tests/test_models.py` holds the two to the same answers.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -46,6 +48,23 @@ def build_model(config: RunConfig) -> keras.Model:
 def first_weights(config: RunConfig) -> tuple[Floats, ...]:
     """The weights that `build_model(config)` begins with, in the order of its trainable variables."""
     return tuple(variable.value.numpy() for variable in build_model(config).trainable_variables)
+
+
+def keras_file(config: RunConfig, weights: Sequence[Floats]) -> bytes:
+    """A network as a `.keras` file, of Keras's own layers alone: `keras.saving.load_model` needs nothing of ours.
+
+    Args:
+        weights: In the order of the trainable variables.
+    Raises:
+        ValueError: If they are not those of such a network.
+    """
+    model = build_model(config)
+    for variable, array in zip(model.trainable_variables, weights, strict=True):
+        variable.assign(array)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return path.read_bytes()
 
 
 class _Layers:

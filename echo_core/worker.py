@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
@@ -26,7 +26,7 @@ from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.presets import PRESETS
 from echo_core.programs import make_room, program_folder, remove_damaged
 from echo_core.queueing import unwatched_reason
-from echo_core.records import Checkpoint, Progress
+from echo_core.records import Checkpoint, Floats, Progress
 from echo_core.settings import Settings
 from echo_core.store import Begun, Signal, Store, StoreError, Superseded, Ticket
 
@@ -140,6 +140,18 @@ def warm_up(step: int) -> int:
         for _ in islice(records_of(PRESETS[WARM_UP_STEPS[step]].config), 2):
             pass
     return _memory_left()
+
+
+def keras_file(config: RunConfig, weights: Sequence[Floats]) -> bytes:
+    """A network as a `.keras` file, in a worker process or in the command line's: it takes Keras.
+
+    Args:
+        weights: In the order of `build_model(config).trainable_variables`.
+    """
+    load_training(Settings())
+    from echo_core import models
+
+    return models.keras_file(config, weights)
 
 
 def shake_hands(store_url: str, token: str, training_version: int) -> str | None:

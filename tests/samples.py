@@ -1,7 +1,10 @@
-"""Records made by hand, for tests of those who keep them and do not train."""
+"""Records made by hand, for tests of those who keep them and do not train; and a run of every kind."""
+
+import ast
 
 import numpy as np
 
+from echo_core.combinations import combinations
 from echo_core.config import RunConfig, divisors
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot
 
@@ -22,6 +25,37 @@ def small(**settings: object) -> RunConfig:
     probe = RunConfig(**{"batch_size": 1, **wanted})  # type: ignore[arg-type]
     fits = [size for size in divisors(probe.num_windows) if size > 1]
     return RunConfig(**{"batch_size": fits[0], **wanted})  # type: ignore[arg-type]
+
+
+WORDS = "a rose is a rose is a rose and so on " * 5
+#: Words that would end a string, begin a command or look like something else, wherever they are put unharmed.
+NASTY = '''it's "quoted" \\ \\n \\" {c} {0} %s """ \'\'\' # ${HOME} \\u0041 \\N{BULLET} 日本語 😀 é ")]) \\'''
+
+COMBINATIONS = {"-".join(map(str, chosen.values())): small(**chosen) for chosen in combinations()}
+#: What there is beside combinations.
+MORE = {
+    "echo that starts later": small(variant="many_to_one", task="reverse", echo_start=1),
+    "later and masked": small(variant="encoder_decoder", echo_start=1, missing="mask"),
+    "padded without paddings": small(variant="padded", output_length=3),
+    "several sequences": small(sequences_per_epoch=3),
+    "own words": small(variant="encoder_decoder", text=WORDS, vocab_size=6, stateful=True),
+    "own words, masked": small(variant="attention", text=WORDS, vocab_size=6, missing="mask", stateful=True),
+    "own words, padded": small(variant="padded", text=WORDS, vocab_size=6),
+    "own words by size": small(text=WORDS, vocab_size=6, representation="linear"),
+}
+#: A run of every kind.
+ALL = COMBINATIONS | MORE
+
+
+def unused(code: str) -> set[str]:
+    """The names that a script imports, defines or assigns at its top and never uses."""
+    tree = ast.parse(code)
+    bound = {alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)
+             for alias in node.names}
+    bound |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    bound |= {name.id for node in tree.body if isinstance(node, ast.Assign) for name in ast.walk(node.targets[0])
+              if isinstance(name, ast.Name) and name.id != "_"}
+    return bound - {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
 
 
 EVALUATION = Evaluation(token_accuracy=0.75, window_accuracy=0.5, windows=2000, by_timestep=(1.0, 0.5))

@@ -10,14 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from echo_core import tables
 from echo_core.cli import _how_it_goes, cli
 from echo_core.config import RunConfig
+from echo_core.evaluation import take_snapshot
 from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Progress, State
 from echo_core.store import Store
+from echo_core.worker import records_of
 
 ROOT = Path(__file__).parent.parent
 TINY = ["--set", "units=4", "--set", "vocab_size=10", "--set", "epochs=3"]
@@ -300,6 +304,87 @@ def test_run_is_not_trained_longer_to_less_or_along_a_cosine(store):
     result = echo_core("resume", config.run_id, "--epochs", "5")
     assert result.exit_code == 2
     assert "schedule=cosine cannot be extended" in result.stderr
+
+
+# --- taking a run away ---------------------------------------------------------------------------
+
+
+FILES = ["model.keras", "weights.npz", "config.json", "history.csv", "windows.csv", "run.py", "run.ipynb"]
+
+
+def test_an_export_writes_every_file_and_says_where(store, tmp_path):
+    echo_core("train", *TINY)
+    folder = tmp_path / "new" / "folder"
+    result = echo_core("export", TINY_CONFIG.run_id, "--to", str(folder))
+    assert (result.exit_code, result.stdout.splitlines()) == (0, [str(folder / name) for name in FILES])
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert RunConfig.from_json((folder / "config.json").read_text()) == TINY_CONFIG
+    with np.load(folder / "weights.npz") as weights:
+        for name, weight in zip(weights.files, store.checkpoint(TINY_CONFIG.run_id).weights, strict=True):
+            np.testing.assert_array_equal(weights[name], weight)
+    assert (folder / "history.csv").read_text().splitlines()[0] == "epoch,loss,accuracy"
+    assert len((folder / "history.csv").read_text().splitlines()) == 1 + 4
+
+
+def test_a_paused_run_is_exported_as_its_checkpoint_has_it(store, tmp_path):
+    ticket = store.take(TINY_CONFIG, worker="test")
+    store.begin(ticket, threads=1)
+    records = [progress for progress in records_of(TINY_CONFIG) if progress.epoch <= 2]
+    for progress in records:
+        store.append(ticket, progress)
+    store.pause(ticket, records[1].checkpoint)
+    assert echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path)).exit_code == 0
+    assert "its weights after 1 epoch," in (tmp_path / "run.py").read_text(encoding="utf-8")
+    shown = tables.answers(TINY_CONFIG, take_snapshot(TINY_CONFIG, records[1].checkpoint.weights, 1))
+    assert (tmp_path / "windows.csv").read_text() == shown.to_csv(index=False)
+
+
+def test_an_export_of_what_is_not_there_is_refused(store, tmp_path):
+    result = echo_core("export", "0123456789abcdef", "--to", str(tmp_path / "new"))
+    assert (result.exit_code, result.stderr) == (
+        2, "Error: there is no run 0123456789abcdef in the store. Try `runs`, which lists them.\n")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_export_before_there_are_weights_is_refused(store, tmp_path):
+    store.request(TINY_CONFIG)
+    result = echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path / "new"))
+    assert (result.exit_code, result.stderr) == (
+        2, f"Error: run {TINY_CONFIG.run_id} has no weights yet. Try again when it has trained for a while.\n")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_export_of_a_finished_run_whose_weights_were_given_up_is_refused(store, tmp_path):
+    echo_core("train", *TINY)
+    with mock.patch.object(Store, "checkpoint", return_value=None):
+        result = echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path))
+    assert (result.exit_code, result.stderr) == (
+        2, f"Error: run {TINY_CONFIG.run_id} has no weights any more: the store was full and gave up its oldest "
+           "ones.\n")
+
+
+def test_an_export_replaces_files_only_if_it_is_told_to(store, tmp_path):
+    echo_core("train", *TINY)
+    for name in ("run.py", "mine.txt"):
+        (tmp_path / name).write_text("mine")
+    result = echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path))
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        2, "", f"Error: {tmp_path} has run.py already. Try another folder, or --force to replace them.\n")
+    assert (tmp_path / "run.py").read_text() == "mine"
+    assert echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path), "--force").exit_code == 0
+    assert TINY_CONFIG.run_id in (tmp_path / "run.py").read_text(encoding="utf-8")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_an_export_to_where_no_folder_can_be_is_said_in_one_line(store, tmp_path):
+    echo_core("train", *TINY)
+    (tmp_path / "file").write_text("mine")
+    result = echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path / "file"))
+    assert (result.exit_code, result.stderr) == (
+        2, f"Error: Invalid value for '--to': Directory '{tmp_path / 'file'}' is a file.\n")
+    result = echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path / "file" / "below"))
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (
+        1, f"Error: {tmp_path / 'file' / 'below'} cannot be written to: Not a directory.")
 
 
 # --- real processes ------------------------------------------------------------------------------

@@ -1,45 +1,133 @@
+import io
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
+import numpy as np
+import pandas as pd
 import pytest
-from samples import small
+from samples import ALL, MORE, small
 
-from echo_core.combinations import combinations
+from echo_core import export, tables, worker
 from echo_core.config import RunConfig
-from echo_core.export import keras_summary, layers, line_length
-from echo_core.models import build_model
-from echo_core.presets import PRESETS
+from echo_core.data import network_input, shown_examples
+from echo_core.evaluation import predict, take_snapshot
+from echo_core.models import build_model, first_weights, keras_file
+from echo_core.records import Checkpoint, Point, Snapshot
+from echo_core.store import ProgressRow
 
-CONFIGS = {
-    "tiny": RunConfig(vocab_size=3, units=2),
-    "large": PRESETS["quick"].config.model_copy(update={"units": 1024}),
-    "beyond its columns": RunConfig(cell="gru", vocab_size=100_000, sequence_length=100_000, input_length=50_001,
-                                    output_length=50_001, batch_size=50_000),
-    "attention that fills its columns": RunConfig(
-        variant="attention", input_length=100, output_length=100, sequence_length=1099, batch_size=1000, units=2000),
-    **{name: preset.config for name, preset in PRESETS.items()},
-    **{"-".join(map(str, chosen.values())): small(**chosen) for chosen in combinations()},
+CONFIG = small(variant="encoder_decoder", text=MORE["own words"].text, vocab_size=6)
+HISTORY = [ProgressRow(0, 1.75, 0.125, 0.1, (Point(0, 1.75, 0.125),)),
+           ProgressRow(2, 1.25, 0.5, 0.2, (Point(1, 1.5, 0.25), Point(2, 1.25, 0.5)))]
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    return Checkpoint(2, 4, first_weights(CONFIG))
+
+
+@pytest.fixture(scope="module")
+def files(checkpoint: Checkpoint) -> dict[str, bytes]:
+    return dict(export.export(CONFIG, checkpoint, HISTORY))
+
+
+def test_an_export_has_every_file_but_the_model(files: dict[str, bytes]):
+    assert {export.MODEL, *files} == set(export.FILES)
+
+
+def test_an_export_is_the_same_each_time_but_for_the_dates_in_the_archive(files, checkpoint: Checkpoint):
+    again = export.export(CONFIG, checkpoint, HISTORY)
+    assert {name for name in files if again[name] != files[name]} <= {export.WEIGHTS}
+
+
+def test_settings_come_back(files: dict[str, bytes]):
+    assert RunConfig.from_json(files["config.json"].decode()) == CONFIG
+    assert set(RunConfig.model_fields) == set(pd.read_json(io.BytesIO(files["config.json"]), typ="series").index)
+
+
+def test_the_history_is_the_curve(files: dict[str, bytes]):
+    pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(files["history.csv"])), tables.curve(HISTORY))
+    assert files["history.csv"].decode().splitlines()[1] == "0,1.75,0.125"
+
+
+def test_the_windows_are_what_these_weights_answer(checkpoint: Checkpoint):
+    answers = take_snapshot(CONFIG, checkpoint.weights, 2)
+    right_now = Snapshot(2, np.zeros_like(answers.predicted), answers.confidence)
+    earlier = Snapshot(1, np.zeros_like(answers.predicted), answers.confidence)
+    for snapshot, shown in ((None, answers), (earlier, answers), (right_now, right_now)):
+        written = export.export(CONFIG, checkpoint, HISTORY, snapshot)["windows.csv"].decode()
+        assert written == tables.answers(CONFIG, shown).to_csv(index=False)
+
+
+#: Every network: what else there is makes no other layers.
+NETWORKS = {name: config for name, config in ALL.items()
+            if not config.stateful and config.task != "reverse" and config.representation == "one_hot"}
+
+
+@pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS)
+def test_weights_are_named_as_keras_names_them_and_in_its_order(config: RunConfig):
+    model = build_model(config)
+    weights = [np.full(variable.shape, number, np.float32) for number, variable in enumerate(model.trainable_variables)]
+    named = [(f"{layer.name}/{variable.name}", id(variable)) for layer in model.layers
+             for variable in layer.trainable_variables]
+    assert [of for _, of in named] == [id(variable) for variable in model.trainable_variables]
+    with np.load(io.BytesIO(export.named_weights(config, weights)), allow_pickle=False) as archive:
+        assert archive.files == [name for name, _ in named]
+        for name, weight in zip(archive.files, weights, strict=True):
+            np.testing.assert_array_equal(archive[name], weight)
+
+
+def test_weights_of_another_network_are_refused(checkpoint: Checkpoint):
+    with pytest.raises(ValueError, match="shorter"):
+        export.named_weights(CONFIG, checkpoint.weights[1:])
+    with pytest.raises(ValueError, match="shorter"):
+        keras_file(CONFIG, checkpoint.weights[:-1])
+    with pytest.raises(ValueError, match="shape"):
+        keras_file(CONFIG, checkpoint.weights[::-1])
+
+
+def test_files_are_written_to_a_folder_that_is_made_and_nothing_else_is_left(tmp_path: Path):
+    export.write({"a": b"1", "b": b"2"}, tmp_path / "new" / "folder")
+    export.write({"a": b"3"}, tmp_path / "new" / "folder")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "new" / "folder").iterdir()} == {"a": b"3", "b": b"2"}
+
+
+def test_files_that_cannot_be_written_leave_those_before_as_they_were(tmp_path: Path):
+    (tmp_path / "a").write_bytes(b"1")
+    with pytest.raises(OSError, match="not-there"):
+        export.write({"a": b"2", "not-there/b": b"2"}, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"1"}
+
+
+OF_KERAS = {
+    "whole": small(stateful=True),
+    "attention, masked": small(variant="attention", missing="mask", cell="gru"),
+    "at once": small(variant="one_to_one", cell="simple_rnn"),
+    "no memory": small(variant="no_memory"),
+    "by size": small(variant="many_to_one", representation="linear"),
 }
 
 
-def printed_by_keras(config: RunConfig) -> str:
-    keras.utils.clear_session(free_memory=False)  # otherwise it goes on counting the operations beside a mask
-    printed: list[str] = []
-    build_model(config).summary(print_fn=lambda text, **_: printed.append(text), line_length=line_length(config))
-    return "\n".join(printed)
+@pytest.mark.parametrize("name", OF_KERAS)
+def test_the_keras_file_answers_as_the_run(name: str, tmp_path: Path):
+    config = OF_KERAS[name]
+    weights, inputs = first_weights(config), shown_examples(config).inputs[:config.batch_size]
+    (tmp_path / "model.keras").write_bytes(worker.keras_file(config, weights))
+    model = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(np.array(model(network_input(config, inputs))), predict(config, weights, inputs),
+                               atol=1e-5)
 
 
-@pytest.fixture(autouse=True)
-def plain_keras(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "100")  # what Keras prints is cut at the edge of a narrow screen
-    # Weights are not looked at, and zeros are made in no time.
-    for initializer in (keras.initializers.GlorotUniform, keras.initializers.Orthogonal):
-        monkeypatch.setattr(initializer, "__call__", keras.initializers.Zeros().__call__)
-
-
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_summary_is_what_keras_prints(config: RunConfig):
-    assert keras_summary(config) == printed_by_keras(config)
-
-
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_layers_sum_to_the_parameters_of_the_config(config: RunConfig):
-    assert sum(layer.parameters for layer in layers(config)) == config.num_parameters
+@pytest.mark.slow
+def test_the_keras_file_loads_in_a_fresh_process_without_the_project(tmp_path: Path):
+    config = small(variant="attention", missing="mask", stateful=True)
+    weights, inputs = first_weights(config), shown_examples(config).inputs[:config.batch_size]
+    (tmp_path / "model.keras").write_bytes(keras_file(config, weights))
+    np.save(tmp_path / "inputs.npy", network_input(config, inputs))
+    code = ("import sys, keras, numpy as np\n"
+            "model = keras.saving.load_model('model.keras', safe_mode=True)\n"
+            "np.save('outputs.npy', np.array(model(np.load('inputs.npy'))))\n"
+            "assert not any(name.startswith('echo') for name in sys.modules)")
+    subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, check=True, timeout=120)
+    np.testing.assert_allclose(np.load(tmp_path / "outputs.npy"), predict(config, weights, inputs), atol=1e-5)

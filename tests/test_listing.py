@@ -9,33 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import small
+from samples import ALL, MORE, NASTY, small, unused
 
-from echo_core.combinations import combinations
 from echo_core.config import RunConfig
 from echo_core.data import Examples, network_input, one_hot_encode, shown_examples, shown_sequence, to_examples
 from echo_core.evaluation import shown_loss
-from echo_core.export import layers
+from echo_core.layers import layers
 from echo_core.listing import keras_listing
 from echo_core.models import first_weights
 from echo_core.presets import PRESETS
 
-NASTY = '''it's "quoted" \\ \\n \\" {c} {0} %s """ \'\'\' # ${HOME} \\u0041 \\N{BULLET} 日本語 😀 é ")]) \\'''
-WORDS = "a rose is a rose is a rose and so on " * 5
-
-COMBINATIONS = {"-".join(map(str, chosen.values())): small(**chosen) for chosen in combinations()}
-#: What there is beside combinations.
-MORE = {
-    "echo that starts later": small(variant="many_to_one", task="reverse", echo_start=1),
-    "later and masked": small(variant="encoder_decoder", echo_start=1, missing="mask"),
-    "padded without paddings": small(variant="padded", output_length=3),
-    "several sequences": small(sequences_per_epoch=3),
-    "own words": small(variant="encoder_decoder", text=WORDS, vocab_size=6, stateful=True),
-    "own words, masked": small(variant="attention", text=WORDS, vocab_size=6, missing="mask", stateful=True),
-    "own words, padded": small(variant="padded", text=WORDS, vocab_size=6),
-    "own words by size": small(text=WORDS, vocab_size=6, representation="linear"),
-}
-ALL = COMBINATIONS | MORE
 #: A listing of each kind, for what takes longer.
 VARIED = {name: config for name, config in ALL.items()
           if name in MORE or (config.cell == "lstm" and not config.stateful)}
@@ -125,12 +108,7 @@ def test_the_listing_has_nothing_that_it_does_not_need(config: RunConfig):
     tree = ast.parse(code)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     assert [ast.unparse(node).split()[1] for node in imports] == ["keras", "numpy", "keras.layers"]
-    bound = {alias.asname or alias.name for node in imports for alias in node.names}
-    bound |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    bound |= {name.id for node in tree.body if isinstance(node, ast.Assign) for name in ast.walk(node.targets[0])
-              if isinstance(name, ast.Name) and name.id != "_"}
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    assert bound - used == set()
+    assert unused(code) == set()
     assert [line for line in code.splitlines() if len(line) > 120] == []
 
 
