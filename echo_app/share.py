@@ -1,10 +1,20 @@
-"""Share and take away: links to the settings and to the run."""
+"""Share and take away: links to the settings and to the run, and the run as files."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from functools import partial
 
 import streamlit as st
 
-from echo_app import session
+from echo_app import looks, session
 from echo_core.config import RunConfig
+from echo_core.export import FILES, HISTORY, MODEL, NOTEBOOK, PICTURE, SCRIPT, WEIGHTS, export
 from echo_core.store import RunRow
+
+#: Each file of a run, as a person knows it.
+_TITLES = {SCRIPT: "Script of plain Keras", NOTEBOOK: "Notebook", WEIGHTS: "Weights for NumPy", HISTORY: "History",
+           PICTURE: "Picture of the curves", MODEL: "Keras model"}
 
 
 def share(config: RunConfig, run: RunRow | None) -> None:
@@ -25,3 +35,41 @@ def share(config: RunConfig, run: RunRow | None) -> None:
                            "application/json", key="download_settings", icon=":material/download:", on_click="ignore")
         st.file_uploader("Settings from a file", type="json", key=session.IMPORT, on_change=session.take_config,
                          help="A file that was saved here. Nothing but settings is read.")
+
+
+def take_away(run: RunRow) -> None:
+    """The files of a run that stands still, each made when somebody asks for it."""
+    if run.state.is_active or looks.weights(run) is None:
+        return
+    with st.popover("Take it home", icon=":material/download:", key="take_home"):
+        st.markdown("Script and notebook build this network with plain Keras, load the weights beside them, and answer "
+                    "as the page does. They need keras, tensorflow and numpy.")
+        st.download_button("All of it", partial(_zip, run), f"echo-lab-{run.run_id}.zip", "application/zip",
+                           key="export_all", icon=":material/folder_zip:", on_click="ignore", type="primary")
+        with st.container(horizontal=True):
+            for name, title in _TITLES.items():
+                st.download_button(title, partial(_file, run, name), name, key=f"export_{name.replace('.', '_')}",
+                                   on_click="ignore", help=name)
+
+
+def _file(run: RunRow, name: str) -> bytes:
+    return session.engine().keras_file(run.run_id) if name == MODEL else _files(run)[name]
+
+
+def _files(run: RunRow) -> Mapping[str, bytes]:
+    store = session.store()
+    checkpoint = store.checkpoint(run.run_id)
+    if checkpoint is None:
+        raise LookupError(f"run {run.run_id} has no weights any more.")
+    newest = store.snapshots(run.run_id, newest=1)
+    return export(run.config, checkpoint, store.history(run.run_id), newest[0] if newest else None)
+
+
+def _zip(run: RunRow) -> bytes:
+    """Every file of a run in a folder of its own."""
+    files = {**_files(run), MODEL: session.engine().keras_file(run.run_id)}
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in FILES:
+            archive.writestr(f"echo-lab-{run.run_id}/{name}", files[name])
+    return packed.getvalue()

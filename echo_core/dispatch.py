@@ -8,13 +8,16 @@ are held.
 """
 
 import atexit
+import concurrent.futures
 import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from echo_core import worker
@@ -45,13 +48,27 @@ SOON_TOO_MUCH, FAR_TOO_MUCH = 0.85, 1.05
 #: A cluster that could not be reached is tried again after so long.
 RETRY_SECONDS = 5.0
 
+
+class Busy(Exception):
+    """No worker was free for an errand in time."""
+
+
+@dataclass(eq=False)
+class _Errand:
+    """Something short that a page wants of a worker: it comes before runs, and is not kept in the store."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    result: concurrent.futures.Future[Any] = field(default_factory=concurrent.futures.Future)
+
+
 @dataclass(eq=False)
 class _Worker:
     """A worker process as the dispatcher knows it.
 
     Attributes:
         process: Tells it from another one that got the same address.
-        future: Its task, if it has one; `ticket` is the run's if the task trains.
+        future: Its task, if it has one; `ticket` is the run's if the task trains, and `errand` what a page asked for.
         steps: Of the warm-up, done.
         memory: Bytes that its process took after its last task.
         trained_at: When its last run ended.
@@ -62,6 +79,7 @@ class _Worker:
     process: str
     future: Any = None
     ticket: Ticket | None = None
+    errand: _Errand | None = None
     steps: int = 0
     memory: int = 0
     trained_at: float | None = None
@@ -84,6 +102,7 @@ class Dispatcher:
         self._cluster = Cluster(settings)
         self._vouched_at = -VOUCH_SECONDS
         self._standby_decided = False
+        self._errands: deque[_Errand] = deque()
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="echo dispatcher", daemon=True)
         self._thread.start()
@@ -104,6 +123,22 @@ class Dispatcher:
     def wake(self) -> None:
         """Look at the queue at once."""
         self._wake.set()
+
+    def ask(self, function: Callable[..., Any], *args: Any, timeout: float) -> Any:
+        """Have the next free worker do something, and wait for what comes of it.
+
+        Raises:
+            Busy: If it was not done within `timeout` seconds.
+            Exception: What the function raised.
+        """
+        errand = _Errand(function, args)
+        self._errands.append(errand)
+        self._wake.set()
+        try:
+            return errand.result.result(timeout)
+        except concurrent.futures.TimeoutError:
+            errand.result.cancel()
+            raise Busy("all workers are training. Try again in a moment.") from None
 
     def close(self) -> None:
         """Pause what runs on a local cluster, and end its processes. A remote cluster goes on."""
@@ -177,6 +212,8 @@ class Dispatcher:
             if info is None or info["local_directory"] != known.process:
                 if known.future is not None:
                     known.future.release()  # or Dask would repeat it as well
+                if known.errand is not None:
+                    self._errands.appendleft(known.errand)
                 if known.ticket is not None:
                     logger.warning("the worker of run %s was lost", known.ticket.run_id)
                     self._store.lose(known.ticket)
@@ -204,6 +241,9 @@ class Dispatcher:
                     self._store.fail(done.ticket, worker.reason_of(error))
             self._store.lose(done.ticket)  # nothing happens if it ended as it should
             done.trained_at = time.monotonic()
+        elif done.errand is not None:
+            if not done.errand.result.cancelled():
+                _tell(done.errand.result, future, error)
         elif not done.is_greeted:
             why = f"its workers cannot run Echo Lab: {worker.reason_of(error)}" if error else future.result()
             if why is not None:
@@ -218,7 +258,7 @@ class Dispatcher:
             if error is None and isinstance(memory := future.result(timeout=RESULT_SECONDS), int):
                 done.memory = memory
         future.release()
-        done.future = done.ticket = None
+        done.future = done.ticket = done.errand = None
 
     def _employ(self, idle: _Worker, info: Mapping[str, Any]) -> None:
         """Give an idle worker what is most urgent: a greeting, a restart, a run, or a step of its warm-up."""
@@ -227,6 +267,9 @@ class Dispatcher:
             self._submit(idle, f"greet-{token}", worker.shake_hands, self._store.url, token, TRAINING_VERSION)
         elif info.get("nanny") and self._should_restart(idle):
             self._restart(idle)
+        elif (errand := self._next_errand()) is not None:
+            idle.errand = errand
+            self._submit(idle, f"errand-{uuid.uuid4().hex}", errand.function, *errand.args)
         elif self._may_train() and (ticket := self._store.claim(self._name_of(idle))) is not None:
             try:
                 self._submit(idle, f"run-{ticket.run_id}-{ticket.attempt}", worker.execute, self._store.url, *ticket,
@@ -237,6 +280,12 @@ class Dispatcher:
             idle.ticket = ticket
         elif idle.steps < len(worker.WARM_UP_STEPS):
             self._submit(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps)
+
+    def _next_errand(self) -> _Errand | None:
+        while self._errands:
+            if not (errand := self._errands.popleft()).result.cancelled():
+                return errand
+        return None
 
     def _may_train(self) -> bool:
         """Whether one more run may train now: a local cluster's standby waits for its turn."""
@@ -282,6 +331,16 @@ class Dispatcher:
     def _name_of(self, known: _Worker) -> str:
         """The worker's name in the store: on a remote cluster all apps know it by the same one."""
         return known.address if self._is_remote else f"{socket.gethostname()} {known.address}"
+
+
+def _tell(result: concurrent.futures.Future[Any], future: Any, error: BaseException | None) -> None:
+    """Hand on what came of an errand."""
+    try:
+        found = error or future.result(timeout=RESULT_SECONDS)
+    except Exception as lost:  # with its worker
+        error = found = lost
+    with suppress(concurrent.futures.InvalidStateError):  # whoever asked has gone meanwhile
+        result.set_exception(error) if error is not None else result.set_result(found)
 
 
 @contextmanager

@@ -18,11 +18,14 @@ from collections import Counter
 from types import TracebackType
 from typing import Self
 
+from echo_core import worker
 from echo_core.config import RunConfig
-from echo_core.dispatch import Dispatcher
+from echo_core.dispatch import Busy, Dispatcher
 from echo_core.records import State
 from echo_core.settings import LimitExceeded, Limits, Settings
 from echo_core.store import Store, longer
+
+__all__ = ["Busy", "Engine"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,8 @@ logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 2.0
 RENEW_SECONDS = 5.0
 TIDY_SECONDS = 30.0
+#: Who asks for something short waits so long for a worker to be free.
+ERRAND_SECONDS = 60.0
 #: A pause between two looks of `wait`.
 WAIT_SECONDS = 0.05
 
@@ -122,6 +127,16 @@ class Engine:
             Whether the run stops.
         """
         return self.store.stop(run_id, holder, only_own=self.settings.hosted)
+
+    def keras_file(self, run_id: str, timeout: float = ERRAND_SECONDS) -> bytes:
+        """A run's network as a `.keras` file, made by the next free worker.
+
+        Raises:
+            Busy: If no worker was free in time.
+            LookupError: If the store has no weights of it.
+        """
+        made: bytes = self._dispatcher.ask(worker.keras_file_of, self.store.url, run_id, timeout=timeout)
+        return made
 
     def connect(self, holder: str) -> None:
         """Say that a holder is there, until as many calls of `disconnect`: two tabs connect twice."""

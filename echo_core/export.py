@@ -15,14 +15,19 @@ from echo_core.config import RunConfig
 from echo_core.evaluation import take_snapshot
 from echo_core.layers import layers
 from echo_core.notebook import keras_notebook
+from echo_core.picture import picture
 from echo_core.records import Checkpoint, Floats, Snapshot
 from echo_core.script import SCRIPT, WEIGHTS, keras_script
 from echo_core.store import ProgressRow
 from echo_core.tables import answers, curve
 
+__all__ = ["CONFIG", "FILES", "HISTORY", "MODEL", "NOTEBOOK", "PICTURE", "SCRIPT", "WEIGHTS", "WINDOWS", "export",
+           "named_weights", "weight_names", "write"]
+
 #: Every file of an export, the model among them.
 MODEL, CONFIG, HISTORY, WINDOWS, NOTEBOOK = "model.keras", "config.json", "history.csv", "windows.csv", "run.ipynb"
-FILES = (MODEL, WEIGHTS, CONFIG, HISTORY, WINDOWS, SCRIPT, NOTEBOOK)
+PICTURE = "curves.svg"
+FILES = (MODEL, WEIGHTS, CONFIG, HISTORY, WINDOWS, PICTURE, SCRIPT, NOTEBOOK)
 
 
 def export(config: RunConfig, checkpoint: Checkpoint, history: Sequence[ProgressRow],
@@ -40,9 +45,15 @@ def export(config: RunConfig, checkpoint: Checkpoint, history: Sequence[Progress
         CONFIG: config.model_dump_json(indent=2).encode() + b"\n",
         HISTORY: _csv(curve(history)),
         WINDOWS: _csv(answers(config, snapshot)),
+        PICTURE: picture(config, curve(history), _standing(checkpoint, history)).encode(),
         SCRIPT: keras_script(config, checkpoint.epoch).encode(),
         NOTEBOOK: keras_notebook(config, checkpoint.epoch).encode(),
     }
+
+
+def _standing(checkpoint: Checkpoint, history: Sequence[ProgressRow]) -> str:
+    took = f" in {history[-1].seconds:.1f} s" if history else ""
+    return f"{checkpoint.epoch:,} epochs{took}, trained by Echo Lab"
 
 
 def named_weights(config: RunConfig, weights: Sequence[Floats]) -> bytes:

@@ -22,6 +22,10 @@ will you remember me ? => of course i will
 good night ! => sleep well"""
 
 
+#: Fields in which a run may differ from a preset and still be called by it.
+_NEAR = 3
+
+
 class Preset(NamedTuple):
     """A config worth starting from, with a sentence on what to watch for."""
 
@@ -125,14 +129,19 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
 
 
 def short_name(config: RunConfig) -> str:
-    """A preset's name, where it is one but for its seed, and what differs from the defaults else."""
-    for name, preset in PRESETS.items():
-        if config == preset.config.model_copy(update={"seed": config.seed}):
-            return f"{name}, seed {config.seed}"
-    default = RunConfig()
-    differs = [f"{name}={_short(value)}" for name, value in config.model_dump().items()
-               if name != "variant" and value != getattr(default, name)]
-    return ", ".join([config.variant, *differs])
+    """The preset that it is, but for its seed; else the nearest one, or its variant, and what differs from that."""
+    by_preset = {name: _changes(config, preset.config) for name, preset in PRESETS.items()}
+    nearest, changes = min(by_preset.items(), key=lambda found: len(found[1]))
+    if set(changes) <= {"seed"}:
+        return f"{nearest}, seed {config.seed}"
+    if len(changes) > _NEAR:
+        nearest, changes = config.variant, _changes(config, RunConfig())
+        changes.pop("variant", None)
+    return ", ".join([nearest, *(f"{name}={_short(value)}" for name, value in changes.items())])
+
+
+def _changes(config: RunConfig, other: RunConfig) -> dict[str, object]:
+    return {name: value for name, value in config.model_dump().items() if value != getattr(other, name)}
 
 
 def differing(configs: Sequence[RunConfig]) -> list[str]:

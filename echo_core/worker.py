@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from math import inf
@@ -152,6 +152,19 @@ def keras_file(config: RunConfig, weights: Sequence[Floats]) -> bytes:
     from echo_core import models
 
     return models.keras_file(config, weights)
+
+
+def keras_file_of(store_url: str, run_id: str) -> bytes:
+    """The newest weights of a run as a `.keras` file, in a worker process.
+
+    Raises:
+        LookupError: If the store has no weights of it.
+    """
+    with closing(Store(store_url, create=False)) as store:
+        run, checkpoint = store.run(run_id), store.checkpoint(run_id)
+    if run is None or checkpoint is None:
+        raise LookupError(f"run {run_id} has no weights in the store.")
+    return keras_file(run.config, checkpoint.weights)
 
 
 def shake_hands(store_url: str, token: str, training_version: int) -> str | None:

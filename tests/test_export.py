@@ -48,7 +48,7 @@ def test_settings_come_back(files: dict[str, bytes]):
 
 def test_the_history_is_the_curve(files: dict[str, bytes]):
     pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(files["history.csv"])), tables.curve(HISTORY))
-    assert files["history.csv"].decode().splitlines()[1] == "0,1.75,0.125"
+    assert files["history.csv"].decode().splitlines()[1] == "0,1.75,0.125,0.1"
 
 
 def test_the_windows_are_what_these_weights_answer(checkpoint: Checkpoint):

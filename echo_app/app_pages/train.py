@@ -103,6 +103,8 @@ def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
                       on_click=session.train_seeds, disabled=not can_train,
                       help="The same settings with other random numbers: how far does chance move the result?")
         share.share(config, run)
+        if run:
+            share.take_away(run)
     if beyond or refused:
         st.error(beyond or refused, icon=":material/block:")
 
