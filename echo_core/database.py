@@ -176,8 +176,10 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads: in WAL mode it waits for nobody."""
+        """A transaction that only reads, one moment of the store throughout: it waits for nobody."""
         with self._engine.connect() as connection:
+            if not self.is_sqlite:  # SQLite's are so in WAL mode
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
     @contextmanager

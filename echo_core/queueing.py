@@ -150,7 +150,7 @@ class Queue:
 
     def hold(self, run_id: str, holder: str) -> None:
         """Say that `holder` wants this run to go on. Repeated, it renews."""
-        with self._database.write() as connection:
+        with self._database.write(exclusive=True) as connection:
             _hold(connection, run_id, holder)
 
     def renew(self, holders: Collection[str]) -> None:
@@ -158,7 +158,7 @@ class Queue:
         if not holders:
             return
         active = select(RUNS.c.run_id).where(RUNS.c.state.in_([State.QUEUED, State.RUNNING]))
-        with self._database.write() as connection:
+        with self._database.write(exclusive=True) as connection:
             connection.execute(update(WATCHERS).values(seen_at=time.time()).where(
                 WATCHERS.c.holder.in_(holders), WATCHERS.c.run_id.in_(active)))
 

@@ -15,13 +15,6 @@ from echo_core.store import ProgressRow, Signal, Store, Superseded, Ticket
 
 
 @pytest.fixture
-def store(tmp_path):
-    opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def ticket(store):
     """A run under way."""
     store.request(TINY, "me", "my browser")
