@@ -21,7 +21,7 @@ from echo_core.mending import explain, parse_settings, with_settings
 from echo_core.presets import PRESETS, short_name
 from echo_core.records import Evaluation, Progress, State
 from echo_core.settings import LimitExceeded, Limits, Settings
-from echo_core.store import RunRow, Store, StoreError, Ticket, longer
+from echo_core.store import OUTAGES, RunRow, Store, StoreError, Ticket, longer
 from echo_core.text import MAX_BYTES
 from echo_core.worker import drain, load_training, reason_of, records_of
 
@@ -47,6 +47,8 @@ class OneLineErrors(click.Group):
             raise
         except StoreError as error:
             raise click.ClickException(str(error)) from error
+        except OUTAGES as error:
+            raise click.ClickException(f"the store does not answer: {reason_of(error)}") from error
 
 
 @dataclass(frozen=True)

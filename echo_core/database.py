@@ -29,7 +29,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 #: The newest revision in migrations/versions. Known here, so that opening a store that has it
 #: costs one query and never imports alembic. A test compares the two.
@@ -40,9 +41,22 @@ _ADVISORY_LOCK = 0x4543484F
 
 _BUSY_SECONDS = 30
 
+#: A PostgreSQL that is out of reach is given up after seconds; the system's own limits are minutes and hours.
+_REACH = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+          "tcp_user_timeout": 30_000}
+
 
 class StoreError(Exception):
     """The store cannot be opened or used; the message is one line for whoever runs this host."""
+
+
+class StoreAway(StoreError):
+    """It cannot be opened at the moment: it is one of `OUTAGES`."""
+
+
+#: What is raised where the database cannot be reached or written to, which may pass: it restarts, is locked by
+#: somebody, its disk is full or its file read-only.
+OUTAGES = (OperationalError, InterfaceError, InternalError, NoConnectionFree, StoreAway)
 
 
 # Times are seconds since 1970 (UTC), as `time.time()` gives them.
@@ -158,6 +172,7 @@ class Database:
             options["connect_args"] = {"timeout": _BUSY_SECONDS}
         else:
             options["pool_pre_ping"] = True
+            options["connect_args"] = {name: _REACH[name] for name in _REACH.keys() - self._url.query.keys()}
         self._engine = create_engine(self._url, **options)
         if self.is_sqlite:
             event.listen(self._engine, "connect", _set_up_sqlite)
@@ -166,7 +181,8 @@ class Database:
             self._migrate()
         except DBAPIError as error:
             self.close()
-            raise StoreError(f"the store at {self} cannot be opened: {_one_line(error)}") from error
+            kind = StoreAway if isinstance(error, OUTAGES) else StoreError
+            raise kind(f"the store at {self} cannot be opened: {_one_line(error)}") from error
         except BaseException:
             self.close()
             raise

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from samples import EVALUATION, checkpoint, config, progress
 from sqlalchemy import delete, select, update
 
+from echo_core import queueing
 from echo_core.config import RunConfig
 from echo_core.database import METADATA, RUNS, WATCHERS
 from echo_core.queueing import MAX_FRUITLESS_RESTARTS, Waiting, begin_order
@@ -389,6 +390,21 @@ def test_only_a_stale_heartbeat_interrupts_a_run(store):
         store.append(stale, progress(1))
     store.request(config(1))
     assert state_of(store, stale.run_id) is State.QUEUED
+
+
+def test_sweep_that_had_to_wait_for_the_store_interrupts_nothing_as_workers_had_to_wait_too(store, monkeypatch):
+    monkeypatch.setattr(queueing, "MAX_SWEEP_WAIT_SECONDS", 0.2)
+    run_id = store.request(config(1))
+    store.claim("w")
+    age(store, RUNS, 21, heartbeat_at=True)
+    with store._database.write(exclusive=True):
+        sweep = threading.Thread(target=store.sweep, args=(300,))
+        sweep.start()
+        time.sleep(0.5)
+    sweep.join()
+    assert state_of(store, run_id) is State.RUNNING
+    store.sweep(300)
+    assert state_of(store, run_id) is State.INTERRUPTED
 
 
 def test_queued_run_that_nobody_holds_is_paused(store):
