@@ -93,7 +93,7 @@ def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: floa
         except Exception as error:
             logger.exception("run %s failed", ticket.run_id)
             with suppress(Superseded):
-                store.fail(ticket, reason_of(error))
+                patiently(store.fail, ticket, reason_of(error))
             raise
         except BaseException:
             with suppress(Superseded, *OUTAGES):
