@@ -3,6 +3,7 @@
 SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. All that differs between the two is here.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Dialect,
     Double,
     ForeignKey,
     Index,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     create_engine,
     event,
     inspect,
@@ -59,6 +62,17 @@ class StoreAway(StoreError):
 OUTAGES = (OperationalError, InterfaceError, InternalError, NoConnectionFree, StoreAway)
 
 
+class Measured(TypeDecorator[float]):
+    """A number whose NaN is null: SQLite cannot keep NaN, and PostgreSQL takes it for the largest number."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
+        """What is kept."""
+        return None if value is None or math.isnan(value) else value
+
+
 # Times are seconds since 1970 (UTC), as `time.time()` gives them.
 METADATA = MetaData()
 
@@ -91,9 +105,9 @@ RUNS = Table(
     Column("family", String(16)),  # of runs that differ in epochs only
     Column("variant", String(32)),
     Column("task", String(16)),
-    Column("loss", Double),
-    Column("token_accuracy", Double),
-    Column("window_accuracy", Double),
+    Column("loss", Measured),
+    Column("token_accuracy", Measured),
+    Column("window_accuracy", Measured),
     Column("size", Integer, nullable=False, server_default="0"),  # bytes of progress and snapshots
     Column("deleted_at", Double),                            # gone from all lists, and for good after a while
     Index("runs_by_state", "state"),
@@ -109,8 +123,8 @@ def _run_id(*, primary_key: bool = True) -> Column[str]:
 PROGRESS = Table(
     "progress", METADATA, _run_id(),
     Column("epoch", Integer, primary_key=True, autoincrement=False),
-    Column("loss", Double),                                  # null is NaN, which SQLite cannot keep
-    Column("accuracy", Double),
+    Column("loss", Measured),
+    Column("accuracy", Measured),
     Column("seconds", Double, nullable=False),
     Column("points", Text, nullable=False),                  # JSON: [[epoch, loss, accuracy], …]
 )

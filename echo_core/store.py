@@ -322,5 +322,5 @@ def _copy_history(connection: Connection, source: str, run_id: str, epoch: int, 
 
 
 def _or_nan(number: float | None) -> float:
-    """What was written: SQLite keeps NaN as null."""
+    """What was written: the store keeps NaN as null."""
     return math.nan if number is None else number
