@@ -23,7 +23,7 @@ APP  := $(VENV)/.installed-app
 DEV  := $(VENV)/.installed-dev
 PEERS := $(VENV)-bench/.installed
 
-.PHONY: help run test bench lint browser clean
+.PHONY: help run test bench lint browser postgres clean
 .DELETE_ON_ERROR:
 
 help:
@@ -32,7 +32,7 @@ help:
 run: $(APP)
 	$(PYTHON3) -m echo_app --server.address=$(HOST) --server.port=$(PORT)
 
-test: lint browser
+test: lint browser postgres
 	$(PYTHON3) -m pytest $(ARGS)
 
 bench: $(PEERS)
@@ -44,6 +44,9 @@ lint: $(DEV)
 
 browser: $(DEV)
 	$(PYTHON3) tests/browser/provide.py
+
+postgres: $(DEV)
+	$(PYTHON3) tests/postgres.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

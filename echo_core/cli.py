@@ -23,7 +23,7 @@ from echo_core.mending import explain, parse_settings, with_settings
 from echo_core.presets import PRESETS, short_name
 from echo_core.records import Evaluation, Progress, State
 from echo_core.settings import LimitExceeded, Limits, Settings
-from echo_core.store import RunRow, Store, StoreError, Ticket, longer
+from echo_core.store import OUTAGES, RunRow, Store, StoreError, Ticket, longer
 from echo_core.text import MAX_BYTES
 from echo_core.worker import drain, keras_file, load_training, reason_of, records_of
 
@@ -49,6 +49,8 @@ class OneLineErrors(click.Group):
             raise
         except StoreError as error:
             raise click.ClickException(str(error)) from error
+        except OUTAGES as error:
+            raise click.ClickException(f"the store does not answer: {reason_of(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ def export_run(run_id: str, folder: Path, force: bool) -> None:
         export.write(files, folder)
     except OSError as error:
         raise click.ClickException(f"{folder} cannot be written to: {error.strerror}.") from error
-    for name in files:
+    for name in export.FILES:
         click.echo(folder / name)
 
 

@@ -3,6 +3,7 @@
 SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. All that differs between the two is here.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Dialect,
     Double,
     ForeignKey,
     Index,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     create_engine,
     event,
     inspect,
@@ -29,7 +32,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 #: The newest revision in migrations/versions. Known here, so that opening a store that has it
 #: costs one query and never imports alembic. A test compares the two.
@@ -40,9 +44,33 @@ _ADVISORY_LOCK = 0x4543484F
 
 _BUSY_SECONDS = 30
 
+#: A PostgreSQL that is out of reach is given up after seconds; the system's own limits are minutes and hours.
+_REACH = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+          "tcp_user_timeout": 30_000}
+
 
 class StoreError(Exception):
     """The store cannot be opened or used; the message is one line for whoever runs this host."""
+
+
+class StoreAway(StoreError):
+    """It cannot be opened at the moment: it is one of `OUTAGES`."""
+
+
+#: What is raised where the database cannot be reached or written to, which may pass: it restarts, is locked by
+#: somebody, its disk is full or its file read-only.
+OUTAGES = (OperationalError, InterfaceError, InternalError, NoConnectionFree, StoreAway)
+
+
+class Measured(TypeDecorator[float]):
+    """A number whose NaN is null: SQLite cannot keep NaN, and PostgreSQL takes it for the largest number."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
+        """What is kept."""
+        return None if value is None or math.isnan(value) else value
 
 
 # Times are seconds since 1970 (UTC), as `time.time()` gives them.
@@ -77,9 +105,9 @@ RUNS = Table(
     Column("family", String(16)),  # of runs that differ in epochs only
     Column("variant", String(32)),
     Column("task", String(16)),
-    Column("loss", Double),
-    Column("token_accuracy", Double),
-    Column("window_accuracy", Double),
+    Column("loss", Measured),
+    Column("token_accuracy", Measured),
+    Column("window_accuracy", Measured),
     Column("size", Integer, nullable=False, server_default="0"),  # bytes of progress and snapshots
     Column("deleted_at", Double),                            # gone from all lists, and for good after a while
     Index("runs_by_state", "state"),
@@ -95,8 +123,8 @@ def _run_id(*, primary_key: bool = True) -> Column[str]:
 PROGRESS = Table(
     "progress", METADATA, _run_id(),
     Column("epoch", Integer, primary_key=True, autoincrement=False),
-    Column("loss", Double),                                  # null is NaN, which SQLite cannot keep
-    Column("accuracy", Double),
+    Column("loss", Measured),
+    Column("accuracy", Measured),
     Column("seconds", Double, nullable=False),
     Column("points", Text, nullable=False),                  # JSON: [[epoch, loss, accuracy], …]
 )
@@ -158,6 +186,7 @@ class Database:
             options["connect_args"] = {"timeout": _BUSY_SECONDS}
         else:
             options["pool_pre_ping"] = True
+            options["connect_args"] = {name: _REACH[name] for name in _REACH.keys() - self._url.query.keys()}
         self._engine = create_engine(self._url, **options)
         if self.is_sqlite:
             event.listen(self._engine, "connect", _set_up_sqlite)
@@ -166,7 +195,8 @@ class Database:
             self._migrate()
         except DBAPIError as error:
             self.close()
-            raise StoreError(f"the store at {self} cannot be opened: {_one_line(error)}") from error
+            kind = StoreAway if isinstance(error, OUTAGES) else StoreError
+            raise kind(f"the store at {self} cannot be opened: {_one_line(error)}") from error
         except BaseException:
             self.close()
             raise
@@ -176,8 +206,10 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads: in WAL mode it waits for nobody."""
+        """A transaction that only reads, one moment of the store throughout: it waits for nobody."""
         with self._engine.connect() as connection:
+            if not self.is_sqlite:  # SQLite's are so in WAL mode
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
     @contextmanager

@@ -25,7 +25,7 @@ from echo_core.cluster import Cluster
 from echo_core.config import TRAINING_VERSION
 from echo_core.records import State
 from echo_core.settings import Limits, Settings
-from echo_core.store import Store, Superseded, Ticket
+from echo_core.store import OUTAGES, Store, Superseded, Ticket
 
 logger = logging.getLogger(__name__)
 
@@ -236,7 +236,8 @@ class Dispatcher:
         future = done.future
         error = future.exception() if future.status == "error" else None
         if done.ticket is not None:
-            if error is not None:
+            # Of a store that was away for too long the run is not to blame: it goes on from its checkpoint.
+            if error is not None and not isinstance(error, OUTAGES):
                 with suppress(Superseded):
                     self._store.fail(done.ticket, worker.reason_of(error))
             self._store.lose(done.ticket)  # nothing happens if it ended as it should

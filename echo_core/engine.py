@@ -11,6 +11,7 @@ workers, and the keeper says in the store who is still there.
 
 import atexit
 import logging
+import math
 import threading
 import time
 import uuid
@@ -35,6 +36,8 @@ RENEW_SECONDS = 5.0
 TIDY_SECONDS = 30.0
 #: Who asks for something short waits so long for a worker to be free.
 ERRAND_SECONDS = 60.0
+#: After the store was away nothing is swept up for so long.
+SPARED_SECONDS = 5.0
 #: A pause between two looks of `wait`.
 WAIT_SECONDS = 0.05
 
@@ -173,23 +176,28 @@ class Engine:
 
     def _keep(self) -> None:
         """Renew the holders that are connected, and sweep up runs that nobody works at or holds."""
-        renewed_at = tidied_at = 0.0
-        looked_at = time.time()
+        renewed_at = tidied_at = spared_until = -math.inf
+        looked_at, is_away = time.time(), False
         while not self._closing.wait(SWEEP_SECONDS):
-            # After the machine slept all heartbeats are old. Workers get a moment to beat again.
+            # After the machine slept, or the store was away, all heartbeats and holders are old. They get a
+            # moment to be renewed.
             has_slept = time.time() - looked_at > 3 * SWEEP_SECONDS
+            is_spared = has_slept or time.monotonic() < spared_until
             looked_at = time.time()
             try:
-                if has_slept or time.monotonic() - renewed_at >= RENEW_SECONDS:
+                if is_spared or time.monotonic() - renewed_at >= RENEW_SECONDS:
                     with self._lock:
                         holders = list(self._connected)
                     self.store.renew(holders)
                     renewed_at = time.monotonic()
-                if not has_slept:
+                if not is_spared:
                     self.store.sweep(self.settings.unwatched_seconds)
                 if time.monotonic() - tidied_at >= TIDY_SECONDS:
                     self.store.purge()
                     self.store.evict(self.settings.store_mb * 2**20)
                     tidied_at = time.monotonic()
+                is_away = False
             except Exception:
-                logger.warning("the store did not answer the keeper", exc_info=True)
+                if not is_away:
+                    logger.warning("the store did not answer the keeper", exc_info=True)
+                is_away, spared_until = True, time.monotonic() + SPARED_SECONDS

@@ -22,6 +22,8 @@ from echo_core.settings import QueueFull
 HOLD_SECONDS = 15.0
 #: A running run whose worker was not heard for so long is interrupted.
 STALE_SECONDS = 20.0
+#: A sweep that had to wait for the store so long is put off: workers had to wait as well, so heartbeats are old.
+MAX_SWEEP_WAIT_SECONDS = 1.0
 #: A run is begun again so often after a lost worker without getting further, before it fails.
 MAX_FRUITLESS_RESTARTS = 3
 
@@ -150,7 +152,7 @@ class Queue:
 
     def hold(self, run_id: str, holder: str) -> None:
         """Say that `holder` wants this run to go on. Repeated, it renews."""
-        with self._database.write() as connection:
+        with self._database.write(exclusive=True) as connection:
             _hold(connection, run_id, holder)
 
     def renew(self, holders: Collection[str]) -> None:
@@ -158,7 +160,7 @@ class Queue:
         if not holders:
             return
         active = select(RUNS.c.run_id).where(RUNS.c.state.in_([State.QUEUED, State.RUNNING]))
-        with self._database.write() as connection:
+        with self._database.write(exclusive=True) as connection:
             connection.execute(update(WATCHERS).values(seen_at=time.time()).where(
                 WATCHERS.c.holder.in_(holders), WATCHERS.c.run_id.in_(active)))
 
@@ -247,6 +249,8 @@ class Queue:
             if not connection.scalar(select(func.count()).select_from(RUNS).where(stale | left)):
                 return
         with self._database.write(exclusive=True) as connection:
+            if time.time() - now > MAX_SWEEP_WAIT_SECONDS:
+                return
             connection.execute(update(RUNS).where(stale).values(
                 state=State.INTERRUPTED, ended_at=now, reason="Nothing was heard of its worker any more."))
             connection.execute(update(RUNS).where(left).values(

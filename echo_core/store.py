@@ -18,11 +18,21 @@ from sqlalchemy import Connection, delete, func, insert, literal, select
 
 from echo_core.catalogue import EVERYBODY, Catalogue, Entry, Page, RunRow, Wanted, longer
 from echo_core.config import RunConfig
-from echo_core.database import CHECKPOINTS, HANDSHAKES, MOMENTS, PROGRESS, RUNS, SNAPSHOTS, Database, StoreError
+from echo_core.database import (
+    CHECKPOINTS,
+    HANDSHAKES,
+    MOMENTS,
+    OUTAGES,
+    PROGRESS,
+    RUNS,
+    SNAPSHOTS,
+    Database,
+    StoreError,
+)
 from echo_core.queueing import Ticket, change, watched_at
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot, State
 
-__all__ = ["EVERYBODY", "Begun", "Entry", "Page", "ProgressRow", "RunRow", "Signal", "Store", "StoreError",
+__all__ = ["EVERYBODY", "OUTAGES", "Begun", "Entry", "Page", "ProgressRow", "RunRow", "Signal", "Store", "StoreError",
            "Superseded", "Ticket", "Wanted", "longer"]
 
 #: Points of a curve that a run which goes on from another one keeps of it at most.
@@ -123,12 +133,16 @@ class Store(Catalogue):
         return Begun(config, checkpoint, seconds)
 
     def append(self, ticket: Ticket, progress: Progress) -> None:
-        """Keep a chunk's record, and its snapshot if it has one. Raises `Superseded`."""
+        """Keep a chunk's record, and its snapshot if it has one; twice the same is once. Raises `Superseded`."""
         points = json.dumps([[point.epoch, point.loss, point.accuracy] for point in progress.points])
         key = {"run_id": ticket.run_id, "epoch": progress.epoch}
         shown = progress.snapshot
         size = len(points) + (8 * shown.predicted.size if shown is not None else 0)
         with self._database.write() as connection:
+            known = select(PROGRESS.c.epoch).where(PROGRESS.c.run_id == ticket.run_id,
+                                                   PROGRESS.c.epoch == progress.epoch)
+            if connection.execute(known).first():
+                return _write(connection, ticket)
             _write(connection, ticket, epoch=progress.epoch, seconds=progress.seconds, loss=progress.loss,
                    size=RUNS.c.size + size)
             connection.execute(insert(PROGRESS).values(
@@ -308,5 +322,5 @@ def _copy_history(connection: Connection, source: str, run_id: str, epoch: int, 
 
 
 def _or_nan(number: float | None) -> float:
-    """What was written: SQLite keeps NaN as null."""
+    """What was written: the store keeps NaN as null."""
     return math.nan if number is None else number

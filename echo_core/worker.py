@@ -12,13 +12,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from math import inf
 from types import TracebackType
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
 
 import psutil
 
@@ -28,9 +28,12 @@ from echo_core.programs import make_room, program_folder, remove_damaged
 from echo_core.queueing import unwatched_reason
 from echo_core.records import Checkpoint, Floats, Progress
 from echo_core.settings import Settings
-from echo_core.store import Begun, Signal, Store, StoreError, Superseded, Ticket
+from echo_core.store import OUTAGES, Begun, Signal, Store, StoreError, Superseded, Ticket
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: How often a worker looks for a Stop, and says that it lives.
 LOOK_SECONDS = 0.1
@@ -41,6 +44,11 @@ GRACE_SECONDS = 0.4
 HOLD_SECONDS = 5.0
 #: A checkpoint is written at most so often, and at most every 20 times what writing one took.
 CHECKPOINT_SECONDS = 10.0
+#: A write is tried again for so long where the store cannot be reached or written to; training waits meanwhile.
+PATIENCE_SECONDS = 60.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
+#: After the store was away its holders are old, and get so long to be renewed before the run counts as unwatched.
+SPARED_SECONDS = 5.0
 #: A stopped run is judged as well if that takes no longer than this many operations.
 CHEAP_FLOPS = 2e10
 #: What a new worker does before its first run, one small task each: import, then compile the first presets.
@@ -57,7 +65,8 @@ def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: floa
           holder: str | None = None, in_worker: bool = False) -> Generator[Progress]:
     """Train an attempt into the store until it is finished, paused or superseded, yielding each record.
 
-    How it ended is in the store. Closing the generator, or Ctrl-C, pauses the run at its newest record.
+    How it ended is in the store. Closing the generator, or Ctrl-C, pauses the run at its newest record. Where the
+    store cannot be written to, training waits for it.
 
     Args:
         threads: Kept with the run, as its last bits depend on it.
@@ -66,25 +75,48 @@ def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: floa
         holder: Renewed as long as this goes on.
         in_worker: Make this process a worker first, while the pulse goes on already.
     Raises:
-        Exception: What training raised, after the run was marked failed.
+        Exception: What training raised, after the run was marked failed; or one of `OUTAGES`, when the store was
+            away for `PATIENCE_SECONDS`.
     """
     with _Pulse(store, ticket, unwatched_seconds, holder) as pulse:
         try:
-            begun = store.begin(ticket, threads)
+            begun = patiently(store.begin, ticket, threads)
             if in_worker:
                 prepare()
             yield from _train(store, ticket, begun, pulse, max_seconds)
         except Superseded as end:
             logger.info("%s", end)
+        except OUTAGES:
+            # Nothing can be written. Whoever finds the run, by its old heartbeat or otherwise, lets it go on.
+            logger.exception("run %s is given up, as the store is away for too long", ticket.run_id)
+            raise
         except Exception as error:
             logger.exception("run %s failed", ticket.run_id)
             with suppress(Superseded):
-                store.fail(ticket, reason_of(error))
+                patiently(store.fail, ticket, reason_of(error))
             raise
         except BaseException:
-            with suppress(Superseded):
+            with suppress(Superseded, *OUTAGES):
                 store.pause(ticket, pulse.checkpoint)
             raise
+
+
+def patiently(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do something with the store, again and again for a while where it cannot be reached or written to.
+
+    Done twice it must come to the same: what gets lost may be just the news that it was done.
+    """
+    deadline, pause = time.monotonic() + PATIENCE_SECONDS, FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return action(*args, **kwargs)
+        except OUTAGES as error:
+            if time.monotonic() + pause > deadline:
+                raise
+            if pause == FIRST_PAUSE_SECONDS:
+                logger.warning("training waits for the store (%s)", reason_of(error))
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
 def records_of(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[Progress]:
@@ -110,7 +142,7 @@ def execute(store_url: str, run_id: str, attempt: int, unwatched_seconds: float,
 
     The engine submits it by reference.
     """
-    store, ticket, settings = Store(store_url, create=False), Ticket(run_id, attempt), Settings()
+    store, ticket, settings = patiently(Store, store_url, create=False), Ticket(run_id, attempt), Settings()
     try:
         for _ in drain(store, ticket, threads=settings.threads, unwatched_seconds=unwatched_seconds,
                        max_seconds=max_seconds, in_worker=True):
@@ -242,8 +274,10 @@ def _quiet_stderr() -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """An error in one line: `ValueError: units must be …`."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+    """An error in one line that any database can keep: `ValueError: units must be …`."""
+    said = str(getattr(error, "orig", None) or error)  # of SQLAlchemy's what the database said, without the statement
+    line = " ".join(said.split()).encode(errors="replace").decode().replace("\0", "?")
+    return f"{type(error).__name__}: {line}"[:500]
 
 
 def _train(store: Store, ticket: Ticket, begun: Begun, pulse: "_Pulse", max_seconds: float) -> Iterator[Progress]:
@@ -256,24 +290,24 @@ def _train(store: Store, ticket: Ticket, begun: Begun, pulse: "_Pulse", max_seco
         progress = replace(progress, seconds=begun.seconds + progress.seconds)
         fresh = progress.epoch > resumed_at  # the first record of a resumed run is its checkpoint, and known
         if fresh:
-            store.append(ticket, progress)
+            patiently(store.append, ticket, progress)
         pulse.checkpoint = checkpoint = progress.checkpoint
         if fresh:
             yield progress
         if progress.epoch >= config.epochs:
             continue
-        if pulse.wants_pause and pulse.pause():
+        if pulse.wants_pause and patiently(pulse.pause):
             if config.flops_per_window * 2000 < CHEAP_FLOPS:
-                store.judge(ticket, evaluate(config, checkpoint.weights))
+                patiently(store.judge, ticket, evaluate(config, checkpoint.weights))
             return
         if progress.seconds > max_seconds:
-            store.pause(ticket, checkpoint, f"This host trains a run for at most {max_seconds:g} seconds "
-                                            "(ECHO_MAX_SECONDS).")
+            patiently(store.pause, ticket, checkpoint, f"This host trains a run for at most {max_seconds:g} seconds "
+                                                       "(ECHO_MAX_SECONDS).")
             return
-        saver.save_if_due(checkpoint)
+        patiently(saver.save_if_due, checkpoint)
     assert checkpoint is not None
     pulse.is_over = True
-    store.finish(ticket, checkpoint, evaluate(config, checkpoint.weights))
+    patiently(store.finish, ticket, checkpoint, evaluate(config, checkpoint.weights))
 
 
 class _Saver:
@@ -306,7 +340,7 @@ class _Pulse:
         self._store, self._ticket, self._holder = store, ticket, holder
         self._unwatched_seconds = unwatched_seconds
         self._signal = Signal.GO_ON
-        self._beaten_at = self._held_at = -inf
+        self._beaten_at = self._held_at = self._spared_until = -inf
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._keep_on, name=f"pulse of {ticket.run_id}", daemon=True)
 
@@ -331,18 +365,23 @@ class _Pulse:
                                  unwatched_seconds=self._unwatched_seconds)
 
     def _keep_on(self) -> None:
+        is_away = False
         while self._signal is not Signal.SUPERSEDED and not self._closed.wait(LOOK_SECONDS):
             try:
                 self._look()
+                is_away = False
             except Superseded:
                 return
             except Exception:
-                logger.warning("the pulse of run %s could not reach the store", self._ticket.run_id, exc_info=True)
+                if not is_away:
+                    logger.warning("the pulse of run %s cannot reach the store", self._ticket.run_id, exc_info=True)
+                is_away, self._spared_until = True, time.monotonic() + SPARED_SECONDS
 
     def _look(self) -> None:
         now = time.monotonic()
         beats = now - self._beaten_at >= BEAT_SECONDS
-        self._signal = self._store.beat(self._ticket, self._unwatched_seconds, write=beats)
+        unwatched_seconds = self._unwatched_seconds if now >= self._spared_until else inf
+        self._signal = self._store.beat(self._ticket, unwatched_seconds, write=beats)
         if beats:
             self._beaten_at = now
         if self._holder is not None and now - self._held_at >= HOLD_SECONDS:

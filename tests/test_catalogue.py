@@ -1,24 +1,21 @@
 """Runs are found page by page, named, hidden, deleted and brought back, and the store stays in its bounds."""
 
-import sqlite3
+import json
+import math
+from contextlib import closing
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from alembic import command
 from alembic.config import Config
 from samples import EVALUATION, TINY, checkpoint, config, progress
-from sqlalchemy import create_engine
+from sqlalchemy import select, text, update
 
 from echo_core import migrations
+from echo_core.database import RUNS, Database
 from echo_core.records import Checkpoint, Evaluation, State
 from echo_core.store import Store, Ticket, Wanted, longer
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
-    yield opened
-    opened.close()
 
 
 def finish(store: Store, number: int = 0, right: float = 0.5, visitor: str = "me", weights: int = 0) -> Ticket:
@@ -51,6 +48,15 @@ def test_runs_are_sorted_by_what_is_asked_and_those_without_it_come_last(store):
     assert ids(store.find(Wanted(sort="window_accuracy"))) == [high, low, none]
     assert ids(store.find(Wanted(sort="window_accuracy", descending=False))) == [low, high, none]
     assert ids(store.find(Wanted(sort="seconds"))) == [high, low, none]
+
+
+def test_run_whose_loss_is_no_number_has_none_to_be_sorted_by(store):
+    wild, low, high = (store.take(config(number), "a worker") for number in range(3))
+    for ticket, loss in ((wild, math.nan), (low, 1.0), (high, 2.0)):
+        store.append(ticket, progress(1, loss=loss))
+    assert ids(store.find(Wanted(sort="loss"))) == [high.run_id, low.run_id, wild.run_id]
+    assert ids(store.find(Wanted(sort="loss", descending=False))) == [low.run_id, high.run_id, wild.run_id]
+    assert store.run(wild.run_id).loss is None
 
 
 def test_runs_are_filtered_by_state_variant_name_and_id(store):
@@ -133,9 +139,8 @@ def test_longer_run_goes_on_from_where_a_shorter_one_ended(store):
     begun = store.begin(ticket, threads=2)
     assert begun.checkpoint is None  # the shorter one was trained by hand, on no known threads
     store.pause(ticket, None)
-    with sqlite3.connect(store.url.removeprefix("sqlite:///")) as raw:
-        raw.execute("UPDATE runs SET threads = 2")
-    raw.close()
+    with store._database.write() as connection:
+        connection.execute(update(RUNS).values(threads=2))
     store.request(extended, "a session", "me")
     begun = store.begin(store.claim("a worker"), threads=2)
     assert (begun.checkpoint.epoch, begun.checkpoint.step, begun.seconds) == (60, 120, 60)
@@ -153,30 +158,24 @@ def test_run_is_not_extended_to_less_than_it_has_nor_where_epochs_shape_its_rate
         TINY.model_copy(update={"schedule": "cosine"}).extended(100)
 
 
-def test_store_of_the_first_revision_is_filled_in(tmp_path):
-    path = tmp_path / "runs.db"
-    engine = create_engine(f"sqlite:///{path}")
+def test_store_of_the_first_revision_is_filled_in(fresh_url):
     alembic = Config()
     alembic.set_main_option("script_location", str(next(iter(migrations.__path__))))
-    with engine.begin() as connection:
+    with closing(Database(fresh_url)) as database, database.write(exclusive=True) as connection:
         alembic.attributes["connection"] = connection
-        command.upgrade(alembic, "0001")
-    engine.dispose()
-    with sqlite3.connect(path) as raw:
-        raw.execute("INSERT INTO runs (run_id, config, training_version, state, attempt, session, urgent, created_at, "
-                    "queued_at, stop_requested, epoch, seconds, restarts, fruitless, furthest, evaluation) "
-                    "VALUES (?, ?, 1, 'finished', 1, 's', 0, 1, 1, 0, 60, 3, 0, 0, 0, ?)",
-                    (TINY.run_id, TINY.to_json(), '{"token_accuracy": 0.75, "window_accuracy": 0.5, "windows": 2000, '
-                     '"by_timestep": [1.0, 0.5], "judged_on": "unseen"}'))
-        raw.execute("INSERT INTO progress VALUES (?, 60, 1.5, 0.5, 3, '[]')", (TINY.run_id,))
-        raw.execute("INSERT INTO watchers VALUES (?, 'my browser', 1)", (TINY.run_id,))
-    raw.close()
-    store = Store(f"sqlite:///{path}")
-    page = store.find(Wanted(visitor="my browser", only_own=True, variants=["encoder_decoder"], sort="loss"))
-    store.close()
-    assert page.total == 1
-    assert page.entries[0].run.evaluation == EVALUATION
-    assert page.entries[0].run.loss == 1.5
-    with sqlite3.connect(path) as raw:
-        assert raw.execute("SELECT family, window_accuracy FROM runs").fetchone() == (TINY.family, 0.5)
-    raw.close()
+        command.downgrade(alembic, "0001")
+        connection.execute(
+            text("INSERT INTO runs (run_id, config, training_version, state, attempt, session, urgent, created_at, "
+                 "queued_at, stop_requested, epoch, seconds, restarts, fruitless, furthest, evaluation) VALUES "
+                 "(:run_id, :config, 1, 'finished', 1, 's', false, 1, 1, false, 60, 3, 0, 0, 0, :evaluation)"),
+            {"run_id": TINY.run_id, "config": TINY.to_json(), "evaluation": json.dumps(asdict(EVALUATION))})
+        for values in ("progress VALUES (:run_id, 60, 1.5, 0.5, 3, '[]')",
+                       "watchers VALUES (:run_id, 'my browser', 1)"):
+            connection.execute(text(f"INSERT INTO {values}"), {"run_id": TINY.run_id})
+    with closing(Store(fresh_url)) as store:
+        page = store.find(Wanted(visitor="my browser", only_own=True, variants=["encoder_decoder"], sort="loss"))
+        assert page.total == 1
+        assert page.entries[0].run.evaluation == EVALUATION
+        assert page.entries[0].run.loss == 1.5
+        with store._database.read() as connection:
+            assert connection.execute(select(RUNS.c.family, RUNS.c.window_accuracy)).all() == [(TINY.family, 0.5)]

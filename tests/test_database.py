@@ -4,34 +4,36 @@ import logging
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from echo_core import migrations
-from echo_core.database import HEAD, METADATA, RUNS, Database, StoreError
+from echo_core.database import HANDSHAKES, HEAD, METADATA, RUNS, Database, StoreError
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'folder' / 'that is new' / 'runs.db'}"
-
-
-@pytest.fixture
-def database(url):
-    opened = Database(url)
+def database(fresh_url):
+    opened = Database(fresh_url)
     yield opened
     opened.close()
 
 
-def test_fresh_store_is_a_file_in_wal_mode_at_the_newest_revision(database):
+def test_fresh_store_is_at_the_newest_revision(database):
     with database.read() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD
+
+
+@pytest.mark.parametrize("fresh_url", ["sqlite"], indirect=True)
+def test_file_is_in_wal_mode_and_waits_for_others(database):
+    with database.read() as connection:
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(text("PRAGMA synchronous")) == 1
         assert connection.scalar(text("PRAGMA foreign_keys")) == 1
@@ -48,7 +50,7 @@ def test_migrations_make_the_tables_that_the_code_speaks_of(database):
         assert compare_metadata(context, METADATA) == []
 
 
-def test_many_processes_open_a_fresh_store_at_once(url):
+def test_many_processes_open_a_fresh_store_at_once(fresh_url):
     script = textwrap.dedent("""
         import sys, time
         from echo_core.database import Database
@@ -56,34 +58,32 @@ def test_many_processes_open_a_fresh_store_at_once(url):
         Database(sys.argv[1]).close()
     """)
     together = str(time.time() + 2.0)
-    processes = [subprocess.Popen([sys.executable, "-c", script, url, together], stderr=subprocess.PIPE)
+    processes = [subprocess.Popen([sys.executable, "-c", script, fresh_url, together], stderr=subprocess.PIPE)
                  for _ in range(5)]
     assert [process.communicate()[1].decode() for process in processes] == [""] * 5
-    database = Database(url)
-    with database.read() as connection:
+    with closing(Database(fresh_url)) as database, database.read() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [(HEAD,)]
-    database.close()
 
 
-def test_opening_a_known_store_imports_no_alembic_and_migrating_leaves_logging_alone(url):
+def test_opening_a_known_store_imports_no_alembic_and_migrating_leaves_logging_alone(fresh_url):
     logger = logging.getLogger("somebody.else")
     before = (logging.root.level, list(logging.root.handlers), logger.disabled)
-    Database(url).close()
+    Database(fresh_url).close()
     assert (logging.root.level, list(logging.root.handlers), logger.disabled) == before
     script = "import sys; import echo_core.database as d; d.Database(sys.argv[1]); assert 'alembic' not in sys.modules"
-    subprocess.run([sys.executable, "-c", script, url], check=True)
+    subprocess.run([sys.executable, "-c", script, fresh_url], check=True)
 
 
-def test_store_of_a_newer_version_is_refused_in_one_line_and_left_as_it_is(url):
-    database = Database(url)
+def test_store_of_a_newer_version_is_refused_in_one_line_and_left_as_it_is(fresh_url):
+    database = Database(fresh_url)
     with database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
     with pytest.raises(StoreError, match="of revision 9999, which a newer Echo Lab wrote; this one knows") as caught:
-        Database(url)
+        Database(fresh_url)
     assert "\n" not in str(caught.value)
     with pytest.raises(StoreError, match="9999"):
-        Database(url)
+        Database(fresh_url)
 
 
 @pytest.mark.parametrize(("url", "said"), [
@@ -108,9 +108,9 @@ def test_file_that_is_no_database_is_refused(tmp_path):
         Database(f"sqlite:///{tmp_path / 'runs.db'}")
 
 
-def test_store_that_is_not_there_is_not_made_where_only_looking(url, tmp_path):
+def test_store_that_is_not_there_is_not_made_where_only_looking(tmp_path):
     with pytest.raises(StoreError, match="there is no store at"):
-        Database(url, create=False)
+        Database(f"sqlite:///{tmp_path / 'folder' / 'runs.db'}", create=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -122,6 +122,35 @@ def test_transaction_that_raises_leaves_nothing(database):
         _ = 1 / 0
     with database.read() as connection:
         assert connection.execute(RUNS.select()).all() == []
+
+
+def test_reader_sees_one_moment_throughout(database):
+    row = {"token": "a", "made_at": 0.0}
+    with database.read() as connection:
+        assert connection.execute(HANDSHAKES.select()).all() == []
+        with database.write() as other:
+            other.execute(HANDSHAKES.insert().values(**row))
+        assert connection.execute(HANDSHAKES.select()).all() == []
+    with database.read() as connection:
+        assert len(connection.execute(HANDSHAKES.select()).all()) == 1
+
+
+def test_exclusive_writers_are_one_at_a_time(database):
+    """Each reads before it writes, so that of several at once all but one would go by what is old."""
+    def count_up():
+        for _ in range(20):
+            with database.write(exclusive=True) as connection:
+                made_at = connection.scalar(select(HANDSHAKES.c.made_at)) or 0.0
+                connection.execute(HANDSHAKES.delete())
+                connection.execute(HANDSHAKES.insert().values(token="a", made_at=made_at + 1))
+
+    threads = [threading.Thread(target=count_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.read() as connection:
+        assert connection.scalar(select(HANDSHAKES.c.made_at)) == 80
 
 
 def test_downgrade_removes_every_table(database):

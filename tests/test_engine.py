@@ -1,6 +1,7 @@
 """The engine with real worker processes, real training and a real SIGKILL."""
 
 import os
+import pickle
 import signal
 import sqlite3
 import subprocess
@@ -10,11 +11,13 @@ import threading
 import time
 from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from samples import TINY, config
-from sqlalchemy import delete
+from sqlalchemy import delete, update
+from sqlalchemy.exc import OperationalError
 
 from echo_core import cluster, dispatch
 from echo_core.config import RunConfig
@@ -53,6 +56,14 @@ def until(condition, seconds=PATIENCE):
         assert time.monotonic() - started < seconds
         time.sleep(0.01)
     return time.monotonic() - started
+
+
+def raiser(error):
+    """A function that raises it, whatever it is called with."""
+    def call(*_):
+        raise error
+
+    return call
 
 
 def until_it_trains(engine, run_id):
@@ -289,6 +300,34 @@ def test_connected_holder_is_renewed_until_its_last_tab_is_gone(lab, monkeypatch
     until(lambda: "tab" not in renewed[-1])
     lab.disconnect("tab")
     assert lab.num_connected == 0
+
+
+def test_nothing_is_swept_up_for_a_moment_after_the_store_was_away(lab, monkeypatch, caplog):
+    monkeypatch.setattr("echo_core.engine.SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr("echo_core.engine.SPARED_SECONDS", 2.0)
+    ticket = lab.store.take(config(5), "a worker elsewhere")
+    with monkeypatch.context() as patch:
+        patch.setattr(lab.store, "sweep", raiser(ConnectionError("no answer")))
+        patch.setattr(lab.store, "renew", raiser(ConnectionError("no answer")))
+        until(lambda: "the store did not answer the keeper" in caplog.text)
+        with lab.store._database.write() as connection:
+            connection.execute(update(RUNS).where(RUNS.c.run_id == ticket.run_id).values(heartbeat_at=0.0))
+        time.sleep(0.3)
+    assert caplog.text.count("did not answer the keeper") == 1
+    time.sleep(0.3)
+    assert lab.store.run(ticket.run_id).state is State.RUNNING
+    until(lambda: lab.store.run(ticket.run_id).state is State.INTERRUPTED)
+
+
+def test_run_whose_worker_gave_up_on_the_store_goes_on_from_its_checkpoint(lab, monkeypatch):
+    monkeypatch.setattr(lab._dispatcher, "_employ", lambda *_: None)
+    ticket = lab.store.take(config(6), "a worker")
+    away = pickle.loads(pickle.dumps(OperationalError("INSERT", {}, ConnectionError("no answer"))))
+    future = SimpleNamespace(status="error", exception=lambda: away, release=lambda: None)
+    lab._dispatcher._settle(dispatch._Worker("tcp://nowhere", "a process", future, ticket, is_greeted=True))
+    run = lab.store.run(ticket.run_id)
+    assert (run.state, run.reason, run.restarts) == (State.QUEUED, None, 1)
+    lab.stop(run.run_id)
 
 
 def test_failed_run_keeps_its_reason_and_starts_again_from_nothing(lab, undisturbed):

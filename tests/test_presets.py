@@ -87,8 +87,9 @@ def test_the_sample_is_a_dozen_pairs_of_which_the_tutorials_reader_asked_the_fir
     (PRESETS["quick"].config.model_copy(update={"epochs": 300, "seed": 2}), "quick, epochs=300, seed=2"),
     (PRESETS["pairs"].config, "pairs, seed 0"),
     (RunConfig(variant="no_memory", vocab_size=7, input_length=3, output_length=3, sequence_length=8, batch_size=6,
-               stateful=False, epochs=3), "no_memory, vocab_size=7, sequence_length=8, input_length=3, output_length=3, "
-     "stateful=false, batch_size=6, epochs=3"),
+               stateful=False, epochs=3),
+     "no_memory, vocab_size=7, sequence_length=8, input_length=3, output_length=3, stateful=false, batch_size=6, "
+     "epochs=3"),
 ])
 def test_short_name_is_that_of_the_nearest_preset_and_what_differs_from_it(config, name):
     assert short_name(config) == name

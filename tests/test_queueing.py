@@ -1,35 +1,57 @@
 """The queue: what each state does when a run is asked for, whose turn it is, and what becomes of lost runs."""
 
-import tempfile
+import subprocess
+import sys
+import textwrap
 import threading
+import time
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples import EVALUATION, checkpoint, config, progress
-from sqlalchemy import update
+from sqlalchemy import delete, select, update
 
+from echo_core import queueing
 from echo_core.config import RunConfig
-from echo_core.database import RUNS, WATCHERS
+from echo_core.database import METADATA, RUNS, WATCHERS
 from echo_core.queueing import MAX_FRUITLESS_RESTARTS, Waiting, begin_order
 from echo_core.records import State
 from echo_core.settings import QueueFull
-from echo_core.store import Store, Superseded
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
-    yield opened
-    opened.close()
+from echo_core.store import Superseded
 
 
 def age(store, table, seconds, **columns):
     """Make times of rows look older than they are."""
     with store._database.write() as connection:
         connection.execute(update(table).values({name: getattr(table.c, name) - seconds for name in columns}))
+
+
+def empty(store):
+    """Forget what an example before this one left."""
+    with store._database.write() as connection:
+        for table in reversed(METADATA.sorted_tables):
+            connection.execute(delete(table))
+
+
+def at_once(number, action):
+    """Do it in so many threads at the same time; what they raised."""
+    errors, start = [], threading.Barrier(number)
+
+    def act(index):
+        start.wait()
+        try:
+            action(index)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=act, args=(index,)) for index in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
 
 
 def state_of(store, run_id):
@@ -209,18 +231,47 @@ def test_many_who_claim_at_once_get_different_runs(store):
     for number in range(12):
         store.request(config(number), str(number % 3))
     tickets = []
-    start = threading.Barrier(12)
-
-    def claim(number):
-        start.wait()
-        tickets.append(store.claim(f"worker {number}"))
-
-    threads = [threading.Thread(target=claim, args=(number,)) for number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    assert at_once(12, lambda index: tickets.append(store.claim(f"worker {index}"))) == []
     assert len({ticket.run_id for ticket in tickets}) == 12
+
+
+def test_processes_that_claim_at_once_get_different_runs(store):
+    for number in range(40):
+        store.request(config(number), str(number % 3))
+    script = textwrap.dedent("""
+        import sys, time
+        from echo_core.store import Store
+        store = Store(sys.argv[1])
+        time.sleep(max(0, float(sys.argv[3]) - time.time()))
+        for number in range(10):
+            print(store.claim(f"worker {sys.argv[2]} {number}").run_id)
+        store.close()
+    """)
+    together = str(time.time() + 1.5)
+    processes = [subprocess.Popen([sys.executable, "-c", script, store.url, str(number), together], text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) for number in range(4)]
+    said = [process.communicate() for process in processes]
+    assert [errors for _, errors in said] == [""] * 4
+    assert len({run_id for found, _ in said for run_id in found.split()}) == 40
+
+
+def test_two_tabs_of_one_browser_hold_and_renew_a_run_at_once(store):
+    runs = [store.request(config(number), holder="mine") for number in range(4)]
+
+    def hold(index):
+        for run_id in runs if index % 2 else reversed(runs):
+            store.hold(run_id, "mine")
+            store.renew(["mine"])
+            store.request(config(0), holder="mine")
+
+    assert at_once(6, hold) == []
+    with store._database.read() as connection:
+        assert sorted(connection.scalars(select(WATCHERS.c.run_id))) == sorted(runs)
+
+
+def test_many_who_ask_for_the_same_run_at_once_join_it(store):
+    assert at_once(8, lambda index: store.request(config(1), str(index), str(index), max_queue=1)) == []
+    assert len(store.order()) == 1
 
 
 events = st.lists(st.one_of(
@@ -228,42 +279,40 @@ events = st.lists(st.one_of(
     st.tuples(st.just("finish"), st.integers(0, 2)), st.tuples(st.just("lose"), st.integers(0, 2))), max_size=40)
 
 
-@settings(max_examples=80)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=events, num_workers=st.integers(1, 3))
-def test_places_are_the_order_in_which_runs_are_then_handed_out(events, num_workers):
+def test_places_are_the_order_in_which_runs_are_then_handed_out(store, events, num_workers):
     """Whatever happened before: from here on, runs end in the order they began."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(f"sqlite:///{Path(folder) / 'runs.db'}")
-        workers = [f"w{number}" for number in range(num_workers)]
-        under_way, asked = [], 0
-        for event, which in events:
-            if event == "request":
-                store.request(config(asked), which)
-                asked += 1
-            elif event == "claim":
-                free = [name for name in workers if name not in dict(under_way)]
-                if free and (ticket := store.claim(free[0])):
-                    under_way.append((free[0], ticket))
-            elif under_way:
-                _, ticket = under_way.pop(which % len(under_way))
-                store.finish(ticket, checkpoint(60), EVALUATION) if event == "finish" else store.lose(ticket)
-        # Runs wait because all workers are busy: whoever is free takes one first.
-        for name in workers:
-            if name not in dict(under_way) and (ticket := store.claim(name)):
-                under_way.append((name, ticket))
+    empty(store)
+    workers = [f"w{number}" for number in range(num_workers)]
+    under_way, asked = [], 0
+    for event, which in events:
+        if event == "request":
+            store.request(config(asked), which)
+            asked += 1
+        elif event == "claim":
+            free = [name for name in workers if name not in dict(under_way)]
+            if free and (ticket := store.claim(free[0])):
+                under_way.append((free[0], ticket))
+        elif under_way:
+            _, ticket = under_way.pop(which % len(under_way))
+            store.finish(ticket, checkpoint(60), EVALUATION) if event == "finish" else store.lose(ticket)
+    # Runs wait because all workers are busy: whoever is free takes one first.
+    for name in workers:
+        if name not in dict(under_way) and (ticket := store.claim(name)):
+            under_way.append((name, ticket))
 
-        foretold = {number: store.place(config(number).run_id) for number in range(asked)}
-        expected = sorted((place, config(number).run_id) for number, place in foretold.items() if place is not None)
-        assert [place for place, _ in expected] == list(range(len(expected)))
-        handed_out = []
-        while under_way:
-            name, ticket = under_way.pop(0)
-            store.finish(ticket, checkpoint(60), EVALUATION)
-            if ticket := store.claim(name):
-                handed_out.append(ticket.run_id)
-                under_way.append((name, ticket))
-        store.close()
-        assert handed_out == [run_id for _, run_id in expected]
+    foretold = {number: store.place(config(number).run_id) for number in range(asked)}
+    expected = sorted((place, config(number).run_id) for number, place in foretold.items() if place is not None)
+    assert [place for place, _ in expected] == list(range(len(expected)))
+    handed_out = []
+    while under_way:
+        name, ticket = under_way.pop(0)
+        store.finish(ticket, checkpoint(60), EVALUATION)
+        if ticket := store.claim(name):
+            handed_out.append(ticket.run_id)
+            under_way.append((name, ticket))
+    assert handed_out == [run_id for _, run_id in expected]
 
 
 @given(queued=st.lists(st.sampled_from("ABC"), min_size=1, max_size=20))
@@ -341,6 +390,21 @@ def test_only_a_stale_heartbeat_interrupts_a_run(store):
         store.append(stale, progress(1))
     store.request(config(1))
     assert state_of(store, stale.run_id) is State.QUEUED
+
+
+def test_sweep_that_had_to_wait_for_the_store_interrupts_nothing_as_workers_had_to_wait_too(store, monkeypatch):
+    monkeypatch.setattr(queueing, "MAX_SWEEP_WAIT_SECONDS", 0.2)
+    run_id = store.request(config(1))
+    store.claim("w")
+    age(store, RUNS, 21, heartbeat_at=True)
+    with store._database.write(exclusive=True):
+        sweep = threading.Thread(target=store.sweep, args=(300,))
+        sweep.start()
+        time.sleep(0.5)
+    sweep.join()
+    assert state_of(store, run_id) is State.RUNNING
+    store.sweep(300)
+    assert state_of(store, run_id) is State.INTERRUPTED
 
 
 def test_queued_run_that_nobody_holds_is_paused(store):

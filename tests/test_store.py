@@ -12,13 +12,7 @@ from sqlalchemy import update
 from echo_core.database import RUNS
 from echo_core.records import Point, State
 from echo_core.store import ProgressRow, Signal, Store, Superseded, Ticket
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
-    yield opened
-    opened.close()
+from echo_core.worker import reason_of
 
 
 @pytest.fixture
@@ -39,6 +33,14 @@ def test_history_and_snapshots_come_back_as_they_were_written(store, ticket):
     np.testing.assert_array_equal(snapshots[1].confidence, np.full((6, 2), 0.5, np.float32))
     run = store.run(ticket.run_id)
     assert (run.epoch, run.seconds) == (4, 2.0)
+
+
+def test_record_that_is_written_twice_is_there_once(store, ticket):
+    """A worker writes again where the answer to its write was lost."""
+    for _ in range(2):
+        store.append(ticket, progress(3, with_snapshot=True))
+    assert [row.epoch for row in store.history(ticket.run_id)] == [3]
+    assert [snapshot.epoch for snapshot in store.snapshots(ticket.run_id)] == [3]
 
 
 def test_page_reads_only_what_is_new(store, ticket):
@@ -165,6 +167,11 @@ def test_config_that_this_version_cannot_read_breaks_no_listing_and_fails_when_b
         store.begin(ticket, 2)
     store.fail(ticket, "unreadable")
     assert store.claim("w").run_id == even
+
+
+def test_reason_of_any_kind_is_kept(store, ticket):
+    store.fail(ticket, reason_of(ValueError("a \0 and a \ud800")))
+    assert store.run(ticket.run_id).reason == "ValueError: a ? and a ?"
 
 
 def test_unknown_run_is_none_everywhere(store):

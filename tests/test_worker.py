@@ -12,10 +12,12 @@ from contextlib import closing
 from itertools import count
 from types import SimpleNamespace
 
+import faults
 import pytest
 from samples import EVALUATION, TINY, checkpoint, config, progress
+from sqlalchemy.exc import OperationalError
 
-from echo_core import worker
+from echo_core import database, worker
 from echo_core.config import TRAINING_VERSION
 from echo_core.records import State
 from echo_core.settings import Settings
@@ -55,6 +57,7 @@ class Trainer:
 @pytest.fixture
 def trainer(monkeypatch):
     stand_in = Trainer()
+    monkeypatch.setattr(worker, "LONGEST_PAUSE_SECONDS", 0.2)  # where it waits for the store, so that no test does long
     monkeypatch.setitem(sys.modules, "echo_core.training", SimpleNamespace(train=stand_in.train))
     monkeypatch.setitem(sys.modules, "echo_core.evaluation", SimpleNamespace(evaluate=lambda *_: EVALUATION))
     return stand_in
@@ -65,6 +68,19 @@ def store(tmp_path):
     opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
     yield opened
     opened.close()
+
+
+class Lost(Exception):
+    """The way to the database broke."""
+
+
+def wait_for(condition, seconds=30.0):
+    """Wait for something; how long it took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds
+        time.sleep(0.01)
+    return time.monotonic() - started
 
 
 class Drained:
@@ -91,11 +107,7 @@ class Drained:
 
     def until(self, condition, seconds=30.0):
         """Wait for a condition on the run's row; how long it took."""
-        started = time.monotonic()
-        while not condition(self.store.run(self.run_id)):
-            assert time.monotonic() - started < seconds, self.store.run(self.run_id)
-            time.sleep(0.01)
-        return time.monotonic() - started
+        return wait_for(lambda: condition(self.store.run(self.run_id)), seconds)
 
     def join(self):
         self._thread.join(10)
@@ -231,6 +243,12 @@ def test_training_that_raises_fails_the_run_with_one_line_and_the_log_has_the_tr
     assert "Traceback" in caplog.text
 
 
+def test_reason_is_one_line_that_any_database_can_keep():
+    assert worker.reason_of(ValueError("a \0 and\n a lone \ud800")) == "ValueError: a ? and a lone ?"
+    away = OperationalError("INSERT INTO progress", {"points": "[]" * 1000}, Lost("database is locked"))
+    assert worker.reason_of(away) == "OperationalError: database is locked"
+
+
 def test_checkpoints_are_written_now_and_then_and_less_often_when_they_are_slow(store, trainer, monkeypatch):
     written = []
     save = store.save_checkpoint
@@ -252,6 +270,111 @@ def test_heartbeat_goes_on_while_a_program_compiles(store, trainer):
     before = store.run(run.run_id).heartbeat_at
     run.until(lambda row: row.heartbeat_at > before + 1.0, seconds=2.0)
     assert not trainer.ended.is_set()
+    store.stop(run.run_id)
+    run.join()
+
+
+# --- a store that goes away --------------------------------------------------------------------
+
+@pytest.fixture
+def impatient_store(tmp_path, monkeypatch):
+    """One that waits for others only a moment."""
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.2)
+    with closing(Store(f"sqlite:///{tmp_path / 'impatient.db'}")) as opened:
+        yield opened
+
+
+def said(caplog, words):
+    return [record for record in caplog.records if words in record.getMessage()]
+
+
+def ride_out(store, fault, caplog):
+    """Train while a fault begins and ends; the run when it is over."""
+    run = Drained(store, TINY.model_copy(update={"epochs": 200}))
+    run.until(lambda row: row.epoch >= 5)
+    with fault:
+        wait_for(lambda: said(caplog, "training waits for the store"))
+        time.sleep(0.5)
+    row = run.join()
+    assert (run.error, row.state, row.attempt, row.epoch, row.reason) == (None, State.FINISHED, 1, 200, None)
+    assert [row.epoch for row in store.history(run.run_id)] == list(range(201))
+    assert [snapshot.epoch for snapshot in store.snapshots(run.run_id)] == list(range(201))
+    assert row.fingerprint == checkpoint(200).fingerprint
+    assert len(said(caplog, "pulse")) <= 1
+
+
+@pytest.mark.parametrize("fault", [faults.locked, faults.full, faults.read_only])
+def test_training_waits_for_a_file_that_cannot_be_written_and_loses_nothing(impatient_store, trainer, fault, caplog):
+    ride_out(impatient_store, fault(impatient_store), caplog)
+
+
+def test_training_waits_for_a_server_that_restarts_and_loses_nothing(postgres_server, migrated, trainer, caplog):
+    with postgres_server.database(migrated) as url, closing(Store(url)) as store:
+        ride_out(store, faults.crashed(postgres_server), caplog)
+
+
+def test_run_whose_store_stays_away_is_given_up_and_found_by_its_old_heartbeat(impatient_store, trainer, monkeypatch):
+    monkeypatch.setattr(worker, "PATIENCE_SECONDS", 0.5)
+    run = Drained(impatient_store, LONG)
+    run.until(lambda row: row.epoch >= 5)
+    with faults.locked(impatient_store):
+        row = run.join()
+    assert (type(run.error).__name__, row.state) == ("OperationalError", State.RUNNING)
+    impatient_store.sweep(300, stale_seconds=0)
+    assert run.state is State.INTERRUPTED
+
+
+def cut(function, times):
+    """Do what `function` does, and lose the answer so many times."""
+    left = iter(range(times))
+
+    def call(*args, **options):
+        answer = function(*args, **options)
+        if next(left, None) is not None:
+            raise OperationalError("COMMIT", {}, Lost("server closed the connection unexpectedly"))
+        return answer
+
+    return call
+
+
+@pytest.mark.parametrize("write", ["begin", "append", "save_checkpoint", "finish"])
+def test_write_whose_answer_was_lost_is_made_once(store, trainer, write, monkeypatch):
+    monkeypatch.setattr(worker, "CHECKPOINT_SECONDS", 0.1)
+    monkeypatch.setattr(store, write, cut(getattr(store, write), times=2))
+    run = Drained(store, config(1))
+    row = run.join()
+    assert (run.error, row.state, row.fingerprint) == (None, State.FINISHED, checkpoint(60).fingerprint)
+    assert [row.epoch for row in store.history(run.run_id)] == list(range(61))
+
+
+def test_pause_whose_answer_was_lost_is_a_pause(store, trainer, monkeypatch):
+    monkeypatch.setattr(store, "pause", cut(store.pause, times=1))
+    run = Drained(store, LONG, max_seconds=0.3)
+    row = run.join()
+    assert (run.error, row.state, "at most 0.3 seconds" in row.reason) == (None, State.PAUSED, True)
+
+
+def test_attempt_that_was_superseded_while_the_store_was_away_ends_quietly(store, trainer, monkeypatch, caplog):
+    append = store.append
+    away = cut(append, times=1000)
+    is_back = threading.Event()
+    monkeypatch.setattr(store, "append", lambda *args: (append if is_back.is_set() else away)(*args))
+    run = Drained(store, LONG)
+    wait_for(lambda: said(caplog, "training waits for the store"))
+    store.lose(run.ticket)
+    is_back.set()
+    run.join()
+    assert (run.error, run.state) == (None, State.QUEUED)
+
+
+def test_holders_are_given_a_moment_to_be_renewed_after_the_store_was_away(store, trainer, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "beat", cut(store.beat, times=1000))
+        run = Drained(store, LONG, unwatched_seconds=0.8)
+        time.sleep(1.2)
+    time.sleep(0.3)
+    store.renew(["my browser"])
+    assert run.state is State.RUNNING
     store.stop(run.run_id)
     run.join()
 
