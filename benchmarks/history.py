@@ -104,8 +104,8 @@ class _Shapes:
         if state is State.FINISHED:
             found[MOMENTS] = [{**weights, "data": self._blob}]
         if number % NAMED == 0:
-            found[MARKS] = [{"run_id": run_id, "visitor": EVERYBODY, "name": f"Try {number} of {chance.choice(MEMORIES)}",
-                             "hidden": False}]
+            name = f"Try {number} of {chance.choice(MEMORIES)}"
+            found[MARKS] = [{"run_id": run_id, "visitor": EVERYBODY, "name": name, "hidden": False}]
         return found
 
     def _row(self, config: RunConfig, state: State, reached: int, loss: float, number: int) -> dict[str, Any]:

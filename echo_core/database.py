@@ -4,6 +4,7 @@ SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. All that differs betwe
 """
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,11 +74,14 @@ class Trouble(NamedTuple):
     remedy: str
 
 
+_FULL = Trouble("its disk is full", "Make room on that disk, then try again.")
+#: With less than that a disk is full: small things still fit into what a file has, and checkpoints do not.
+_LEAST_BYTES_FREE = 4 * 2**20
 #: By what the databases say.
 _TROUBLES = {
     "is locked": Trouble("another program has locked it", "Try again when that program is done."),
-    "disk is full": Trouble("its disk is full", "Make room on that disk, then try again."),
-    "no space left": Trouble("its disk is full", "Make room on that disk, then try again."),
+    "disk is full": _FULL,
+    "no space left": _FULL,
     "readonly": Trouble("it can only be read", "Allow writing to it, then try again."),
     "read-only": Trouble("it can only be read", "Allow writing to it, then try again."),
     "queuepool": Trouble("too many ask it at once", "Try again in a moment."),
@@ -253,6 +257,13 @@ class Database:
             if exclusive and not self.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
             yield connection
+
+    def shortage(self) -> Trouble | None:
+        """What is wrong with a file that can be read and written to: its disk may be full."""
+        if not self.is_sqlite:
+            return None
+        free = shutil.disk_usage(Path(str(self._url.database)).parent).free
+        return _FULL if free < _LEAST_BYTES_FREE else None
 
     def close(self) -> None:
         """Close all connections. A later transaction opens new ones."""

@@ -207,7 +207,7 @@ class Engine:
                     self.store.purge()
                     self.store.evict(self.settings.store_mb * 2**20)
                     tidied_at = time.monotonic()
-                is_away, self._trouble = False, None
+                is_away, self._trouble = False, self.store.shortage()
             except Exception as error:
                 self._trouble = trouble_of(error)
                 if not is_away:

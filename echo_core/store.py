@@ -28,6 +28,7 @@ from echo_core.database import (
     SNAPSHOTS,
     Database,
     StoreError,
+    Trouble,
 )
 from echo_core.queueing import Ticket, change, watched_at
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot, State
@@ -100,6 +101,10 @@ class Store(Catalogue):
     def is_sqlite(self) -> bool:
         """Whether it is a file on one machine."""
         return self._database.is_sqlite
+
+    def shortage(self) -> Trouble | None:
+        """What is wrong with it although it answers."""
+        return self._database.shortage()
 
     def close(self) -> None:
         """Close its connections."""
