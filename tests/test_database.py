@@ -9,14 +9,18 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import faults
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from samples import TINY, config
 from sqlalchemy import inspect, select, text
+from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
 
 from echo_core import migrations
-from echo_core.database import HANDSHAKES, HEAD, METADATA, RUNS, Database, StoreError
+from echo_core.database import HANDSHAKES, HEAD, METADATA, RUNS, Database, StoreError, trouble_of
+from echo_core.store import Store
 
 
 @pytest.fixture
@@ -163,3 +167,49 @@ def test_downgrade_removes_every_table(database):
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
+
+
+def test_a_locked_file_is_waited_for_as_long_as_whoever_asks_has_patience(tmp_path):
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    with closing(Store(url)) as patient, closing(Store(url, patience=0.2)) as hurried, faults.locked(patient):
+        began = time.monotonic()
+        with pytest.raises(OperationalError) as caught:
+            hurried.request(TINY)
+        assert 0.2 <= time.monotonic() - began < 5
+        assert hurried.run(TINY.run_id) is None  # reading waits for nobody
+    assert trouble_of(caught.value).cause == "another program has locked it"
+
+
+def fill(store):
+    for seed in range(100):
+        store.request(config(seed))
+
+
+@pytest.mark.parametrize(("fault", "cause"), [(faults.full, "its disk is full"),
+                                              (faults.read_only, "it can only be read")])
+def test_what_a_file_suffers_from_is_said_in_words(tmp_path, fault, cause):
+    with closing(Store(f"sqlite:///{tmp_path / 'runs.db'}")) as store:
+        with fault(store), pytest.raises(OperationalError) as caught:
+            fill(store)
+        assert trouble_of(caught.value).cause == cause
+        assert store.shortage() is None
+
+
+def test_a_full_disk_is_noticed_before_a_write_fails(tmp_path):
+    with faults.small_disk(tmp_path, megabytes=8) as folder, closing(Store(f"sqlite:///{folder / 'runs.db'}")) as store:
+        assert store.shortage() is None
+        with faults.filled(folder):
+            assert store.shortage().cause == "its disk is full"
+
+
+def test_what_a_server_suffers_from_is_said_in_words(postgres_server, migrated):
+    with postgres_server.database(migrated) as url, closing(Store(url)) as store:
+        with faults.crashed(postgres_server), pytest.raises(OperationalError) as caught:
+            store.request(TINY)
+        assert trouble_of(caught.value).cause == "it does not answer"
+        with store._database.read() as connection, pytest.raises(InternalError) as caught:
+            connection.execute(RUNS.delete())
+        assert trouble_of(caught.value).cause == "it can only be read"
+        assert store.shortage() is None
+    bug = ProgrammingError("SELECT", None, Exception('relation "runs" does not exist'))
+    assert trouble_of(bug).cause == "it refuses, and the server's log says why"

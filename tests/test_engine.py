@@ -313,10 +313,12 @@ def test_nothing_is_swept_up_for_a_moment_after_the_store_was_away(lab, monkeypa
         with lab.store._database.write() as connection:
             connection.execute(update(RUNS).where(RUNS.c.run_id == ticket.run_id).values(heartbeat_at=0.0))
         time.sleep(0.3)
+        assert lab.trouble is not None
     assert caplog.text.count("did not answer the keeper") == 1
     time.sleep(0.3)
     assert lab.store.run(ticket.run_id).state is State.RUNNING
     until(lambda: lab.store.run(ticket.run_id).state is State.INTERRUPTED)
+    assert lab.trouble is None
 
 
 def test_run_whose_worker_gave_up_on_the_store_goes_on_from_its_checkpoint(lab, monkeypatch):
