@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from echo_core import worker
+from echo_core.cluster import has_ended
 from echo_core.config import RunConfig
 from echo_core.dispatch import Busy, Dispatcher
 from echo_core.records import State
@@ -191,7 +192,7 @@ class Engine:
                     self.store.renew(holders)
                     renewed_at = time.monotonic()
                 if not is_spared:
-                    self.store.sweep(self.settings.unwatched_seconds)
+                    self.store.sweep(self.settings.unwatched_seconds, has_ended=has_ended)
                 if time.monotonic() - tidied_at >= TIDY_SECONDS:
                     self.store.purge()
                     self.store.evict(self.settings.store_mb * 2**20)

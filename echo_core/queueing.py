@@ -7,7 +7,7 @@ are begun as A1 B1 C1 A2 B2 C2 …, however many of them one session queued befo
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,6 +22,8 @@ from echo_core.settings import QueueFull
 HOLD_SECONDS = 15.0
 #: A running run whose worker was not heard for so long is interrupted.
 STALE_SECONDS = 20.0
+#: One whose app is known to have ended, and its workers with it, is interrupted after so long.
+ORPHANED_SECONDS = 5.0
 #: A sweep that had to wait for the store so long is put off: workers had to wait as well, so heartbeats are old.
 MAX_SWEEP_WAIT_SECONDS = 1.0
 #: A run is begun again so often after a lost worker without getting further, before it fails.
@@ -240,12 +242,21 @@ class Queue:
                 values |= {"state": State.QUEUED, "urgent": True, "restarts": row.restarts + 1}
             connection.execute(change(ticket.run_id, State.RUNNING).values(**values))
 
-    def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS) -> None:
-        """Interrupt running runs of which nothing was heard, and pause queued ones that nobody holds."""
+    def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS,
+              has_ended: Callable[[str], bool] = lambda worker: False) -> None:
+        """Interrupt running runs of which nothing was heard, and pause queued ones that nobody holds.
+
+        Args:
+            has_ended: Whether a worker, by its name, is known to be there no more.
+        """
         now = time.time()
-        stale = (RUNS.c.state == State.RUNNING) & (RUNS.c.heartbeat_at < now - stale_seconds)
+        running, silent = RUNS.c.state == State.RUNNING, RUNS.c.heartbeat_at < now - ORPHANED_SECONDS
+        stale = running & (RUNS.c.heartbeat_at < now - stale_seconds)
         left = (RUNS.c.state == State.QUEUED) & (watched_at() < now - unwatched_seconds)
         with self._database.read() as connection:
+            workers = connection.scalars(select(RUNS.c.worker).where(running & silent).distinct())
+            if ended := [name for name in workers if name and has_ended(name)]:
+                stale |= running & silent & RUNS.c.worker.in_(ended)
             if not connection.scalar(select(func.count()).select_from(RUNS).where(stale | left)):
                 return
         with self._database.write(exclusive=True) as connection:

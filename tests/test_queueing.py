@@ -392,6 +392,15 @@ def test_only_a_stale_heartbeat_interrupts_a_run(store):
     assert state_of(store, stale.run_id) is State.QUEUED
 
 
+def test_run_whose_app_is_known_to_have_ended_is_interrupted_sooner_once_it_is_silent(store):
+    tickets = [store.take(config(n), worker) for n, worker in enumerate(("orphan", "orphan that beats", "worker"))]
+    age(store, RUNS, 6, heartbeat_at=True)
+    store.beat(tickets[1])
+    store.sweep(300, has_ended=lambda worker: worker.startswith("orphan"))
+    assert [state_of(store, config(number).run_id) for number in range(3)] == [
+        State.INTERRUPTED, State.RUNNING, State.RUNNING]
+
+
 def test_sweep_that_had_to_wait_for_the_store_interrupts_nothing_as_workers_had_to_wait_too(store, monkeypatch):
     monkeypatch.setattr(queueing, "MAX_SWEEP_WAIT_SECONDS", 0.2)
     run_id = store.request(config(1))
