@@ -140,7 +140,7 @@ class Queue:
         elif State(state).is_active:
             connection.execute(change(run_id).values(stop_requested=False))
         else:
-            again: dict[str, Any] = {"reason": None}
+            again: dict[str, Any] = {"reason": None, "fruitless": 0}  # who presses Train gives it new tries
             if state == State.FAILED:
                 # Starts again from nothing, as what it reached may be what it failed of.
                 connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id))

@@ -206,6 +206,16 @@ def test_stopped_run_goes_on_and_the_resumed_run_equals_the_uninterrupted(lab, u
     assert (run.fingerprint, run.attempt, run.epoch) == (undisturbed, 3, LONG.epochs)
 
 
+def test_three_hundred_epochs_and_two_hundred_more_are_five_hundred_at_once(lab):
+    longer = lab.extend(train(lab, TINY.model_copy(update={"epochs": 300, "seed": 7})), 500)
+    assert lab.wait(longer, PATIENCE) is State.FINISHED
+    assert next(row.epoch for row in lab.store.history(longer)) == 0  # with the curve of what it goes on from
+    extended = forget(lab, longer)
+    forget(lab, TINY.model_copy(update={"epochs": 300, "seed": 7}).run_id)
+    at_once = lab.store.run(train(lab, extended.config))
+    assert (extended.fingerprint, extended.epoch, at_once.attempt) == (at_once.fingerprint, 500, 1)
+
+
 @pytest.mark.slow
 def test_killed_worker_costs_nothing_but_time(lab, undisturbed):
     run_id = lab.submit(LONG)

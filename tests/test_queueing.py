@@ -366,6 +366,19 @@ def test_run_that_loses_every_worker_without_getting_further_fails_and_says_so(s
     assert "died 4 times without getting further than epoch 7" in run.reason
 
 
+def test_who_presses_train_for_a_run_that_was_interrupted_gives_it_new_tries(store):
+    run_id = store.request(config(1))
+    for _ in range(MAX_FRUITLESS_RESTARTS):
+        store.lose(store.claim("w"))
+    store.claim("w")
+    age(store, RUNS, 21, heartbeat_at=True)
+    store.sweep(300)
+    store.request(config(1))
+    for _ in range(MAX_FRUITLESS_RESTARTS):
+        store.lose(store.claim("w"))
+    assert state_of(store, run_id) is State.QUEUED
+
+
 def test_run_that_gets_further_each_time_may_lose_any_number_of_workers(store):
     run_id = store.request(config(1))
     for epoch in range(1, 21):
