@@ -309,7 +309,7 @@ def test_run_is_not_trained_longer_to_less_or_along_a_cosine(store):
 # --- taking a run away ---------------------------------------------------------------------------
 
 
-FILES = ["model.keras", "weights.npz", "config.json", "history.csv", "windows.csv", "run.py", "run.ipynb"]
+FILES = ["model.keras", "weights.npz", "config.json", "history.csv", "windows.csv", "curves.svg", "run.py", "run.ipynb"]
 
 
 def test_an_export_writes_every_file_and_says_where(store, tmp_path):
@@ -322,7 +322,7 @@ def test_an_export_writes_every_file_and_says_where(store, tmp_path):
     with np.load(folder / "weights.npz") as weights:
         for name, weight in zip(weights.files, store.checkpoint(TINY_CONFIG.run_id).weights, strict=True):
             np.testing.assert_array_equal(weights[name], weight)
-    assert (folder / "history.csv").read_text().splitlines()[0] == "epoch,loss,accuracy"
+    assert (folder / "history.csv").read_text().splitlines()[0] == "epoch,loss,accuracy,seconds"
     assert len((folder / "history.csv").read_text().splitlines()) == 1 + 4
 
 
