@@ -172,9 +172,7 @@ def _going_on(run: RunRow) -> None:
             session.resume(run.run_id)
             st.rerun()
         if not stopped and run.config.schedule == "constant":
-            pressed = st.button("Train longer:", key="extend", icon=":material/more_time:",
-                                help="A run of its own that goes on from here. It comes out as one trained so long at "
-                                     "once.")
+            pressed = st.button("Train longer:", key="extend", icon=":material/more_time:")
             more = st.number_input("More epochs", 1, None, 1000, 100, key="more_epochs", width=130,
                                    label_visibility="collapsed")
             st.markdown("more epochs", width="content")
