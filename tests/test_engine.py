@@ -135,7 +135,7 @@ def test_app_process_has_no_tensorflow_after_a_run_and_nothing_of_it_is_left(tmp
     script = textwrap.dedent("""
         import sys, threading, time
 
-        from echo_core.engine import Busy, Engine
+        from echo_core.engine import Engine
         from samples import config
         assert "distributed" not in sys.modules and "alembic" not in sys.modules
 
