@@ -17,10 +17,11 @@ import click
 
 from echo_core.config import RunConfig
 from echo_core.presets import short_name
+from echo_core.process import load_training
 from echo_core.records import Evaluation, Progress, State
 from echo_core.settings import Settings
 from echo_core.store import RunRow, Store, Ticket
-from echo_core.worker import drain, load_training, reason_of, records_of
+from echo_core.worker import drain, reason_of, records_of
 
 INTERRUPTED_BY_CTRL_C = 130
 
