@@ -101,6 +101,8 @@ def freeze(engine, process):
 
 def forget(engine, run_id):
     """Remove a run, so that the same config trains again from nothing; what it came to."""
+    # Its next first attempt will have the key of this one, whose result Dask must not hold any more.
+    until(lambda: all(each.ticket is None for each in list(engine._dispatcher._workers.values())))
     run = engine.store.run(run_id)
     with engine.store._database.write() as connection:
         connection.execute(delete(RUNS).where(RUNS.c.run_id == run_id))
