@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from echo_core import worker
+from echo_core.process import environment
 from echo_core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Cluster:
                 n_workers=settings.num_workers, threads_per_worker=1, processes=True, memory_limit=0,
                 host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL,
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False},
-                env=worker.environment(settings))
+                env=environment(settings))
             self._client = Client(self._local, set_as_default=False, name="echo")
 
     def workers(self) -> Mapping[str, Mapping[str, Any]]:

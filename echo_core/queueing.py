@@ -96,20 +96,22 @@ class Queue:
     # --- asking for work -----------------------------------------------------------------------
 
     def request(self, config: RunConfig, session: str = "", holder: str | None = None,
-                max_queue: int | None = None) -> str:
+                max_queue: int | None = None, again: bool = False) -> str:
         """Ask for a run, whatever its state, and hold it; see "States" in the design.
 
         A finished run is its own answer. A queued or running one is joined, and a Stop that it
         has not obeyed yet is taken back. A paused or interrupted one is queued to go on, a failed one
         to start again, and an unknown one is queued.
 
+        Args:
+            again: A finished run that has lost its weights to the bounds of the store is queued as well.
         Returns:
             Its `run_id`.
         Raises:
             QueueFull: If it would have to wait and `max_queue` runs wait already.
         """
         with self._database.write(exclusive=True) as connection:
-            self._request(connection, config, session, holder, max_queue)
+            self._request(connection, config, session, holder, max_queue, again)
         return config.run_id
 
     def take(self, config: RunConfig, worker: str, session: str = "", holder: str | None = None) -> Ticket | None:
@@ -124,10 +126,10 @@ class Queue:
             return _start(connection, config.run_id, worker) if state == State.QUEUED else None
 
     def _request(self, connection: Connection, config: RunConfig, session: str, holder: str | None,
-                 max_queue: int | None) -> None:
+                 max_queue: int | None, again: bool = False) -> None:
         run_id, now = config.run_id, time.time()
         state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == run_id))
-        if state == State.FINISHED:
+        if state == State.FINISHED and not (again and _has_no_weights(connection, run_id)):
             connection.execute(change(run_id).values(deleted_at=None))
             return _mark(connection, run_id, holder)
         if state is None or not State(state).is_active:
@@ -140,14 +142,14 @@ class Queue:
         elif State(state).is_active:
             connection.execute(change(run_id).values(stop_requested=False))
         else:
-            again: dict[str, Any] = {"reason": None, "fruitless": 0}  # who presses Train gives it new tries
+            afresh: dict[str, Any] = {"reason": None, "fruitless": 0}  # who presses Train gives it new tries
             if state == State.FAILED:
                 # Starts again from nothing, as what it reached may be what it failed of.
                 connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id))
-                again = {"restarts": 0, "fruitless": 0, "furthest": 0}
+                afresh = {"restarts": 0, "fruitless": 0, "furthest": 0}
             connection.execute(change(run_id).values(
                 state=State.QUEUED, session=session, queued_at=now, ended_at=None, stop_requested=False,
-                urgent=False, deleted_at=None, **again))
+                urgent=False, deleted_at=None, **afresh))
         _mark(connection, run_id, holder)
         if holder is not None:
             _hold(connection, run_id, holder)
@@ -286,6 +288,10 @@ def _hold(connection: Connection, run_id: str, holder: str) -> None:
     mine = (WATCHERS.c.run_id == run_id) & (WATCHERS.c.holder == holder)
     connection.execute(delete(WATCHERS).where(mine))
     connection.execute(insert(WATCHERS).values(run_id=run_id, holder=holder, seen_at=time.time()))
+
+
+def _has_no_weights(connection: Connection, run_id: str) -> bool:
+    return connection.execute(select(CHECKPOINTS.c.run_id).where(CHECKPOINTS.c.run_id == run_id)).first() is None
 
 
 def _mark(connection: Connection, run_id: str, visitor: str | None) -> None:
