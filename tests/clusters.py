@@ -33,10 +33,13 @@ def dask_cluster(folder: Path, workers: int, cwd: Path = ROOT, **environment: st
             running.enter_context(_dask("worker", folder, cwd, environment, "--scheduler-file", contact, "--nthreads",
                                         "1", "--memory-limit", "0", "--name", f"w{number}"))
         deadline = time.monotonic() + START_SECONDS
-        while not contact.exists():
+        address = None
+        while address is None:
             assert time.monotonic() < deadline, "no scheduler"
             time.sleep(0.05)
-        yield json.loads(contact.read_text())["address"]
+            with suppress(OSError, ValueError):  # it is not there, or not written to its end
+                address = json.loads(contact.read_text())["address"]
+        yield address
 
 
 def runs_begun(dask_worker: Any) -> list[str]:
