@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from echo_app import charts, looks, session
+from echo_app import charts, faults, looks, session
 from echo_app.words import escape, percent
 from echo_core import tables
 from echo_core.config import written
@@ -32,7 +32,8 @@ def comparison(run_ids: Sequence[str]) -> None:
         st.toggle("Log scale", key="compare_log")
         st.toggle("Smooth", key="compare_smooth", help="Means over eleven points.")
     is_live = any(run.state.is_active for run in runs)
-    st.fragment(_curves, run_every=_POLL if is_live else None, key="comparison")([run.run_id for run in runs], is_live)
+    draw = st.fragment(faults.part(_curves), run_every=_POLL if is_live else None, key="comparison")
+    draw([run.run_id for run in runs], is_live)
 
 
 def _curves(run_ids: list[str], was_live: bool) -> None:

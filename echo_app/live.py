@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from echo_app import charts, lesson, looks, session
+from echo_app import charts, faults, lesson, looks, session
 from echo_app.grid import grid
 from echo_app.words import duration, ordinal, percent
 from echo_core.config import RunConfig
@@ -26,7 +26,7 @@ _STATUS = {"ready": "", "warming": "", "starting": ". The workers are starting â
 
 def run_panel(run: RunRow) -> None:
     """Draw a run, and go on drawing it while it changes: one fragment, whatever state the run is in."""
-    st.fragment(_panel, run_every=_interval(run), key="panel")(run.run_id, _phase(run))
+    st.fragment(faults.part(_panel), run_every=_interval(run), key="panel")(run.run_id, _phase(run))
 
 
 def preview(config: RunConfig) -> None:
@@ -62,10 +62,12 @@ def _phase(run: RunRow) -> str:
 
 
 def _panel(run_id: str, phase: str) -> None:
-    run = _next_news(session.store().run(run_id))
-    if run is None or _phase(run) != phase:
+    run = _next_news(session.shown_run())
+    if run is None or run.run_id != run_id or _phase(run) != phase:
         st.rerun()  # the whole page: its buttons and this panel's timer depend on it
     is_active = phase == "active"
+    if is_active and (trouble := session.engine().trouble):
+        faults.note(trouble)
     seen = looks.look(run)
     _tab_title(run)
     with st.container(key="progress"):
@@ -87,7 +89,7 @@ def _next_news(run: RunRow | None) -> RunRow | None:
     """The run once there is something new to draw of it, or as it is after a while."""
     state, began = st.session_state, time.monotonic()
     until = began + _NEWS_SECONDS
-    while run and run.state.is_active and run.epoch == 0 and _is_quiet_here():
+    while run and run.state.is_active and run.epoch == 0 and _is_quiet_here() and not faults.is_away():
         stage = (run.run_id, run.attempt, run.seconds > 0)
         if stage[-1] and state.get(session.DRAWN) != stage:
             until = min(until, time.monotonic() + _NEXT_NEWS_SECONDS)
@@ -95,7 +97,7 @@ def _next_news(run: RunRow | None) -> RunRow | None:
         if time.monotonic() >= until or (run.state is State.QUEUED and looks.wait_of(run.run_id).place):
             break
         time.sleep(_LOOK_SECONDS)
-        run = session.store().run(run.run_id)
+        run = session.shown_run()
     return run
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from echo_app import charts, looks, session
+from echo_app import charts, faults, looks, session
 from echo_app.words import duration, spread
 from echo_core import tables
 from echo_core.records import State
@@ -18,7 +18,7 @@ _POLL = 1.0
 def seeds_panel(run_ids: Sequence[str]) -> None:
     """Draw seeds that were begun together, live as long as one of them is under way."""
     is_live = any(run.state.is_active for run in _runs(run_ids))
-    st.fragment(_panel, run_every=_POLL if is_live else None, key="seeds_panel")(tuple(run_ids), is_live)
+    st.fragment(faults.part(_panel), run_every=_POLL if is_live else None, key="seeds_panel")(tuple(run_ids), is_live)
 
 
 def _runs(run_ids: Sequence[str]) -> list[RunRow]:

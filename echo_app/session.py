@@ -1,8 +1,8 @@
 """All that a visitor's session keeps, and what all sessions share: every key in one place.
 
-Keys of `st.session_state`: each field of `RunConfig` by its name (its widget's key), and those
-named below. The text is the exception: under its name stands what somebody types, and what of it serves the
-settings is under `SETTLED_TEXT`. Nothing is kept in modules, which all visitors would share.
+Keys of `st.session_state`: each field of `RunConfig` by its name (its widget's key), those
+named below, and those of `faults`. The text is the exception: under its name stands what somebody types, and what of
+it serves the settings is under `SETTLED_TEXT`. Nothing is kept in modules, which all visitors would share.
 """
 
 import json
@@ -15,7 +15,9 @@ from urllib.parse import urlencode
 import streamlit as st
 from pydantic import ValidationError
 
+from echo_app import faults
 from echo_app.browser import browser_name
+from echo_app.faults import ERROR, careful
 from echo_core import text as texts
 from echo_core.config import RunConfig, check_text
 from echo_core.engine import Engine
@@ -25,9 +27,9 @@ from echo_core.store import EVERYBODY, RunRow, Store, Wanted, longer
 
 PRESET = "preset"          # name of the preset that the settings equal, or OWN
 RUN = "run_id"             # the run that is shown
+SEEN = "run_as_seen"       # as it was when the store was last asked
 MINE = "my_runs"           # runs for which this session pressed Train, oldest first
 NOTES = "notes"            # lines about what was not accepted or had to follow
-ERROR = "error"            # why the last Train or Stop was not done
 SETTLED_TEXT = "settled_text"  # the text of the settings
 TEXT_ERROR = "text_error"  # why what is typed as a text does not serve
 OWN_WORDS = "own_words"    # echo and reverse are asked of one's own words
@@ -114,12 +116,13 @@ def begin() -> None:
     state = st.session_state
     if SESSION not in state:
         engine()  # first, as it may raise, and the link is opened once
-        state[SESSION] = uuid.uuid4().hex
-        state[HOLDER] = browser_name() or state[SESSION]
+        session = uuid.uuid4().hex
+        state[HOLDER] = browser_name() or session
         state[MINE], state[NOTES], state[ERROR], state[RUN], state[BEFORE] = [], [], None, None, {}
         state[PLAYING] = state[SLOW] = False
         state[SEEDS], state[SELECTED], state[DELETED] = (), [], []
         _open_link(st.query_params.to_dict())
+        state[SESSION] = session  # last, as the link asks the store
     for key in _TYPED:  # or what is typed on one page would be gone after a look at another
         if key in state:
             state[key] = state[key]
@@ -185,12 +188,14 @@ def load_preset() -> None:
         load(PRESETS[name].config)
 
 
+@careful
 def train() -> None:
     """Callback of Train: ask for the run of these settings, or join it, or show it."""
     _settle()  # a changed control and the click may arrive together
     _ask_for([config()])
 
 
+@careful
 def train_seeds() -> None:
     """Callback of Run 5 seeds: the same settings with this seed and the next ones."""
     _settle()
@@ -199,6 +204,7 @@ def train_seeds() -> None:
     _ask_for([first.model_copy(update={"seed": seed}) for seed in range(first.seed, last)])
 
 
+@careful
 def extend(run_id: str, epochs: int) -> None:
     """Callback of more epochs: go on with a run as one with so many in all."""
     run = store().run(run_id)
@@ -213,6 +219,7 @@ def extend(run_id: str, epochs: int) -> None:
         load(wanted)
 
 
+@careful
 def resume(run_id: str, again: bool = False) -> None:
     """Callback of Go on, and of Train again: the shown run with its settings, whatever the controls say."""
     if (run := store().run(run_id)) and _ask_for([run.config], again):
@@ -293,6 +300,7 @@ def take_config() -> None:
     load(settings)
 
 
+@careful
 def stop(run_id: str) -> None:
     """Callback of Stop."""
     if not engine().stop(run_id, holder=st.session_state[HOLDER]):
@@ -301,9 +309,17 @@ def stop(run_id: str) -> None:
 
 
 def shown_run() -> RunRow | None:
-    """The run that this page shows, as the store has it now."""
-    run_id = st.session_state[RUN]
-    return store().run(run_id) if run_id else None
+    """The run that this page shows, as the store has it now; while that cannot be asked, as it was seen last."""
+    state = st.session_state
+    if not state[RUN]:
+        return None
+    if not faults.is_away():
+        try:
+            state[SEEN] = store().run(state[RUN])
+        except faults.FAULTS as error:
+            faults.note(error)
+    seen: RunRow | None = state.get(SEEN)
+    return seen if seen and seen.run_id == state[RUN] else None
 
 
 def _open_link(query: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -22,6 +23,8 @@ from echo_core.records import Evaluation, State
 UNDO_SECONDS = 600.0
 #: Whose names and hiding count on a copy of one's own, where all visitors are one.
 EVERYBODY = ""
+#: Runs that lose something in one transaction.
+_EVICTED_AT_ONCE = 100
 
 Sorting = Literal["created_at", "name", "variant", "state", "epoch", "loss", "token_accuracy", "window_accuracy",
                   "seconds"]
@@ -140,9 +143,11 @@ class Catalogue(Queue):
         joined = RUNS.outerjoin(MARKS, mark)
         where = _conditions(wanted)
         column: Any = MARKS.c.name if wanted.sort == "name" else RUNS.c[wanted.sort]
-        order = (column.is_(None), column.desc() if wanted.descending else column, RUNS.c.created_at.desc(),
-                 RUNS.c.run_id)
-        listed = select(RUNS, MARKS.c.name, MARKS.c.hidden).select_from(joined).where(*where).order_by(*order)
+        # What is never null is not asked for it, so that an index can give the order.
+        order = ((column.is_(None),) if column.nullable else (),
+                 (column.desc() if wanted.descending else column,),
+                 (RUNS.c.created_at.desc(),) if column is not RUNS.c.created_at else (), (RUNS.c.run_id,))
+        listed = select(RUNS, MARKS.c.name, MARKS.c.hidden).select_from(joined).where(*where).order_by(*chain(*order))
         with self._database.read() as connection:
             total = connection.scalar(select(func.count()).select_from(joined).where(*where)) or 0
             rows = connection.execute(listed.limit(limit).offset(offset)).all()
@@ -165,7 +170,7 @@ class Catalogue(Queue):
 
     def delete(self, run_ids: Collection[str]) -> list[str]:
         """Take runs out of all lists, for good after `UNDO_SECONDS`; those that were. One under way stays."""
-        ended = RUNS.c.run_id.in_(run_ids) & RUNS.c.state.not_in((State.QUEUED, State.RUNNING)) & _present()
+        ended = RUNS.c.run_id.in_(run_ids) & _ended() & _present()
         with self._database.write(exclusive=True) as connection:
             found = list(connection.scalars(select(RUNS.c.run_id).where(ended)))
             connection.execute(update(RUNS).where(RUNS.c.run_id.in_(found)).values(deleted_at=time.time()))
@@ -197,16 +202,14 @@ class Catalogue(Queue):
         oldest runs without a name, then those of named ones. Settings, curves and answers stay, and so does what
         runs under way need.
         """
+        # Chosen while others may write, and taken away a few at a time: with many runs that is too long to lock.
         with self._database.read() as connection:
-            if _size(connection) <= max_bytes:
-                return 0
-        with self._database.write(exclusive=True) as connection:
-            excess, evicted = _size(connection) - max_bytes, 0
-            for table, run_id, size in _evictable(connection):
-                if excess <= 0:
-                    break
-                connection.execute(delete(table).where(table.c.run_id == run_id))
-                excess, evicted = excess - size, evicted + 1
+            chosen = _evictable(connection, _size(connection) - max_bytes)
+        evicted = 0
+        for table, run_ids in chosen:
+            with self._database.write(exclusive=True) as connection:
+                still_ended = select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids), _ended())
+                evicted += connection.execute(delete(table).where(table.c.run_id.in_(still_ended))).rowcount
         return evicted
 
     def _set_mark(self, run_ids: Collection[str], visitor: str, **values: object) -> None:
@@ -244,6 +247,10 @@ def _present() -> ColumnElement[bool]:
     return RUNS.c.deleted_at.is_(None)
 
 
+def _ended() -> ColumnElement[bool]:
+    return RUNS.c.state.not_in((State.QUEUED, State.RUNNING))
+
+
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     hidden = func.coalesce(MARKS.c.hidden, False)
     conditions = [_present(), hidden.is_(True) if wanted.hidden else hidden.is_(False)]
@@ -276,14 +283,24 @@ def _size(connection: Connection) -> int:
     return sum(int(connection.scalar(part) or 0) for part in parts)
 
 
-def _evictable(connection: Connection) -> list[tuple[Any, str, int]]:
-    """What may go, in the order in which it goes: its table, run and bytes."""
+def _evictable(connection: Connection, excess: int) -> list[tuple[Any, Sequence[str]]]:
+    """What goes to make so much room, in the order in which it goes: some runs of a table at a time."""
     named = select(MARKS.c.run_id).where(MARKS.c.name.is_not(None))
-    found = []
+    found: list[tuple[Any, Sequence[str]]] = []
     for table in (MOMENTS, CHECKPOINTS):
         is_named = RUNS.c.run_id.in_(named) if table is CHECKPOINTS else RUNS.c.run_id.is_(None)
-        held = select(table.c.run_id, func.length(table.c.data).label("size")).join(
-            RUNS, RUNS.c.run_id == table.c.run_id).where(RUNS.c.state.not_in((State.QUEUED, State.RUNNING)))
-        found += [(table, row.run_id, row.size) for row in connection.execute(
-            held.order_by(is_named, RUNS.c.state != State.FINISHED, RUNS.c.ended_at, RUNS.c.run_id))]
+        held = connection.scalars(select(table.c.run_id).join(RUNS, RUNS.c.run_id == table.c.run_id).where(
+            _ended()).order_by(is_named, RUNS.c.state != State.FINISHED, RUNS.c.ended_at, RUNS.c.run_id)).all()
+        for begin in range(0, len(held), _EVICTED_AT_ONCE):
+            if excess <= 0:
+                return found
+            some = held[begin:begin + _EVICTED_AT_ONCE]
+            sizes = dict(connection.execute(select(table.c.run_id, func.length(table.c.data)).where(
+                table.c.run_id.in_(some))).all())
+            going = []
+            for run_id in some:
+                if excess > 0:
+                    going.append(run_id)
+                    excess -= sizes[run_id]
+            found.append((table, going))
     return found

@@ -4,11 +4,12 @@ SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. All that differs betwe
 """
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Boolean,
@@ -60,6 +61,33 @@ class StoreAway(StoreError):
 #: What is raised where the database cannot be reached or written to, which may pass: it restarts, is locked by
 #: somebody, its disk is full or its file read-only.
 OUTAGES = (OperationalError, InterfaceError, InternalError, NoConnectionFree, StoreAway)
+
+
+#: All that a database may raise, and what is raised where it cannot be opened.
+FAULTS = (DBAPIError, NoConnectionFree, StoreError)
+
+
+class Trouble(NamedTuple):
+    """What is wrong with a database, for people: half a sentence, and what to do about it."""
+
+    cause: str
+    remedy: str
+
+
+_FULL = Trouble("its disk is full", "Make room on that disk, then try again.")
+#: With less than that a disk is full: small things still fit into what a file has, and checkpoints do not.
+_LEAST_BYTES_FREE = 4 * 2**20
+#: By what the databases say.
+_TROUBLES = {
+    "is locked": Trouble("another program has locked it", "Try again when that program is done."),
+    "disk is full": _FULL,
+    "no space left": _FULL,
+    "readonly": Trouble("it can only be read", "Allow writing to it, then try again."),
+    "read-only": Trouble("it can only be read", "Allow writing to it, then try again."),
+    "queuepool": Trouble("too many ask it at once", "Try again in a moment."),
+}
+_NO_ANSWER = Trouble("it does not answer", "Try again in a moment.")
+_OTHER = Trouble("it refuses, and the server's log says why", "Try again in a moment.")
 
 
 class Measured(TypeDecorator[float]):
@@ -172,13 +200,16 @@ HANDSHAKES = Table(
 class Database:
     """One database, migrated to `HEAD`: short transactions for any number of threads and processes.
 
+    Args:
+        patience: Seconds that a transaction waits for a file that others write to, once it is open.
     Raises:
         StoreError: If it cannot be opened, or a newer version of the project wrote it.
     """
 
-    def __init__(self, url: str, create: bool = True) -> None:
+    def __init__(self, url: str, create: bool = True, patience: float | None = None) -> None:
         self._url = _parse(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        self._patience = float(_BUSY_SECONDS)
         if self.is_sqlite:
             self._prepare_file(create)
         options: dict[str, Any] = {"pool_size": 8, "max_overflow": 56}  # a page polls from a thread of its own
@@ -189,7 +220,7 @@ class Database:
             options["connect_args"] = {name: _REACH[name] for name in _REACH.keys() - self._url.query.keys()}
         self._engine = create_engine(self._url, **options)
         if self.is_sqlite:
-            event.listen(self._engine, "connect", _set_up_sqlite)
+            event.listen(self._engine, "connect", self._set_up_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
         try:
             self._migrate()
@@ -200,6 +231,9 @@ class Database:
         except BaseException:
             self.close()
             raise
+        if patience is not None:
+            self._patience = patience
+            self.close()  # what was opened to be migrated has more of it
 
     def __str__(self) -> str:
         return self._url.render_as_string(hide_password=True)
@@ -224,6 +258,13 @@ class Database:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
             yield connection
 
+    def shortage(self) -> Trouble | None:
+        """What is wrong with a file that can be read and written to: its disk may be full."""
+        if not self.is_sqlite:
+            return None
+        free = shutil.disk_usage(Path(str(self._url.database)).parent).free
+        return _FULL if free < _LEAST_BYTES_FREE else None
+
     def close(self) -> None:
         """Close all connections. A later transaction opens new ones."""
         self._engine.dispose()
@@ -240,6 +281,14 @@ class Database:
         except OSError as error:  # of a folder above it that is closed to us, too
             verb = "created" if create else "opened"
             raise StoreError(f"the store at {self} cannot be {verb}: {error.strerror}.") from error
+
+    def _set_up_sqlite(self, raw: Any, _record: Any) -> None:
+        raw.isolation_level = None  # the driver begins no transactions of its own; `_begin_sqlite` does
+        cursor = raw.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={round(self._patience * 1000)}")
+        cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode a crash of the process loses nothing
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
 
     def _migrate(self) -> None:
         """Bring the tables to `HEAD`. Several processes may open a fresh store at the same time."""
@@ -276,6 +325,13 @@ class Database:
         command.upgrade(config, "head")
 
 
+def trouble_of(error: Exception) -> Trouble:
+    """What is wrong, by what a database raised: one of `FAULTS`."""
+    said = f"{type(error).__name__} {error}".lower()
+    known = (trouble for words, trouble in _TROUBLES.items() if words in said)
+    return next(known, _NO_ANSWER if isinstance(error, OUTAGES) else _OTHER)
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
@@ -289,15 +345,6 @@ def _parse(url: str) -> URL:
         raise StoreError("DATABASE_URL is not a database's URL. Try sqlite:////absolute/path/runs.db, or "
                          "postgresql://user:password@host/name.") from None
     return parsed
-
-
-def _set_up_sqlite(raw: Any, _record: Any) -> None:
-    raw.isolation_level = None  # the driver begins no transactions of its own; `_begin_sqlite` does
-    cursor = raw.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode a crash of the process loses nothing
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -22,6 +22,7 @@ from typing import Self
 from echo_core import worker
 from echo_core.cluster import has_ended
 from echo_core.config import RunConfig
+from echo_core.database import Trouble, trouble_of
 from echo_core.dispatch import Busy, Dispatcher
 from echo_core.records import State
 from echo_core.settings import LimitExceeded, Limits, Settings
@@ -39,6 +40,8 @@ TIDY_SECONDS = 30.0
 ERRAND_SECONDS = 60.0
 #: After the store was away nothing is swept up for so long.
 SPARED_SECONDS = 5.0
+#: A page, and who pressed something on it, wait so long for a store that is locked.
+PATIENCE = 5.0
 #: A pause between two looks of `wait`.
 WAIT_SECONDS = 0.05
 
@@ -58,7 +61,8 @@ class Engine:
     def __init__(self, settings: Settings | None = None, limits: Limits | None = None) -> None:
         self.settings = settings or Settings()
         self.limits = limits or Limits()
-        self.store = Store(self.settings.database_url)
+        self.store = Store(self.settings.database_url, patience=PATIENCE)
+        self._trouble: Trouble | None = None
         self._own_holder = f"engine-{uuid.uuid4().hex}"
         self._connected = Counter([self._own_holder])
         self._lock = threading.Lock()
@@ -166,6 +170,11 @@ class Engine:
         """`starting`, `warming` (runs can be submitted, and wait), `ready`, or a sentence on what is wrong."""
         return self._dispatcher.status
 
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong with the store, as the keeper has met it; a store may be read and yet keep nothing."""
+        return self._trouble
+
     def close(self) -> None:
         """End everything that it started, within a few seconds. Runs of a local cluster pause at a checkpoint."""
         with self._lock:
@@ -181,14 +190,16 @@ class Engine:
         """Renew the holders that are connected, and sweep up runs that nobody works at or holds."""
         renewed_at = tidied_at = spared_until = -math.inf
         looked_at, is_away = time.time(), False
-        while not self._closing.wait(SWEEP_SECONDS):
+        # Where a run that nobody holds is paused soon, who holds one is named often.
+        often = self.settings.unwatched_seconds / 4
+        while not self._closing.wait(min(SWEEP_SECONDS, often)):
             # After the machine slept, or the store was away, all heartbeats and holders are old. They get a
             # moment to be renewed.
             has_slept = time.time() - looked_at > 3 * SWEEP_SECONDS
             is_spared = has_slept or time.monotonic() < spared_until
             looked_at = time.time()
             try:
-                if is_spared or time.monotonic() - renewed_at >= RENEW_SECONDS:
+                if is_spared or time.monotonic() - renewed_at >= min(RENEW_SECONDS, often):
                     with self._lock:
                         holders = list(self._connected)
                     self.store.renew(holders)
@@ -199,8 +210,9 @@ class Engine:
                     self.store.purge()
                     self.store.evict(self.settings.store_mb * 2**20)
                     tidied_at = time.monotonic()
-                is_away = False
-            except Exception:
+                is_away, self._trouble = False, self.store.shortage()
+            except Exception as error:
+                self._trouble = trouble_of(error)
                 if not is_away:
                     logger.warning("the store did not answer the keeper", exc_info=True)
                 is_away, spared_until = True, time.monotonic() + SPARED_SECONDS

@@ -28,6 +28,7 @@ from echo_core.database import (
     SNAPSHOTS,
     Database,
     StoreError,
+    Trouble,
 )
 from echo_core.queueing import Ticket, change, watched_at
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot, State
@@ -81,14 +82,17 @@ class Store(Catalogue):
 
     `Store("sqlite:////srv/echo/runs.db")` creates the file, or migrates what is there.
 
+    Args:
+        patience: Seconds that it waits for a file which others write to, once it is open; by default as long as
+            workers should, and people should not.
     Raises:
         StoreError: If it cannot be opened, or a newer version of the project wrote it; with
             `create=False` also where there is none yet.
     """
 
-    def __init__(self, url: str, create: bool = True) -> None:
+    def __init__(self, url: str, create: bool = True, patience: float | None = None) -> None:
         self.url = url
-        super().__init__(Database(url, create))
+        super().__init__(Database(url, create, patience))
 
     def __str__(self) -> str:
         return str(self._database)  # without the password
@@ -97,6 +101,10 @@ class Store(Catalogue):
     def is_sqlite(self) -> bool:
         """Whether it is a file on one machine."""
         return self._database.is_sqlite
+
+    def shortage(self) -> Trouble | None:
+        """What is wrong with it although it answers."""
+        return self._database.shortage()
 
     def close(self) -> None:
         """Close its connections."""

@@ -8,8 +8,9 @@ from typing import Any, get_args
 import pandas as pd
 import streamlit as st
 
-from echo_app import compare, session
+from echo_app import compare, faults, session
 from echo_app.app_pages.setup import begin
+from echo_app.faults import careful
 from echo_core.combinations import Variant
 from echo_core.presets import short_name
 from echo_core.records import State
@@ -25,6 +26,10 @@ _SORTING = {"When": "created_at", "Windows right": "window_accuracy", "Numbers r
 
 def runs_page(open_run: Callable[[], None]) -> None:
     """From top to bottom: what is looked for, the runs, what can be done with those that are picked, their curves."""
+    faults.page(lambda: _page(open_run))
+
+
+def _page(open_run: Callable[[], None]) -> None:
     begin()
     st.subheader("History", anchor=False)
     st.markdown("Every run that this copy has trained. Pick some to lay their curves over each other.")
@@ -146,6 +151,8 @@ def _turn(by: int) -> None:
 def _actions(picked: Sequence[str], open_run: Callable[[], None]) -> None:
     """What can be done with the picked runs."""
     _undo()
+    if refused := st.session_state[faults.ERROR]:
+        st.error(refused, icon=":material/block:")
     if not picked:
         st.caption("Tick runs at the left of the list to compare, open, name, hide or delete them.")
         return
@@ -166,15 +173,18 @@ def _actions(picked: Sequence[str], open_run: Callable[[], None]) -> None:
         st.button("Pick none", icon=":material/close:", key="runs_none", type="tertiary", on_click=_pick_none)
 
 
+@careful
 def _rename(run_id: str) -> None:
     session.store().rename(run_id, st.session_state[f"runs_name_{run_id}"], session.visitor())
 
 
+@careful
 def _hide(run_ids: list[str], hidden: bool) -> None:
     session.store().hide(run_ids, hidden, session.visitor())
     _pick_none()
 
 
+@careful
 def _delete(run_ids: list[str]) -> None:
     deleted = session.store().delete(run_ids)
     st.session_state[session.DELETED] = deleted
@@ -196,6 +206,7 @@ def _undo() -> None:
             st.button("Undo", icon=":material/undo:", key="undo_delete", on_click=_bring_back)
 
 
+@careful
 def _bring_back() -> None:
     session.store().bring_back(st.session_state[session.DELETED])
     st.session_state[session.DELETED] = []

@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from echo_app import controls, lesson, live, looks, resets, seeds, session, share
+from echo_app import controls, faults, lesson, live, looks, resets, seeds, session, share
 from echo_app.app_pages.setup import begin
 from echo_app.grid import STYLE
 from echo_app.words import duration
@@ -17,6 +17,10 @@ from echo_core.store import RunRow
 def train_page() -> None:
     """From top to bottom: the controls, the run, and what stands behind it."""
     st.html(STYLE)
+    faults.page(_page)
+
+
+def _page() -> None:
     begin()
     session.put_address_back()
     config, run = session.config(), session.shown_run()
@@ -26,16 +30,16 @@ def train_page() -> None:
         controls.main_controls()
         _notes()
         _buttons(config, run, beyond)
-        _before_training(config)
+        faults.attempt(_before_training, config)
         controls.advanced_controls(config.num_windows)
-        _other_runs()
+        faults.attempt(_other_runs)
     with panel:
         with st.container(key="which"):
             if run:
                 _which(run.config, config)
         with st.container(key="seeds"):
             if run and st.session_state[session.SEEDS]:
-                seeds.seeds_panel(st.session_state[session.SEEDS])
+                faults.attempt(seeds.seeds_panel, st.session_state[session.SEEDS])
                 st.subheader(f"One of them: seed {run.config.seed}", anchor=False)
         with st.container(key="run"):
             if run:
@@ -43,7 +47,7 @@ def train_page() -> None:
             elif not beyond:  # a link may ask for more than a page can draw
                 live.preview(config)
     if not beyond:
-        _behind(config, run)
+        faults.attempt(_behind, config, run)
     if st.session_state.pop(session.PRESSED, False):
         # On a telephone the run is drawn below the controls, out of sight.
         st.html("<script>if (innerWidth < 640) document.querySelector('.st-key-run')"
@@ -90,7 +94,7 @@ def _beyond_limits(config: RunConfig) -> str | None:
 
 
 def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
-    refused, st.session_state[session.ERROR] = st.session_state[session.ERROR], None
+    refused = st.session_state[faults.ERROR]
     can_train = beyond is None and st.session_state[session.TEXT_ERROR] is None
     with st.container(horizontal=True):
         st.button("Train", type="primary", key="train", icon=":material/play_arrow:", on_click=session.train,
@@ -103,7 +107,7 @@ def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
                       on_click=session.train_seeds, disabled=not can_train)
         share.share(config, run)
         if run:
-            share.take_away(run)
+            faults.attempt(share.take_away, run)
     if beyond or refused:
         st.error(beyond or refused, icon=":material/block:")
 
@@ -142,4 +146,4 @@ def _behind(config: RunConfig, run: RunRow | None) -> None:
             lesson.code_view(config)
     if resets_.open:
         with resets_:
-            st.fragment(resets.resets_view)(run)
+            st.fragment(faults.part(resets.resets_view))(run)

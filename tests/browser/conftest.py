@@ -1,6 +1,7 @@
 """One real Chromium for all browser tests; each test gets pages of its own."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import provide
 import pytest
@@ -9,10 +10,12 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from benchmarks.page import QUIET, settled
 from benchmarks.server import Server, serve
 
-#: Notes each place of the page that is there twice, be it for a moment: old pictures beside new ones flicker.
+#: Notes each place of the page that is there twice, be it for a moment: old pictures beside new ones flicker. So it
+#: does an exception, which no visitor is to see.
 DOUBLES = """() => { window.doubles = new Set();
   const look = () => { for (const key of ['windows', 'progress', 'loss_chart', 'accuracy_chart', 'train'])
-    if (document.querySelectorAll(`.st-key-${key}`).length > 1) window.doubles.add(key); };
+    if (document.querySelectorAll(`.st-key-${key}`).length > 1) window.doubles.add(key);
+    if (document.querySelector('[data-testid=stException]')) window.doubles.add('an exception that was shown'); };
   new MutationObserver(look).observe(document.body, {childList: true, subtree: true}); }"""
 
 
@@ -38,12 +41,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def visit(chromium: Browser, server: Server) -> Iterator[Callable[..., Page]]:
-    """Open the page as a visitor with a browser of their own; no test leaves an error in its console."""
+def visit(visit_at: Callable[..., Page], server: Server) -> Callable[..., Page]:
+    """Open the page of the module's server as a visitor."""
+    return partial(visit_at, server)
+
+
+@pytest.fixture
+def visit_at(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a server's page as a visitor with a browser of their own; no test leaves an error in its console."""
     errors: list[str] = []
     contexts = []
 
-    def open_page(query: str = "", width: int = 1280, height: int = 900, dark: bool = False) -> Page:
+    def open_page(server: Server, query: str = "", width: int = 1280, height: int = 900, dark: bool = False,
+                  shown: str = ".st-key-train button") -> Page:
         context = chromium.new_context(viewport={"width": width, "height": height},
                                        color_scheme="dark" if dark else "light")
         contexts.append(context)
@@ -52,7 +62,7 @@ def visit(chromium: Browser, server: Server) -> Iterator[Callable[..., Page]]:
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{server.url}/{query}")
-        page.wait_for_selector(".st-key-train button")
+        page.wait_for_selector(shown)
         settled(page)
         page.evaluate(DOUBLES)
         return page

@@ -1,0 +1,136 @@
+"""What pages do while the store fails: say so in words, keep what can be kept, and go on by themselves afterwards.
+
+A page is drawn by `page`, a fragment of it by `part`, what can be left out by `attempt`, and what visitors press
+is `careful`. The message stands in one place, at the top of the page, and stays in sight.
+
+Keys of `st.session_state` are those below; all of them are of one run of the script, but `_TOLD`.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import streamlit as st
+
+from echo_core.database import FAULTS, Trouble, trouble_of
+
+__all__ = ["ERROR", "FAULTS", "attempt", "careful", "is_away", "note", "page", "part"]
+
+logger = logging.getLogger(__name__)
+
+ERROR = "error"            # why what was pressed last was not done
+_TROUBLE = "trouble"       # what is wrong with the store
+_AWAY = "trouble_away"     # it did not answer, so it is not asked again
+_WHOLE = "whole_page"      # the whole page is drawn, not a fragment alone
+_TOLD = "trouble_told"     # the page says what is wrong
+
+_RETRY_SECONDS = 2.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def page(body: Callable[[], None]) -> None:
+    """Draw a page. Where the store fails, it says so above it, and the page is drawn again until it does not."""
+    state = st.session_state
+    state[_TROUBLE], state[_AWAY], state[_WHOLE] = None, False, True
+    place = st.container(key="store_trouble")
+    try:
+        body()
+    except FAULTS as error:
+        note(error)
+    finally:
+        state[_WHOLE] = False
+    state[_TOLD] = state[_TROUBLE] is not None
+    if state[_TOLD]:
+        with place:
+            _say(state[_TROUBLE])
+        st.stop()  # unlike the end of the script, it forgets no widget that could not be drawn
+    state[ERROR] = None
+
+
+def part(body: Callable[P, None]) -> Callable[P, None]:
+    """The body of a fragment: where the store fails, the page says so in its place, and says so no longer after."""
+    @wraps(body)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
+        state = st.session_state
+        alone = not state[_WHOLE]
+        if alone:
+            state[_TROUBLE], state[_AWAY] = None, False
+        try:
+            body(*args, **kwargs)
+        except FAULTS as error:
+            note(error)
+        if alone and (state[_TROUBLE] is not None) != state[_TOLD]:
+            st.rerun()
+        if alone and state[_TOLD]:
+            st.stop()
+
+    return drawn
+
+
+def attempt(draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Draw what a page can do without, unless the store fails."""
+    if not is_away():
+        try:
+            draw(*args, **kwargs)
+        except FAULTS as error:
+            note(error)
+
+
+def careful(act: Callable[P, T]) -> Callable[P, T | None]:
+    """A callback that writes to the store: where that fails, all is as before, and `ERROR` says why and what to do."""
+    @wraps(act)
+    def done(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return act(*args, **kwargs)
+        except FAULTS as error:
+            found = trouble_of(error)
+            logger.warning("%s was not done: %s", act.__name__, _one_line(error))
+            st.session_state[ERROR] = (f"That was not done: the store cannot be used, because {found.cause}. Nothing "
+                                       f"is lost, and your settings are as they were. {found.remedy}")
+            return None
+
+    return done
+
+
+def note(found: Exception | Trouble) -> None:
+    """Have the page say what is wrong with the store: something that it raised, or that others have met."""
+    state = st.session_state
+    if isinstance(found, Exception):
+        state[_AWAY] = True
+        if not state.get(_TOLD):
+            logger.warning("a page could not use the store: %s", _one_line(found))
+        found = trouble_of(found)
+    state[_TROUBLE] = state[_TROUBLE] or found
+
+
+def is_away() -> bool:
+    """Whether the store has failed this run of the script: asking it again would make the visitor wait again."""
+    return bool(st.session_state[_AWAY])
+
+
+def _say(found: Trouble) -> None:
+    st.warning("Runs under way go on, and what they learn is kept once the store can be used again. This page tries "
+               "again by itself.", icon=":material/cloud_off:",
+               title=f"The store of the runs cannot be used: {found.cause}")
+    st.html(STYLE)
+    st.fragment(_again, run_every=_RETRY_SECONDS)(time.monotonic())
+
+
+def _again(said_at: float) -> None:
+    if time.monotonic() - said_at > _RETRY_SECONDS / 2:  # not while the page itself is drawn
+        st.rerun()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(getattr(error, "orig", error)).split())
+
+
+#: In sight wherever on the page the visitor is, below Streamlit's own bar.
+STYLE = """<style>
+[data-testid="stLayoutWrapper"]:has(> .st-key-store_trouble) { position: sticky; top: 3.75rem; z-index: 100; }
+.st-key-store_trouble [data-testid="stAlertContainer"] { backdrop-filter: blur(16px); }
+</style>"""

@@ -1,0 +1,150 @@
+"""What a visitor sees while the store fails, and afterwards: real servers, a real Chromium, real faults."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+
+import faults
+import pytest
+from playwright.sync_api import Page, expect
+from postgres import Server as Postgres
+
+from benchmarks.page import address, press
+from benchmarks.server import Server, serve
+from echo_core.records import State
+from echo_core.store import Store
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+VisitAt = Callable[..., Page]
+ONE_WORKER = {"ECHO_WORKERS": "1", "ECHO_STANDBY": "false"}
+MESSAGE = ".st-key-store_trouble"
+
+
+def says(page: Page, cause: str) -> None:
+    expect(page.locator(MESSAGE)).to_contain_text(f"The store of the runs cannot be used: {cause}")
+    expect(page.locator(MESSAGE)).to_contain_text("Runs under way go on")
+
+
+def is_calm(page: Page) -> None:
+    expect(page.locator(MESSAGE)).to_have_count(0)
+
+
+def goes_on(page: Page) -> None:
+    expect(page.locator(".st-key-progress")).to_contain_text(re.compile(r"Epoch [1-9].*epochs/s"))
+
+
+def finishes(page: Page) -> None:
+    expect(page.locator(".st-key-progress")).to_contain_text("Finished", timeout=120_000)
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A small disk for a store where one can be mounted, or a folder."""
+    folder = tmp_path_factory.mktemp("disk")
+    with ExitStack() as stack:
+        with suppress(pytest.skip.Exception):
+            stack.enter_context(faults.small_disk(folder, megabytes=64))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def on_a_file(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Store]]:
+    """A server that keeps its runs in a file, and its store."""
+    url = f"sqlite:///{disk / 'runs.db'}"
+    with serve(tmp_path_factory.mktemp("app"), DATABASE_URL=url, **ONE_WORKER) as server, closing(Store(url)) as store:
+        yield server, store
+
+
+@pytest.fixture
+def on_postgres(postgres_server: Postgres, migrated: str, tmp_path: Path) -> Iterator[Server]:
+    """A server that keeps its runs in PostgreSQL."""
+    with postgres_server.database(migrated) as url, serve(tmp_path, DATABASE_URL=url, **ONE_WORKER) as server:
+        yield server
+
+
+@pytest.fixture
+def too_early(postgres_server: Postgres, migrated: str, tmp_path: Path) -> Iterator[tuple[Server, ExitStack]]:
+    """A server that is started while its PostgreSQL is not there, and what ends that."""
+    with postgres_server.database(migrated) as url, ExitStack() as until_it_comes:
+        until_it_comes.enter_context(faults.crashed(postgres_server))
+        with serve(tmp_path, DATABASE_URL=url, **ONE_WORKER) as server:
+            yield server, until_it_comes
+
+
+def test_a_database_that_crashes_in_mid_run_is_said_in_words_and_all_goes_on_when_it_is_back(
+        postgres_server: Postgres, on_postgres: Server, visit_at: VisitAt):
+    page = visit_at(on_postgres, address("partial", seed=61, epochs=4000))
+    history = visit_at(on_postgres)
+    history.get_by_role("link", name="History").click()
+    expect(history.locator(".st-key-runs_text")).to_be_visible()
+    press(page, "train")
+    goes_on(page)
+    with faults.crashed(postgres_server):
+        says(page, "it does not answer")
+        expect(page.locator(".st-key-windows")).to_contain_text("✗")  # what was learnt so far stays in sight
+        expect(page.locator(".st-key-units input")).to_have_value("150")
+        press(page, "train")
+        expect(page.get_by_text("That was not done: the store cannot be used")).to_be_visible()
+        history.locator(".st-key-runs_text input").fill("no such run")
+        history.locator(".st-key-runs_text input").press("Enter")
+        says(history, "it does not answer")
+        late = visit_at(on_postgres, shown=MESSAGE)
+        says(late, "it does not answer")
+    for each in (page, history, late):
+        is_calm(each)
+    expect(late.locator(".st-key-train button")).to_be_enabled()
+    expect(history.get_by_text("No run is like that.")).to_be_visible()
+    finishes(page)
+
+
+def test_an_app_that_is_started_before_its_database_waits_for_it(too_early: tuple[Server, ExitStack],
+                                                                visit_at: VisitAt):
+    server, until_it_comes = too_early
+    page = visit_at(server, address("whole", seed=62, epochs=60), shown=MESSAGE)
+    says(page, "it does not answer")
+    until_it_comes.close()
+    press(page, "train")
+    finishes(page)
+
+
+def test_a_locked_store_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Server, Store], visit_at: VisitAt):
+    server, store = on_a_file
+    page = visit_at(server, address("partial", seed=63, epochs=4000))
+    press(page, "train")
+    goes_on(page)
+    with faults.locked(store):
+        page.locator(".st-key-units input").fill("37")
+        page.locator(".st-key-units input").press("Enter")
+        expect(page.get_by_text("Press Train for the settings at the controls")).to_be_visible()
+        press(page, "train")
+        refused = page.get_by_text("That was not done: the store cannot be used, because another program has locked it")
+        expect(refused).to_be_visible()
+        says(page, "another program has locked it")
+        expect(page.locator(".st-key-units input")).to_have_value("37")
+    is_calm(page)
+    expect(refused).to_have_count(0)
+    finishes(page)
+    run = store.runs()[0]
+    assert (run.config.seed, run.state, run.attempt, run.restarts) == (63, State.FINISHED, 1, 0)
+
+
+def test_a_full_disk_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Server, Store], disk: Path,
+                                                         visit_at: VisitAt):
+    if not disk.is_mount():
+        pytest.skip("no disk can be mounted here")
+    server, store = on_a_file
+    page = visit_at(server, address("partial", seed=64, epochs=8000))
+    press(page, "train")
+    goes_on(page)
+    with faults.filled(disk):
+        says(page, "its disk is full")
+        page.get_by_role("link", name="History").click()
+        expect(page.locator(".st-key-runs_table")).to_be_visible()
+        page.get_by_role("link", name="Train").click()
+        expect(page.locator(".st-key-windows")).to_be_visible()
+    is_calm(page)
+    finishes(page)
+    run = store.runs()[0]
+    assert (run.config.seed, run.state, run.attempt, run.restarts) == (64, State.FINISHED, 1, 0)
