@@ -16,6 +16,8 @@ HOST    ?= localhost
 PORT    ?= 8501
 PYTHON  ?=
 ARGS    ?=
+# Much of what the tests do is waiting, so two at a time take little more than half as long on two cores.
+JOBS    ?= 2
 
 # Stamps: what is made once and again only when a list of requirements changes.
 MADE := $(VENV)/.made
@@ -33,7 +35,7 @@ run: $(APP)
 	$(PYTHON3) -m echo_app --server.address=$(HOST) --server.port=$(PORT)
 
 test: lint browser postgres
-	$(PYTHON3) -m pytest $(ARGS)
+	$(PYTHON3) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 bench: $(PEERS)
 	$(PYTHON3) -m benchmarks.bench $(ARGS)

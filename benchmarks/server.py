@@ -62,7 +62,9 @@ def serve(folder: Path, **environment: str) -> Iterator[Server]:
         _until_it_answers(url, log)
         yield Server(url, process, log)
     finally:
-        family = [*process.children(recursive=True), process]
+        family = [process]
+        with suppress(psutil.NoSuchProcess):  # somebody has killed it
+            family += process.children(recursive=True)
         started.terminate()
         with suppress(subprocess.TimeoutExpired):
             started.wait(10)

@@ -173,10 +173,14 @@ def _going_on(run: RunRow) -> None:
                 "Go on", key="go_on", icon=":material/resume:"):
             session.resume(run.run_id)
             st.rerun()
+        if not stopped and looks.weights(run) is None:
+            st.markdown("Its weights were given up to make room for newer runs; curves and answers stay.",
+                        width="content")
+            if st.button("Train again", key="train_again", icon=":material/replay:"):
+                session.resume(run.run_id, again=True)
+                st.rerun()
         if not stopped and run.config.schedule == "constant":
-            pressed = st.button("Train longer:", key="extend", icon=":material/more_time:",
-                                help="A run of its own that goes on from here. It comes out as one trained so long at "
-                                     "once.")
+            pressed = st.button("Train longer:", key="extend", icon=":material/more_time:")
             more = st.number_input("More epochs", 1, None, 1000, 100, key="more_epochs", width=130,
                                    label_visibility="collapsed")
             st.markdown("more epochs", width="content")

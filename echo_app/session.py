@@ -220,19 +220,19 @@ def extend(run_id: str, epochs: int) -> None:
 
 
 @careful
-def resume(run_id: str) -> None:
-    """Callback of Go on: the shown run with its settings, whatever the controls say."""
-    if (run := store().run(run_id)) and _ask_for([run.config]):
+def resume(run_id: str, again: bool = False) -> None:
+    """Callback of Go on, and of Train again: the shown run with its settings, whatever the controls say."""
+    if (run := store().run(run_id)) and _ask_for([run.config], again):
         load(run.config)
 
 
-def _ask_for(configs: list[RunConfig]) -> bool:
+def _ask_for(configs: list[RunConfig], again: bool = False) -> bool:
     """Submit runs and show them, as far as this host allows; whether there is something to show."""
     state, run_ids = st.session_state, []
     refused = None
     for wanted in configs:
         try:
-            run_ids.append(engine().submit(wanted, session=state[SESSION], holder=state[HOLDER]))
+            run_ids.append(engine().submit(wanted, state[SESSION], state[HOLDER], again))
         except ValueError as error:  # a limit of this host; it says which
             refused = str(error)
             break

@@ -3,31 +3,24 @@
 TensorFlow is imported within a command, after the environment is set that it reads only once.
 """
 
-import json
 import math
-import sys
-import uuid
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 import click
 from pydantic import ValidationError
 
 from echo_core import export
 from echo_core.config import TRAINING_VERSION, RunConfig
+from echo_core.console import Outcome, load_tensorflow, percent, print_json, report, train_all
 from echo_core.mending import explain, parse_settings, with_settings
 from echo_core.presets import PRESETS, short_name
-from echo_core.records import Evaluation, Progress, State
+from echo_core.records import State
 from echo_core.settings import LimitExceeded, Limits, Settings
-from echo_core.store import OUTAGES, RunRow, Store, StoreError, Ticket, longer
+from echo_core.store import OUTAGES, RunRow, Store, StoreError, longer
 from echo_core.text import MAX_BYTES
-from echo_core.worker import drain, keras_file, load_training, reason_of, records_of
-
-INTERRUPTED_BY_CTRL_C = 130
+from echo_core.worker import keras_file, reason_of
 
 #: More than anybody has, so that `runs` lists them all.
 ALL_RUNS = 1_000_000
@@ -53,35 +46,6 @@ class OneLineErrors(click.Group):
             raise click.ClickException(f"the store does not answer: {reason_of(error)}") from error
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended here: the last thing that is said of it."""
-
-    state: State
-    config: RunConfig
-    epochs: int
-    seconds: float
-    fingerprint: str | None
-    evaluation: Evaluation | None
-
-    @classmethod
-    def of_row(cls, row: RunRow) -> Self:
-        """As the store has it."""
-        return cls(row.state, row.config, row.epoch, row.seconds, row.fingerprint, row.evaluation)
-
-    def to_dict(self) -> dict[str, object]:
-        """The fields that scripts rely on."""
-        judged = self.evaluation
-        return {
-            "state": str(self.state), "run_id": self.config.run_id, "epochs": self.epochs,
-            "token_accuracy": judged.token_accuracy if judged else None,
-            "window_accuracy": judged.window_accuracy if judged else None,
-            "windows": judged.windows if judged else None,
-            "judged_on": judged.judged_on if judged else None,
-            "seconds": self.seconds, "fingerprint": self.fingerprint,
-        }
-
-
 @click.group(cls=OneLineErrors, context_settings={"max_content_width": 110})
 def cli() -> None:
     """Echo Lab: watch an LSTM learn to repeat random integers."""
@@ -104,9 +68,9 @@ def train(preset: str | None, pairs: tuple[str, ...], text: BinaryIO | None, rep
     configs = [_allowed(config) for config in _configs(preset, pairs, words, repeat)]
     settings = _settings()
     if no_store:
-        return _train_all(configs, None, settings, as_json)
+        return train_all(configs, None, settings, as_json)
     with closing(_open_store(settings)) as store:
-        _train_all(configs, store, settings, as_json)
+        train_all(configs, store, settings, as_json)
 
 
 @cli.command()
@@ -128,16 +92,16 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
                 raise BadSettings(str(error)) from error
             known = store.run(longer_config.run_id)
             if known is not None and known.state is State.FINISHED:
-                return _report(Outcome.of_row(known), as_json)
-            return _train_all([_allowed(longer_config)], store, settings, as_json)
+                return report(Outcome.of_row(known), as_json)
+            return train_all([_allowed(longer_config)], store, settings, as_json)
         if row.state is State.FINISHED:
-            return _report(Outcome.of_row(row), as_json)
+            return report(Outcome.of_row(row), as_json)
         if row.state is State.RUNNING:
             raise BadSettings(f"run {run_id} is under way already. Try again when it has paused.")
         if row.training_version != TRAINING_VERSION:
             raise BadSettings(f"run {run_id} was begun by another version of the training "
                               f"({row.training_version}; this is {TRAINING_VERSION}). Try `train` with its settings.")
-        _train_all([_allowed(row.config)], store, settings, as_json)
+        train_all([_allowed(row.config)], store, settings, as_json)
 
 
 @cli.command()
@@ -148,7 +112,7 @@ def runs(as_json: bool) -> None:
         rows = store.runs(limit=ALL_RUNS)
     if as_json:
         for row in rows:
-            _print_json({**Outcome.of_row(row).to_dict(), "created_at": row.created_at, "reason": row.reason,
+            print_json({**Outcome.of_row(row).to_dict(), "created_at": row.created_at, "reason": row.reason,
                          "config": row.config.model_dump()})
         return
     if not rows:
@@ -157,9 +121,23 @@ def runs(as_json: bool) -> None:
     line = "{:16}  {:11}  {:>9}  {:>8}  {:>8}  {}"
     click.echo(line.format("run", "state", "epochs", "windows", "seconds", "settings"))
     for row in rows:
-        right = _percent(row.evaluation.window_accuracy) if row.evaluation else ""
+        right = percent(row.evaluation.window_accuracy) if row.evaluation else ""
         click.echo(line.format(row.run_id, row.state, f"{row.epoch:,}", right, f"{row.seconds:.1f}",
                                short_name(row.config)))
+
+
+@cli.command()
+@click.argument("run_ids", metavar="RUN_ID...", nargs=-1, required=True)
+@click.confirmation_option(prompt="They are deleted for good. Go on?")
+def delete(run_ids: tuple[str, ...]) -> None:
+    """Delete runs for good. One that is under way stays."""
+    with closing(_open_store(_settings())) as store:
+        for run_id in run_ids:
+            _known(store, run_id)
+        deleted = store.delete(run_ids)
+        store.purge(undo_seconds=0)
+    for run_id in run_ids:
+        click.echo(f"Deleted {run_id}." if run_id in deleted else f"Left {run_id}, which is under way. Stop it first.")
 
 
 @cli.command("export")
@@ -184,7 +162,7 @@ def export_run(run_id: str, folder: Path, force: bool) -> None:
     there = [name for name in export.FILES if (folder / name).exists()]
     if there and not force:
         raise BadSettings(f"{folder} has {', '.join(there)} already. Try another folder, or --force to replace them.")
-    _load_tensorflow(settings, quiet=False)
+    load_tensorflow(settings, quiet=False)
     files = {export.MODEL: keras_file(row.config, checkpoint.weights),
              **export.export(row.config, checkpoint, history, snapshots[0] if snapshots else None)}
     try:
@@ -252,142 +230,3 @@ def _settings() -> Settings:
 
 def _in_environment(error: ValidationError) -> str:
     return "in the environment (ECHO_…): " + " ".join(explain(error))
-
-
-# --- training ------------------------------------------------------------------------------------
-
-
-def _train_all(configs: list[RunConfig], store: Store | None, settings: Settings, as_json: bool) -> None:
-    _load_tensorflow(settings, quiet=as_json)
-    outcomes = []
-    try:
-        for config in configs:
-            outcomes.append(_train_one(config, store, settings, as_json))
-            _report(outcomes[-1], as_json)
-    except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED_BY_CTRL_C) from None
-    if len(outcomes) > 1 and not as_json:
-        _report_all(outcomes)
-    if any(outcome.state is not State.FINISHED for outcome in outcomes):
-        raise click.ClickException("stopped from outside before the end. `resume` goes on with it.")
-
-
-def _load_tensorflow(settings: Settings, quiet: bool) -> None:
-    if not quiet:
-        click.echo("Loading TensorFlow …", err=True)
-    load_training(settings)
-
-
-def _train_one(config: RunConfig, store: Store | None, settings: Settings, as_json: bool) -> Outcome:
-    if store is None:
-        return _train_alone(config, as_json)
-    me = f"cli-{uuid.uuid4().hex[:12]}"
-    if ticket := store.take(config, worker=me, session="cli", holder=me):
-        return _train_into(store, ticket, config, settings, me, as_json)
-    known = store.run(config.run_id)
-    outcome = _train_alone(config, as_json)
-    _compare(outcome, store.run(config.run_id) or known, settings)
-    return outcome
-
-
-def _train_alone(config: RunConfig, as_json: bool) -> Outcome:
-    from echo_core.evaluation import evaluate
-
-    try:
-        last = _shown(records_of(config), config, as_json)
-    except KeyboardInterrupt:
-        click.echo("Stopped. Nothing of this run was kept.", err=True)
-        raise
-    assert last is not None  # there is a record of epoch 0 at least
-    judged = evaluate(config, last.checkpoint.weights)
-    return Outcome(State.FINISHED, config, last.epoch, last.seconds, last.checkpoint.fingerprint, judged)
-
-
-def _train_into(store: Store, ticket: Ticket, config: RunConfig, settings: Settings, me: str,
-                as_json: bool) -> Outcome:
-    try:
-        records = drain(store, ticket, threads=settings.threads, holder=me)
-        with closing(records):  # which pauses the run, wherever Ctrl-C strikes
-            _shown(records, config, as_json)
-    except KeyboardInterrupt:
-        if row := store.run(config.run_id):
-            _report(Outcome.of_row(row), as_json)
-        raise
-    except Exception as error:
-        raise click.ClickException(f"the run failed: {reason_of(error)}") from error
-    row = store.run(config.run_id)
-    assert row is not None
-    return Outcome.of_row(row)
-
-
-def _compare(outcome: Outcome, row: RunRow | None, settings: Settings) -> None:
-    """Say whether a run that the store had already came out the same."""
-    if row is None or row.fingerprint is None:
-        return click.echo("The store has this run under way elsewhere; this training of it was not kept.", err=True)
-    if row.fingerprint == outcome.fingerprint:
-        return click.echo("The store had this run already, with the same fingerprint.", err=True)
-    threads = f" It was trained on {row.threads} threads, this on {settings.threads}." \
-        if row.threads not in (None, settings.threads) else " Perhaps another kind of processor trained it."
-    click.echo(f"Warning: the store had this run already, with ANOTHER fingerprint: {row.fingerprint}.{threads}",
-               err=True)
-
-
-# --- what is said --------------------------------------------------------------------------------
-
-
-def _shown(records: Iterator[Progress], config: RunConfig, as_json: bool) -> Progress | None:
-    """Show training as it goes on; the last record, if there was one."""
-    last = None
-    if as_json:
-        for last in records:
-            _print_json({"epoch": last.epoch, "loss": last.loss, "accuracy": last.accuracy, "seconds": last.seconds})
-        return last
-    if (last := next(records, None)) is None:
-        return None
-    compiled = None
-    with click.progressbar(length=config.epochs - last.epoch, label=short_name(config), show_eta=False,
-                           item_show_func=lambda said: said, file=sys.stderr) as bar:
-        for progress in records:
-            compiled = compiled or progress
-            bar.update(progress.epoch - last.epoch, _how_it_goes(progress, compiled, config))
-            last = progress
-    return last
-
-
-def _how_it_goes(progress: Progress, compiled: Progress, config: RunConfig) -> str:
-    """Loss, accuracy, and the time left at the speed since `compiled`: what came before says nothing of it."""
-    trained = progress.epoch - compiled.epoch
-    left = (config.epochs - progress.epoch) * (progress.seconds - compiled.seconds) / max(1, trained)
-    return (f"loss {progress.loss:.3f}, accuracy {progress.accuracy:.3f}"
-            + (f", {math.ceil(left)} s left" if trained and left else ""))
-
-
-def _report(outcome: Outcome, as_json: bool) -> None:
-    if as_json:
-        return _print_json(outcome.to_dict())
-    click.echo(f"Run {outcome.config.run_id} {outcome.state} after {outcome.epochs:,} epochs "
-               f"and {outcome.seconds:.2f} s.")
-    if judged := outcome.evaluation:
-        click.echo(f"Of {judged.windows:,} {judged.judged_on} windows {_percent(judged.window_accuracy)} are right at "
-                   f"every timestep; of single numbers, {_percent(judged.token_accuracy)}.")
-    if outcome.fingerprint:
-        click.echo(f"Fingerprint {outcome.fingerprint}")
-
-
-def _report_all(outcomes: list[Outcome]) -> None:
-    right = [outcome.evaluation.window_accuracy for outcome in outcomes if outcome.evaluation]
-    if right:
-        click.echo(f"{len(right)} seeds: windows right {_percent(mean(right))} on average, {_percent(min(right))} at "
-                   f"the lowest; {mean(outcome.seconds for outcome in outcomes):.2f} s a run.")
-
-
-def _print_json(values: dict[str, object]) -> None:
-    # JSON has no NaN, which a loss may be.
-    plain = {name: None if isinstance(value, float) and not math.isfinite(value) else value
-             for name, value in values.items()}
-    click.echo(json.dumps(plain))
-
-
-def _percent(share: float) -> str:
-    """Rounded down, so that 100 % means every one."""
-    return f"{math.floor(share * 1000) / 10:.1f} %"

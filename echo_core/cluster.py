@@ -6,11 +6,16 @@ What Dask is used for, and how it is set up for that, is all here. Which worker 
 import asyncio
 import atexit
 import logging
-from collections.abc import Callable, Mapping
+import os
+import re
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from echo_core import worker
+import psutil
+
+from echo_core.process import environment
 from echo_core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -75,7 +80,7 @@ class Cluster:
                 n_workers=settings.num_workers, threads_per_worker=1, processes=True, memory_limit=0,
                 host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL,
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False},
-                env=worker.environment(settings))
+                env=environment(settings))
             self._client = Client(self._local, set_as_default=False, name="echo")
 
     def workers(self) -> Mapping[str, Mapping[str, Any]]:
@@ -88,6 +93,13 @@ class Cluster:
         # replaced by totals without workers.
         everything = self._client.sync(self._client.scheduler.identity, n_workers=-1)
         found: Mapping[str, Mapping[str, Any]] = everything["workers"]
+        return found
+
+    def tasks(self) -> Mapping[str, Sequence[str]]:
+        """The keys of what each worker of somebody else's cluster still has to do, for whichever app; none of ours."""
+        if self._local is not None:
+            return {}
+        found: Mapping[str, Sequence[str]] = self._client.processing()
         return found
 
     def submit(self, address: str, key: str, function: Callable[..., Any], *args: Any) -> Any:
@@ -132,3 +144,18 @@ class Cluster:
 
 async def _end(nannies: list[Any]) -> None:
     await asyncio.gather(*(nanny.close(timeout=END_SECONDS) for nanny in nannies), return_exceptions=True)
+
+
+def local_name(address: str) -> str:
+    """What a worker of a local cluster is called in the store: by machine and app, with which it ends."""
+    return f"{socket.gethostname()} {os.getpid()} {address}"
+
+
+def has_ended(name: str) -> bool:
+    """Whether `local_name` gave it for an app of this machine that is there no more.
+
+    A container that shares its host's name does not share its processes: who asks has heard nothing of the worker
+    for a while as well.
+    """
+    found = re.fullmatch(rf"{re.escape(socket.gethostname())} (\d+) \S+", name)
+    return found is not None and not psutil.pid_exists(int(found[1]))

@@ -274,12 +274,13 @@ class Database:
             raise StoreError("the store must be a file, because worker processes open it too; received "
                              f"DATABASE_URL={self}. Try sqlite:////absolute/path/runs.db.")
         path = Path(self._url.database)
-        if not create and not path.is_file():
-            raise StoreError(f"there is no store at {self}.")
         try:
+            if not create and not path.is_file():
+                raise StoreError(f"there is no store at {self}.")
             path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"the store at {self} cannot be created: {error.strerror}.") from error
+        except OSError as error:  # of a folder above it that is closed to us, too
+            verb = "created" if create else "opened"
+            raise StoreError(f"the store at {self} cannot be {verb}: {error.strerror}.") from error
 
     def _set_up_sqlite(self, raw: Any, _record: Any) -> None:
         raw.isolation_level = None  # the driver begins no transactions of its own; `_begin_sqlite` does

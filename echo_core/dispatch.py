@@ -10,7 +10,6 @@ are held.
 import atexit
 import concurrent.futures
 import logging
-import socket
 import threading
 import time
 import uuid
@@ -21,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from echo_core import worker
-from echo_core.cluster import Cluster
+from echo_core.cluster import Cluster, local_name
 from echo_core.config import TRAINING_VERSION
 from echo_core.records import State
 from echo_core.settings import Limits, Settings
@@ -45,8 +44,9 @@ HEARD_SECONDS = 60.0
 #: another 150 MB for a while. The other one is started when a worker comes near that.
 REST_SECONDS = 10.0
 SOON_TOO_MUCH, FAR_TOO_MUCH = 0.85, 1.05
-#: A cluster that could not be reached is tried again after so long.
+#: A cluster that could not be reached is tried again after so long, and a worker that was refused is asked again.
 RETRY_SECONDS = 5.0
+ASK_AGAIN_SECONDS = 30.0
 
 
 class Busy(Exception):
@@ -72,7 +72,8 @@ class _Worker:
         steps: Of the warm-up, done.
         memory: Bytes that its process took after its last task.
         trained_at: When its last run ended.
-        is_greeted: It shares our store and training version; `refusal` says why not.
+        is_greeted: It was asked whether it shares our store and training version; `refusal` says why not.
+        refused_at: When it was asked last.
     """
 
     address: str
@@ -86,6 +87,7 @@ class _Worker:
     is_greeted: bool = False
     is_restarting: bool = False
     refusal: str | None = None
+    refused_at: float = 0.0
 
     @property
     def is_warm(self) -> bool:
@@ -187,14 +189,19 @@ class Dispatcher:
 
     def _look_round(self) -> None:
         try:
-            found = self._cluster.workers()
+            found, tasks = self._cluster.workers(), self._cluster.tasks()
             self._meet(found)
             self._vouch(found)
             # Who trained last comes first: it has programs ready, and the standby has none.
             for each in sorted(self._workers.values(), key=lambda each: each.trained_at or 0, reverse=True):
                 if each.future is not None and each.future.done():
                     self._settle(each)
-                if each.future is None and not each.is_restarting and each.refusal is None:
+                if each.refusal is not None and time.monotonic() - each.refused_at > ASK_AGAIN_SECONDS:
+                    each.is_greeted = False  # its disk may be mounted by now
+                is_refused = each.refusal is not None and each.is_greeted
+                # A run would wait behind what another app wants of the worker, while a free one could have it.
+                is_free = each.future is None and not each.is_restarting and not tasks.get(each.address)
+                if is_free and not is_refused:
                     self._employ(each, found[each.address])
             self._stand_by()
             self._cluster.revive()
@@ -247,10 +254,10 @@ class Dispatcher:
                 _tell(done.errand.result, future, error)
         elif not done.is_greeted:
             why = f"its workers cannot run Echo Lab: {worker.reason_of(error)}" if error else future.result()
-            if why is not None:
-                done.refusal = f"The cluster at {self._settings.dask_scheduler_address} is refused: {why}."
-                logger.error("%s", done.refusal)
-            done.is_greeted = True
+            refusal = why and f"The cluster at {self._settings.dask_scheduler_address} is refused: {why}."
+            if refusal and refusal != done.refusal:
+                logger.error("%s", refusal)
+            done.refusal, done.refused_at, done.is_greeted = refusal, time.monotonic(), True
         else:
             if error is not None:
                 logger.error("a worker could not warm up: %s", worker.reason_of(error))
@@ -331,7 +338,7 @@ class Dispatcher:
 
     def _name_of(self, known: _Worker) -> str:
         """The worker's name in the store: on a remote cluster all apps know it by the same one."""
-        return known.address if self._is_remote else f"{socket.gethostname()} {known.address}"
+        return known.address if self._is_remote else local_name(known.address)
 
 
 def _tell(result: concurrent.futures.Future[Any], future: Any, error: BaseException | None) -> None:

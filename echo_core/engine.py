@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from echo_core import worker
+from echo_core.cluster import has_ended
 from echo_core.config import RunConfig
 from echo_core.database import Trouble, trouble_of
 from echo_core.dispatch import Busy, Dispatcher
@@ -78,12 +79,14 @@ class Engine:
                  trace: TracebackType | None) -> None:
         self.close()
 
-    def submit(self, config: RunConfig, session: str | None = None, holder: str | None = None) -> str:
+    def submit(self, config: RunConfig, session: str | None = None, holder: str | None = None,
+               again: bool = False) -> str:
         """Ask for a run and return its `run_id`; see `Store.request` for what each state does with it.
 
         Args:
             session: Who asks, for a fair queue; by default the holder.
             holder: Who keeps the run going while connected; by default this engine, until it closes.
+            again: Train a finished run that has lost its weights.
         Raises:
             LimitExceeded: If this host does not allow the config, or too many runs wait (`QueueFull`).
         """
@@ -93,7 +96,7 @@ class Engine:
             raise LimitExceeded(f"a run may train for {self.limits.max_seconds} seconds on this host "
                                 "(ECHO_MAX_SECONDS), and this one has. Try fewer epochs, or run your own copy.")
         holder = holder or self._own_holder
-        run_id = self.store.request(config, session or holder, holder, self.limits.max_queue)
+        run_id = self.store.request(config, session or holder, holder, self.limits.max_queue, again)
         self._dispatcher.wake()
         return run_id
 
@@ -202,7 +205,7 @@ class Engine:
                     self.store.renew(holders)
                     renewed_at = time.monotonic()
                 if not is_spared:
-                    self.store.sweep(self.settings.unwatched_seconds)
+                    self.store.sweep(self.settings.unwatched_seconds, has_ended=has_ended)
                 if time.monotonic() - tidied_at >= TIDY_SECONDS:
                     self.store.purge()
                     self.store.evict(self.settings.store_mb * 2**20)

@@ -7,7 +7,7 @@ are begun as A1 B1 C1 A2 B2 C2 …, however many of them one session queued befo
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,6 +22,8 @@ from echo_core.settings import QueueFull
 HOLD_SECONDS = 15.0
 #: A running run whose worker was not heard for so long is interrupted.
 STALE_SECONDS = 20.0
+#: One whose app is known to have ended, and its workers with it, is interrupted after so long.
+ORPHANED_SECONDS = 5.0
 #: A sweep that had to wait for the store so long is put off: workers had to wait as well, so heartbeats are old.
 MAX_SWEEP_WAIT_SECONDS = 1.0
 #: A run is begun again so often after a lost worker without getting further, before it fails.
@@ -94,20 +96,22 @@ class Queue:
     # --- asking for work -----------------------------------------------------------------------
 
     def request(self, config: RunConfig, session: str = "", holder: str | None = None,
-                max_queue: int | None = None) -> str:
+                max_queue: int | None = None, again: bool = False) -> str:
         """Ask for a run, whatever its state, and hold it; see "States" in the design.
 
         A finished run is its own answer. A queued or running one is joined, and a Stop that it
         has not obeyed yet is taken back. A paused or interrupted one is queued to go on, a failed one
         to start again, and an unknown one is queued.
 
+        Args:
+            again: A finished run that has lost its weights to the bounds of the store is queued as well.
         Returns:
             Its `run_id`.
         Raises:
             QueueFull: If it would have to wait and `max_queue` runs wait already.
         """
         with self._database.write(exclusive=True) as connection:
-            self._request(connection, config, session, holder, max_queue)
+            self._request(connection, config, session, holder, max_queue, again)
         return config.run_id
 
     def take(self, config: RunConfig, worker: str, session: str = "", holder: str | None = None) -> Ticket | None:
@@ -122,10 +126,10 @@ class Queue:
             return _start(connection, config.run_id, worker) if state == State.QUEUED else None
 
     def _request(self, connection: Connection, config: RunConfig, session: str, holder: str | None,
-                 max_queue: int | None) -> None:
+                 max_queue: int | None, again: bool = False) -> None:
         run_id, now = config.run_id, time.time()
         state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == run_id))
-        if state == State.FINISHED:
+        if state == State.FINISHED and not (again and _has_no_weights(connection, run_id)):
             connection.execute(change(run_id).values(deleted_at=None))
             return _mark(connection, run_id, holder)
         if state is None or not State(state).is_active:
@@ -138,14 +142,14 @@ class Queue:
         elif State(state).is_active:
             connection.execute(change(run_id).values(stop_requested=False))
         else:
-            again: dict[str, Any] = {"reason": None}
+            afresh: dict[str, Any] = {"reason": None, "fruitless": 0}  # who presses Train gives it new tries
             if state == State.FAILED:
                 # Starts again from nothing, as what it reached may be what it failed of.
                 connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id))
-                again = {"restarts": 0, "fruitless": 0, "furthest": 0}
+                afresh = {"restarts": 0, "fruitless": 0, "furthest": 0}
             connection.execute(change(run_id).values(
                 state=State.QUEUED, session=session, queued_at=now, ended_at=None, stop_requested=False,
-                urgent=False, deleted_at=None, **again))
+                urgent=False, deleted_at=None, **afresh))
         _mark(connection, run_id, holder)
         if holder is not None:
             _hold(connection, run_id, holder)
@@ -240,12 +244,21 @@ class Queue:
                 values |= {"state": State.QUEUED, "urgent": True, "restarts": row.restarts + 1}
             connection.execute(change(ticket.run_id, State.RUNNING).values(**values))
 
-    def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS) -> None:
-        """Interrupt running runs of which nothing was heard, and pause queued ones that nobody holds."""
+    def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS,
+              has_ended: Callable[[str], bool] = lambda worker: False) -> None:
+        """Interrupt running runs of which nothing was heard, and pause queued ones that nobody holds.
+
+        Args:
+            has_ended: Whether a worker, by its name, is known to be there no more.
+        """
         now = time.time()
-        stale = (RUNS.c.state == State.RUNNING) & (RUNS.c.heartbeat_at < now - stale_seconds)
+        running, silent = RUNS.c.state == State.RUNNING, RUNS.c.heartbeat_at < now - ORPHANED_SECONDS
+        stale = running & (RUNS.c.heartbeat_at < now - stale_seconds)
         left = (RUNS.c.state == State.QUEUED) & (watched_at() < now - unwatched_seconds)
         with self._database.read() as connection:
+            workers = connection.scalars(select(RUNS.c.worker).where(running & silent).distinct())
+            if ended := [name for name in workers if name and has_ended(name)]:
+                stale |= running & silent & RUNS.c.worker.in_(ended)
             if not connection.scalar(select(func.count()).select_from(RUNS).where(stale | left)):
                 return
         with self._database.write(exclusive=True) as connection:
@@ -275,6 +288,10 @@ def _hold(connection: Connection, run_id: str, holder: str) -> None:
     mine = (WATCHERS.c.run_id == run_id) & (WATCHERS.c.holder == holder)
     connection.execute(delete(WATCHERS).where(mine))
     connection.execute(insert(WATCHERS).values(run_id=run_id, holder=holder, seen_at=time.time()))
+
+
+def _has_no_weights(connection: Connection, run_id: str) -> bool:
+    return connection.execute(select(CHECKPOINTS.c.run_id).where(CHECKPOINTS.c.run_id == run_id)).first() is None
 
 
 def _mark(connection: Connection, run_id: str, visitor: str | None) -> None:

@@ -253,10 +253,10 @@ class Store(Catalogue):
             connection.execute(insert(HANDSHAKES).values(token=token, made_at=now))
         return token
 
-    def knows_token(self, token: str) -> bool:
-        """Whether `leave_token` wrote it here."""
-        with self._database.read() as connection:
-            return connection.scalar(select(HANDSHAKES.c.token).where(HANDSHAKES.c.token == token)) is not None
+    def take_token(self, token: str) -> bool:
+        """Whether `leave_token` wrote it here. It is gone then: who can read a store but not write to it is no use."""
+        with self._database.write() as connection:
+            return connection.execute(delete(HANDSHAKES).where(HANDSHAKES.c.token == token)).rowcount == 1
 
 
 def _write(connection: Connection, ticket: Ticket, **values: Any) -> None:

@@ -63,6 +63,11 @@ def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[P
     return _chunks(config, checkpoint or _begin(config), started)
 
 
+def begin_pools() -> None:
+    """Have TensorFlow begin the threads that it computes with."""
+    tf.config.list_logical_devices()
+
+
 def snapshot_epochs(epochs: int) -> frozenset[int]:
     """Geometrically spaced epochs from 1 to the last, at least 40 where there are so many."""
     wanted = min(NUM_SNAPSHOTS, epochs)

@@ -4,27 +4,21 @@ The stream of records goes to the store as it comes. Beside it a thread of its o
 heartbeat and looks for a Stop, because compiling keeps the training thread busy for seconds.
 """
 
-import ctypes
 import logging
-import os
-import re
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from math import inf
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
-import psutil
-
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.presets import PRESETS
-from echo_core.programs import make_room, program_folder, remove_damaged
+from echo_core.process import give_way, in_fresh_thread, load_training, memory_left, prepare
+from echo_core.programs import make_room, remove_damaged
 from echo_core.queueing import unwatched_reason
 from echo_core.records import Checkpoint, Floats, Progress
 from echo_core.settings import Settings
@@ -53,12 +47,6 @@ SPARED_SECONDS = 5.0
 CHEAP_FLOPS = 2e10
 #: What a new worker does before its first run, one small task each: import, then compile the first presets.
 WARM_UP_STEPS = ("import", "whole", "partial", "quick")
-#: A worker's share of a busy processor is small, so that pages stay quick.
-NICENESS = 15
-
-#: Vectors as wide as AVX-512 has them, which XLA does not use unasked: a fifth faster where they exist.
-WIDE_VECTORS = "--xla_cpu_prefer_vector_width=512"
-XLA_CACHE_FLAG = "--tf_xla_persistent_cache_directory="
 
 
 def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: float = inf, max_seconds: float = inf,
@@ -83,7 +71,7 @@ def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: floa
             begun = patiently(store.begin, ticket, threads)
             if in_worker:
                 prepare()
-            yield from _train(store, ticket, begun, pulse, max_seconds)
+            yield from _train(store, ticket, begun, pulse, max_seconds, in_worker)
         except Superseded as end:
             logger.info("%s", end)
         except OUTAGES:
@@ -142,6 +130,10 @@ def execute(store_url: str, run_id: str, attempt: int, unwatched_seconds: float,
 
     The engine submits it by reference.
     """
+    return in_fresh_thread(_execute, store_url, run_id, attempt, unwatched_seconds, max_seconds)
+
+
+def _execute(store_url: str, run_id: str, attempt: int, unwatched_seconds: float, max_seconds: float) -> int:
     store, ticket, settings = patiently(Store, store_url, create=False), Ticket(run_id, attempt), Settings()
     try:
         for _ in drain(store, ticket, threads=settings.threads, unwatched_seconds=unwatched_seconds,
@@ -154,24 +146,21 @@ def execute(store_url: str, run_id: str, attempt: int, unwatched_seconds: float,
     finally:
         store.close()
         make_room(settings)
-    return _memory_left()
-
-
-def _memory_left() -> int:
-    """The bytes that this process takes, after what compiling has freed went back to the system."""
-    with suppress(OSError, AttributeError):  # a hundred megabytes, where the C library can do that
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-    memory: int = psutil.Process().memory_info().rss
-    return memory
+    return memory_left()
 
 
 def warm_up(step: int) -> int:
     """One of `WARM_UP_STEPS`, in a worker process: the fewer things a first run has to wait for. Its memory then."""
     prepare()
     if step > 0:
-        for _ in islice(records_of(PRESETS[WARM_UP_STEPS[step]].config), 2):
-            pass
-    return _memory_left()
+        in_fresh_thread(_compile, PRESETS[WARM_UP_STEPS[step]].config)
+    return memory_left()
+
+
+def _compile(config: RunConfig) -> None:
+    give_way()
+    for _ in islice(records_of(config), 2):
+        pass
 
 
 def keras_file(config: RunConfig, weights: Sequence[Floats]) -> bytes:
@@ -210,67 +199,11 @@ def shake_hands(store_url: str, token: str, training_version: int) -> str | None
     except StoreError as error:
         return f"its workers cannot open the app's store ({error}) {advice}"
     try:
-        return None if store.knows_token(token) else f"its workers see another store than the app. {advice}"
+        return None if store.take_token(token) else f"its workers see another store than the app. {advice}"
+    except OUTAGES as error:
+        return f"its workers cannot write to the app's store ({reason_of(error)}). {advice}"
     finally:
         store.close()
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """What a process that trains must have in its environment before TensorFlow is imported."""
-    threads = str(settings.threads)
-    others = re.sub(rf'{XLA_CACHE_FLAG}("[^"]*"|\S*)', "", os.environ.get("TF_XLA_FLAGS", "")).split()
-    return {
-        "ECHO_THREADS": threads,
-        "ECHO_XLA_CACHE": str(settings.xla_cache),
-        "OMP_NUM_THREADS": threads,
-        "TF_NUM_INTRAOP_THREADS": threads,
-        "TF_NUM_INTEROP_THREADS": threads,
-        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
-        "TF_XLA_FLAGS": " ".join([*others, f'{XLA_CACHE_FLAG}"{program_folder(settings)}"']),
-        "XLA_FLAGS": f"{WIDE_VECTORS} {os.environ.get('XLA_FLAGS', '').replace(WIDE_VECTORS, '')}".strip(),
-    }
-
-
-def prepare() -> None:
-    """Make this process a worker: one that can train, and gives way to the app's pages.
-
-    In this order: the import holds Python's lock for long, and at a low priority beside busy
-    neighbours neither heartbeat nor Stop would come through for a minute.
-    """
-    load_training(Settings())
-    with suppress(OSError, AttributeError):  # not on Windows; threads that this one begins are as nice
-        os.nice(max(0, NICENESS - os.getpriority(os.PRIO_PROCESS, 0)))
-
-
-def load_training(settings: Settings) -> None:
-    """Import what trains, TensorFlow with it, after setting what it reads when it is imported."""
-    if "tensorflow" in sys.modules:
-        return
-    os.environ.update(environment(settings))
-    with suppress(OSError):  # without the folder every process compiles anew
-        program_folder(settings).mkdir(parents=True, exist_ok=True)
-    with _quiet_stderr():
-        import echo_core.training  # noqa: F401
-
-
-@contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Hold back what is written to stderr, by C++ too, and let it out only if something is raised.
-
-    TensorFlow greets with lines that look like warnings, and no setting of its own keeps it from that.
-    """
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held_back:
-        os.dup2(held_back.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held_back.seek(0)
-            os.write(stderr, held_back.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def reason_of(error: BaseException) -> str:
@@ -280,18 +213,23 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {line}"[:500]
 
 
-def _train(store: Store, ticket: Ticket, begun: Begun, pulse: "_Pulse", max_seconds: float) -> Iterator[Progress]:
+def _train(store: Store, ticket: Ticket, begun: Begun, pulse: "_Pulse", max_seconds: float,
+           in_worker: bool) -> Iterator[Progress]:
     from echo_core.evaluation import evaluate
 
     config, checkpoint = begun.config, begun.checkpoint
     resumed_at = checkpoint.epoch if checkpoint else -1
     saver = _Saver(store, ticket)
+    if in_worker and checkpoint:  # there is no first record to hurry for
+        give_way()
     for progress in records_of(config, checkpoint):
         progress = replace(progress, seconds=begun.seconds + progress.seconds)
         fresh = progress.epoch > resumed_at  # the first record of a resumed run is its checkpoint, and known
         if fresh:
             patiently(store.append, ticket, progress)
         pulse.checkpoint = checkpoint = progress.checkpoint
+        if in_worker:
+            give_way()
         if fresh:
             yield progress
         if progress.epoch >= config.epochs:

@@ -21,10 +21,10 @@ ORDER = (
     "echo_core.training",
     "echo_core.programs", "echo_core.database", "echo_core.migrations", "echo_core.queueing",
     "echo_core.catalogue", "echo_core.store",
-    "echo_core.tables", "echo_core.worker", "echo_core.cluster", "echo_core.dispatch",
+    "echo_core.tables", "echo_core.process", "echo_core.worker", "echo_core.cluster", "echo_core.dispatch",
     "echo_core.engine", "echo_core.sweeps", "echo_core.layers", "echo_core.snippets", "echo_core.listing",
-    "echo_core.script", "echo_core.notebook", "echo_core.picture", "echo_core.export", "echo_core.cli",
-    "echo_core.__main__",
+    "echo_core.script", "echo_core.notebook", "echo_core.picture", "echo_core.export", "echo_core.console",
+    "echo_core.cli", "echo_core.__main__",
     "echo_app.charts", "echo_app.grid", "echo_app.explanations", "echo_app.words", "echo_app.browser",
     "echo_app.faults", "echo_app.session", "echo_app.looks", "echo_app.controls", "echo_app.lesson",
     "echo_app.resets", "echo_app.live", "echo_app.seeds", "echo_app.share", "echo_app.compare", "echo_app.app_pages",
@@ -159,7 +159,7 @@ def test_only_those_who_train_import_tensorflow():
 
 def test_only_functions_of_the_worker_and_the_command_line_import_those_who_train():
     def improper(found):
-        allowed = found.in_function and found.importer in ("echo_core.worker", "echo_core.cli")
+        allowed = found.in_function and found.importer in ("echo_core.worker", "echo_core.process", "echo_core.console")
         return found.imported in TRAINERS and found.importer not in TRAINERS and not allowed
     assert offenders(improper) == []
 

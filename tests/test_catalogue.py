@@ -131,6 +131,18 @@ def test_moments_are_evicted_first_then_weights_of_the_oldest_without_a_name(sto
     assert store.run(old.run_id).evaluation is not None
 
 
+def test_run_that_lost_its_weights_is_trained_again_when_asked(store):
+    run_id = finish(store).run_id
+    store.request(config(0), "a session", "me", again=True)
+    assert store.run(run_id).state is State.FINISHED  # it has them
+    store.evict(0)
+    store.request(config(0), "a session", "me")
+    assert store.run(run_id).state is State.FINISHED
+    store.request(config(0), "a session", "me", again=True)
+    begun = store.begin(store.claim("a worker"), threads=2)
+    assert (begun.checkpoint, store.history(run_id)) == (None, [])
+
+
 def test_longer_run_goes_on_from_where_a_shorter_one_ended(store):
     source = finish(store)
     extended = longer(store.run(source.run_id), 100)

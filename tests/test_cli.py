@@ -15,8 +15,9 @@ import pytest
 from click.testing import CliRunner
 
 from echo_core import tables
-from echo_core.cli import _how_it_goes, cli
+from echo_core.cli import cli
 from echo_core.config import RunConfig
+from echo_core.console import _how_it_goes
 from echo_core.evaluation import take_snapshot
 from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Progress, State
@@ -309,7 +310,7 @@ def test_run_is_not_trained_longer_to_less_or_along_a_cosine(store):
 # --- taking a run away ---------------------------------------------------------------------------
 
 
-FILES = ["model.keras", "weights.npz", "config.json", "history.csv", "windows.csv", "run.py", "run.ipynb"]
+FILES = ["model.keras", "weights.npz", "config.json", "history.csv", "windows.csv", "curves.svg", "run.py", "run.ipynb"]
 
 
 def test_an_export_writes_every_file_and_says_where(store, tmp_path):
@@ -322,7 +323,7 @@ def test_an_export_writes_every_file_and_says_where(store, tmp_path):
     with np.load(folder / "weights.npz") as weights:
         for name, weight in zip(weights.files, store.checkpoint(TINY_CONFIG.run_id).weights, strict=True):
             np.testing.assert_array_equal(weights[name], weight)
-    assert (folder / "history.csv").read_text().splitlines()[0] == "epoch,loss,accuracy"
+    assert (folder / "history.csv").read_text().splitlines()[0] == "epoch,loss,accuracy,seconds"
     assert len((folder / "history.csv").read_text().splitlines()) == 1 + 4
 
 
@@ -385,6 +386,18 @@ def test_an_export_to_where_no_folder_can_be_is_said_in_one_line(store, tmp_path
     result = echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path / "file" / "below"))
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (
         1, f"Error: {tmp_path / 'file' / 'below'} cannot be written to: Not a directory.")
+
+
+def test_operator_deletes_a_run_for_good_but_not_one_under_way(store):
+    echo_core("train", *TINY)
+    running = TINY_CONFIG.model_copy(update={"seed": 1})
+    store.take(running, worker="somebody else")
+    result = echo_core("delete", TINY_CONFIG.run_id, running.run_id, "--yes")
+    assert result.stdout.splitlines() == [
+        f"Deleted {TINY_CONFIG.run_id}.", f"Left {running.run_id}, which is under way. Stop it first."]
+    store.bring_back([TINY_CONFIG.run_id])
+    assert store.run(TINY_CONFIG.run_id) is None
+    assert echo_core("delete", TINY_CONFIG.run_id, "--yes").exit_code == 2
 
 
 # --- real processes ------------------------------------------------------------------------------

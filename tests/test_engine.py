@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 from echo_core import cluster, dispatch
 from echo_core.config import RunConfig
 from echo_core.database import CHECKPOINTS, RUNS
-from echo_core.engine import Engine
+from echo_core.engine import Busy, Engine
 from echo_core.records import State
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
 from echo_core.store import Store
@@ -101,6 +101,8 @@ def freeze(engine, process):
 
 def forget(engine, run_id):
     """Remove a run, so that the same config trains again from nothing; what it came to."""
+    # Its next first attempt will have the key of this one, whose result Dask must not hold any more.
+    until(lambda: all(each.ticket is None for each in list(engine._dispatcher._workers.values())))
     run = engine.store.run(run_id)
     with engine.store._database.write() as connection:
         connection.execute(delete(RUNS).where(RUNS.c.run_id == run_id))
@@ -165,6 +167,17 @@ def test_app_process_has_no_tensorflow_after_a_run_and_nothing_of_it_is_left(tmp
     assert "distributed" not in app.stderr
 
 
+def test_a_free_worker_makes_the_keras_file_and_says_what_it_lacks(lab, monkeypatch):
+    run_id = lab.submit(TINY)
+    assert lab.wait(run_id, 60) is State.FINISHED
+    assert lab.keras_file(run_id)[:2] == b"PK"
+    with pytest.raises(LookupError, match="run 0123456789abcdef has no weights"):
+        lab.keras_file("0123456789abcdef")
+    monkeypatch.setattr(lab._dispatcher, "_next_errand", lambda: None)  # as if every worker trained
+    with pytest.raises(Busy, match="all workers are training"):
+        lab.keras_file(run_id, timeout=0.3)
+
+
 def test_what_the_host_does_not_allow_is_refused_before_it_is_queued(lab, monkeypatch):
     with pytest.raises(LimitExceeded, match="units must be at most 1024"):
         lab.submit(RunConfig(units=2000))
@@ -204,6 +217,16 @@ def test_stopped_run_goes_on_and_the_resumed_run_equals_the_uninterrupted(lab, u
     assert lab.wait(run_id, PATIENCE) is State.FINISHED
     run = forget(lab, run_id)
     assert (run.fingerprint, run.attempt, run.epoch) == (undisturbed, 3, LONG.epochs)
+
+
+def test_three_hundred_epochs_and_two_hundred_more_are_five_hundred_at_once(lab):
+    longer = lab.extend(train(lab, TINY.model_copy(update={"epochs": 300, "seed": 7})), 500)
+    assert lab.wait(longer, PATIENCE) is State.FINISHED
+    assert next(row.epoch for row in lab.store.history(longer)) == 0  # with the curve of what it goes on from
+    extended = forget(lab, longer)
+    forget(lab, TINY.model_copy(update={"epochs": 300, "seed": 7}).run_id)
+    at_once = lab.store.run(train(lab, extended.config))
+    assert (extended.fingerprint, extended.epoch, at_once.attempt) == (at_once.fingerprint, 500, 1)
 
 
 @pytest.mark.slow

@@ -366,6 +366,19 @@ def test_run_that_loses_every_worker_without_getting_further_fails_and_says_so(s
     assert "died 4 times without getting further than epoch 7" in run.reason
 
 
+def test_who_presses_train_for_a_run_that_was_interrupted_gives_it_new_tries(store):
+    run_id = store.request(config(1))
+    for _ in range(MAX_FRUITLESS_RESTARTS):
+        store.lose(store.claim("w"))
+    store.claim("w")
+    age(store, RUNS, 21, heartbeat_at=True)
+    store.sweep(300)
+    store.request(config(1))
+    for _ in range(MAX_FRUITLESS_RESTARTS):
+        store.lose(store.claim("w"))
+    assert state_of(store, run_id) is State.QUEUED
+
+
 def test_run_that_gets_further_each_time_may_lose_any_number_of_workers(store):
     run_id = store.request(config(1))
     for epoch in range(1, 21):
@@ -390,6 +403,15 @@ def test_only_a_stale_heartbeat_interrupts_a_run(store):
         store.append(stale, progress(1))
     store.request(config(1))
     assert state_of(store, stale.run_id) is State.QUEUED
+
+
+def test_run_whose_app_is_known_to_have_ended_is_interrupted_sooner_once_it_is_silent(store):
+    tickets = [store.take(config(n), worker) for n, worker in enumerate(("orphan", "orphan that beats", "worker"))]
+    age(store, RUNS, 6, heartbeat_at=True)
+    store.beat(tickets[1])
+    store.sweep(300, has_ended=lambda worker: worker.startswith("orphan"))
+    assert [state_of(store, config(number).run_id) for number in range(3)] == [
+        State.INTERRUPTED, State.RUNNING, State.RUNNING]
 
 
 def test_sweep_that_had_to_wait_for_the_store_interrupts_nothing_as_workers_had_to_wait_too(store, monkeypatch):

@@ -185,8 +185,9 @@ def test_unknown_run_is_none_everywhere(store):
 def test_token_is_known_in_this_store_and_no_other(store, tmp_path):
     other = Store(f"sqlite:///{tmp_path / 'other.db'}")
     token = store.leave_token()
-    assert store.knows_token(token)
-    assert not other.knows_token(token)
+    assert not other.take_token(token)
+    assert store.take_token(token)
+    assert not store.take_token(token)
     other.close()
 
 

@@ -17,7 +17,7 @@ import pytest
 from samples import EVALUATION, TINY, checkpoint, config, progress
 from sqlalchemy.exc import OperationalError
 
-from echo_core import database, worker
+from echo_core import database, process, worker
 from echo_core.config import TRAINING_VERSION
 from echo_core.records import State
 from echo_core.settings import Settings
@@ -383,36 +383,43 @@ def test_holders_are_given_a_moment_to_be_renewed_after_the_store_was_away(store
 
 def test_environment_has_the_threads_and_a_folder_for_this_kind_of_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_clustering_debug")
-    one, two = (worker.environment(Settings(threads=threads, xla_cache=tmp_path / "a b")) for threads in (1, 2))
+    one, two = (process.environment(Settings(threads=threads, xla_cache=tmp_path / "a b")) for threads in (1, 2))
     assert {two[name] for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "ECHO_THREADS")} == {"2"}
-    assert two["TF_XLA_FLAGS"].startswith(f'--tf_xla_clustering_debug {worker.XLA_CACHE_FLAG}"{tmp_path}/a b/')
+    assert two["TF_XLA_FLAGS"].startswith(f'--tf_xla_clustering_debug {process.XLA_CACHE_FLAG}"{tmp_path}/a b/')
     assert one["TF_XLA_FLAGS"] != two["TF_XLA_FLAGS"]
 
 
 def test_environment_adds_to_what_others_want_of_xla(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=here")
-    assert worker.environment(Settings())["XLA_FLAGS"] == f"{worker.WIDE_VECTORS} --xla_dump_to=here"
+    assert process.environment(Settings())["XLA_FLAGS"] == f"{process.WIDE_VECTORS} --xla_dump_to=here"
 
 
 def test_environment_of_a_process_that_has_it_already_is_the_same(tmp_path, monkeypatch):
     settings = Settings(threads=2, xla_cache=tmp_path / "a b")
     monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
     monkeypatch.delenv("XLA_FLAGS", raising=False)
-    first = worker.environment(settings)
+    first = process.environment(settings)
     for name, value in first.items():
         monkeypatch.setenv(name, value)
-    assert worker.environment(settings) == first
-    assert worker.environment(Settings())["ECHO_XLA_CACHE"] == str(tmp_path / "a b")
+    assert process.environment(settings) == first
+    assert process.environment(Settings())["ECHO_XLA_CACHE"] == str(tmp_path / "a b")
 
 
-def test_priority_is_lowered_once(monkeypatch):
-    nice = []
-    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace())  # so that nothing is imported
-    monkeypatch.setattr(os, "getpriority", lambda which, who: sum(nice))
-    monkeypatch.setattr(os, "nice", nice.append)
-    worker.prepare()
-    worker.prepare()
-    assert nice == [worker.NICENESS, 0]
+def test_each_task_has_its_priority_to_itself():
+    def priority_of_a_task():
+        before = os.getpriority(os.PRIO_PROCESS, 0)
+        process.give_way()
+        process.give_way()
+        return before, os.getpriority(os.PRIO_PROCESS, 0)
+
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    assert [process.in_fresh_thread(priority_of_a_task) for _ in range(2)] == 2 * [(mine, process.NICENESS)]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == mine
+
+
+def test_error_of_a_task_comes_back():
+    with pytest.raises(ZeroDivisionError):
+        process.in_fresh_thread(divmod, 1, 0)
 
 
 def test_worker_that_sees_another_store_or_version_says_why_it_cannot_serve(store, tmp_path):
@@ -423,3 +430,16 @@ def test_worker_that_sees_another_store_or_version_says_why_it_cannot_serve(stor
     elsewhere = worker.shake_hands(f"sqlite:///{tmp_path / 'elsewhere' / 'runs.db'}", token, TRAINING_VERSION)
     assert "cannot open the app's store" in elsewhere
     assert not (tmp_path / "elsewhere").exists()
+    closed = worker.shake_hands(f"sqlite:///{tmp_path / ('x' * 300) / 'runs.db'}", token, TRAINING_VERSION)
+    assert "cannot be opened: File name too long" in closed  # as "Permission denied" is, of which root knows nothing
+
+
+def test_worker_that_can_read_the_store_and_not_write_to_it_says_so(store, monkeypatch):
+    token = store.leave_token()
+
+    def refuse(*_):
+        raise OperationalError("DELETE", {}, Exception("attempt to write a readonly database"))
+
+    monkeypatch.setattr(Store, "take_token", refuse)
+    said = worker.shake_hands(store.url, token, TRAINING_VERSION)
+    assert "cannot write to the app's store (OperationalError: attempt to write a readonly database)" in said

@@ -104,8 +104,7 @@ def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
                       on_click=session.stop, args=(run.run_id,), disabled=run.stop_requested)
         else:
             st.button(f"Run {session.NUM_SEEDS} seeds", key="train_seeds", icon=":material/stacked_line_chart:",
-                      on_click=session.train_seeds, disabled=not can_train,
-                      help="The same settings with other random numbers: how far does chance move the result?")
+                      on_click=session.train_seeds, disabled=not can_train)
         share.share(config, run)
         if run:
             faults.attempt(share.take_away, run)

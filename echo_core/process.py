@@ -1,0 +1,122 @@
+"""What a process must be to train: its environment, TensorFlow in it, and threads that give way to pages."""
+
+import ctypes
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from typing import ParamSpec, TypeVar
+
+import psutil
+
+from echo_core.programs import program_folder
+from echo_core.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: A worker's share of a busy processor is small, so that pages stay quick.
+NICENESS = 15
+
+#: Vectors as wide as AVX-512 has them, which XLA does not use unasked: a fifth faster where they exist.
+WIDE_VECTORS = "--xla_cpu_prefer_vector_width=512"
+XLA_CACHE_FLAG = "--tf_xla_persistent_cache_directory="
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a process that trains must have in its environment before TensorFlow is imported."""
+    threads = str(settings.threads)
+    others = re.sub(rf'{XLA_CACHE_FLAG}("[^"]*"|\S*)', "", os.environ.get("TF_XLA_FLAGS", "")).split()
+    return {
+        "ECHO_THREADS": threads,
+        "ECHO_XLA_CACHE": str(settings.xla_cache),
+        "OMP_NUM_THREADS": threads,
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": threads,
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
+        "TF_XLA_FLAGS": " ".join([*others, f'{XLA_CACHE_FLAG}"{program_folder(settings)}"']),
+        "XLA_FLAGS": f"{WIDE_VECTORS} {os.environ.get('XLA_FLAGS', '').replace(WIDE_VECTORS, '')}".strip(),
+    }
+
+
+def prepare() -> None:
+    """Make this process a worker: one that can train, with threads that give way to the app's pages."""
+    if "tensorflow" in sys.modules:
+        return
+    load_training(Settings())
+    in_fresh_thread(_begin_pools)
+
+
+def give_way() -> None:
+    """Lower this thread's priority, and that of threads which it will begin, so that pages stay quick.
+
+    Not before a run has begun: beside busy neighbours its first record would wait for a second, and an import,
+    which holds Python's lock, for a minute.
+    """
+    with suppress(OSError, AttributeError):  # not on Windows
+        os.nice(max(0, NICENESS - os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def in_fresh_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call something in a thread of its own, and wait: no thread can take its lower priority back."""
+    outcome: Future[T] = Future()
+
+    def call() -> None:
+        try:
+            outcome.set_result(function(*args, **kwargs))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=call, name="echo task", daemon=True).start()
+    return outcome.result()
+
+
+def _begin_pools() -> None:
+    """Have TensorFlow begin its threads now, from one that gives way: they are as nice as who begins them."""
+    from echo_core.training import begin_pools
+
+    give_way()
+    begin_pools()
+
+
+def load_training(settings: Settings) -> None:
+    """Import what trains, TensorFlow with it, after setting what it reads when it is imported."""
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.update(environment(settings))
+    with suppress(OSError):  # without the folder every process compiles anew
+        program_folder(settings).mkdir(parents=True, exist_ok=True)
+    with _quiet_stderr():
+        import echo_core.training  # noqa: F401
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Hold back what is written to stderr, by C++ too, and let it out only if something is raised.
+
+    TensorFlow greets with lines that look like warnings, and no setting of its own keeps it from that.
+    """
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held_back.seek(0)
+            os.write(stderr, held_back.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def memory_left() -> int:
+    """The bytes that this process takes, after what compiling has freed went back to the system."""
+    with suppress(OSError, AttributeError):  # a hundred megabytes, where the C library can do that
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    memory: int = psutil.Process().memory_info().rss
+    return memory

@@ -1,0 +1,68 @@
+"""A Dask cluster as somebody else would run it: a scheduler and workers, each started from a shell of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.server import ROOT
+
+#: A process of Dask's gets so long to be there, or to end.
+START_SECONDS, END_SECONDS = 60.0, 10.0
+
+
+@contextmanager
+def dask_cluster(folder: Path, workers: int, cwd: Path = ROOT, **environment: str) -> Iterator[str]:
+    """The address of a scheduler with workers on loopback, none of which shares a process with anything else.
+
+    Args:
+        folder: What they write goes here.
+        cwd: Where the workers are started.
+    """
+    contact = folder / "scheduler.json"
+    with ExitStack() as running:
+        running.enter_context(_dask("scheduler", folder, cwd, environment, "--port", "0", "--scheduler-file", contact))
+        for number in range(workers):
+            running.enter_context(_dask("worker", folder, cwd, environment, "--scheduler-file", contact, "--nthreads",
+                                        "1", "--memory-limit", "0", "--name", f"w{number}"))
+        deadline = time.monotonic() + START_SECONDS
+        address = None
+        while address is None:
+            assert time.monotonic() < deadline, "no scheduler"
+            time.sleep(0.05)
+            with suppress(OSError, ValueError):  # it is not there, or not written to its end
+                address = json.loads(contact.read_text())["address"]
+        yield address
+
+
+def runs_begun(dask_worker: Any) -> list[str]:
+    """The runs that a worker has begun to train, by the keys that their tasks have; called in the worker."""
+    return [entry[0] for entry in dask_worker.state.log
+            if str(entry[0]).startswith("run-") and entry[2:4] == ("executing", "executing")]
+
+
+@contextmanager
+def _dask(kind: str, folder: Path, cwd: Path, environment: dict[str, str], *options: str | Path) -> Iterator[None]:
+    command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--host", "127.0.0.1", "--no-dashboard", *options]
+    surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)]),
+                    "DASK_TEMPORARY_DIRECTORY": str(folder), **environment}
+    with (folder / f"{kind}s.log").open("a") as log:
+        started = subprocess.Popen(command, cwd=cwd, env=surroundings, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        family = [psutil.Process(started.pid)] if started.poll() is None else []
+        family += [child for parent in family for child in parent.children(recursive=True)]
+        started.terminate()
+        psutil.wait_procs(family, END_SECONDS)
+        for member in family:
+            with suppress(psutil.Error):
+                member.kill()
+        started.wait()
