@@ -303,6 +303,7 @@ def test_worker_that_the_cluster_has_given_up_comes_back(lab):
 
 
 def test_run_that_no_connected_holder_watches_pauses_at_a_checkpoint(lab, monkeypatch):
+    train(lab, config(10))  # its worker has its programs then, and comes to a checkpoint in time
     monkeypatch.setattr(lab._dispatcher, "_settings", lab.settings.model_copy(update={"unwatched_seconds": 1.0}))
     run_id = lab.submit(ENDLESS, holder="a browser that went away")
     assert lab.wait(run_id, PATIENCE) is State.PAUSED
