@@ -38,7 +38,10 @@ OWN_SEED = 500_000
 LISTED = ("() => document.querySelector('.st-key-runs_pages')"
           " && document.querySelector('.st-key-runs_table canvas')"
           " && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'")
-SORTS = ("Windows right", "Numbers right", "Loss", "Seconds", "Epochs", "State", "Name", "Variant", "When")
+#: What is drawn on a canvas stands beside it as text.
+SHOWN = ("() => ['.st-key-runs_table', '.st-key-runs_pages', '.st-key-runs_actions'].map("
+         "part => document.querySelector(part)?.textContent).join()")
+SORTS = ("Windows right", "Loss", "Numbers right", "Seconds", "Epochs", "State", "Name", "Variant", "When")
 
 
 def fill(url: str, runs: int = RUNS_IN_ALL) -> None:
@@ -173,12 +176,8 @@ def browse(browser: Browser, url: str, report: Report) -> None:
         report("History by its address", until(page, LISTED, started))
         page.get_by_role("link", name="Train").click()
         page.wait_for_selector(".st-key-train button")
-        settled(page)
-        page.wait_for_timeout(REST / 3)
-        started = time.perf_counter()
-        page.get_by_role("link", name="History").click()
-        report("History by its link", until(page, LISTED, started))
-        page.wait_for_timeout(REST / 3)
+        link = page.get_by_role("link", name="History")
+        report("History by its link", _rerun(page, link.click))
         report("next page", _rerun(page, lambda: page.click(".st-key-runs_on button")))
         report("tick a run", _rerun(page, lambda: _tick(page)))
         report("pick none", _rerun(page, lambda: page.click(".st-key-runs_none button")))
@@ -189,9 +188,8 @@ def browse(browser: Browser, url: str, report: Report) -> None:
         page.locator(".st-key-runs_sort input").click()
         report(f"sort by {name}", _rerun(page, page.get_by_role("option", name=name, exact=True).click))
     page.get_by_role("button", name="Filter").click()
-    for label, option in (("State", "finished"), ("Network", "padded")):
-        page.get_by_role("combobox", name=label).click()
-        report(f"filter by {label}", _rerun(page, page.get_by_role("option", name=option).click))
+    page.get_by_role("combobox", name="State").click()
+    report("filter by State", _rerun(page, page.get_by_role("option", name="finished").click))
     page.context.close()
 
 
@@ -207,13 +205,13 @@ def _search(page: Page, words: str) -> None:
 
 
 def _rerun(page: Page, act: Callable[[], object]) -> float:
-    """Seconds from an act until the page has run for it."""
-    page.evaluate("() => { const app = document.querySelector('[data-testid=stApp]'); window.ran = false;"
-                  " new MutationObserver((_, me) => { if (app.dataset.testScriptState !== 'notRunning')"
-                  " { window.ran = true; me.disconnect(); } }).observe(app, {attributes: true}); }")
+    """Seconds from an act until another list, or something else of it, is drawn and the script has ended."""
+    settled(page)
+    page.wait_for_timeout(REST / 3)
+    page.evaluate(f"() => {{ window.before = ({SHOWN})(); }}")
     act()
     started = time.perf_counter()
-    return until(page, f"() => window.ran && ({LISTED})()", started)
+    return until(page, f"() => ({LISTED})() && ({SHOWN})() !== window.before", started)
 
 
 def train(browser: Browser, url: str, report: Report) -> None:
