@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from postgres import Server as Postgres
 
-from benchmarks.page import address, press
+from benchmarks.page import address, press, settled
 from benchmarks.server import Server, serve
 from echo_core.records import State
 from echo_core.store import Store
@@ -142,6 +142,7 @@ def test_a_full_disk_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Serve
         says(page, "its disk is full")
         page.get_by_role("link", name="History").click()
         expect(page.locator(".st-key-runs_table")).to_be_visible()
+        settled(page)
         page.get_by_role("link", name="Train").click()
         expect(page.locator(".st-key-windows")).to_be_visible()
     is_calm(page)
