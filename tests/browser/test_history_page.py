@@ -101,7 +101,7 @@ def test_five_seeds_are_one_band_and_a_mean_with_its_spread(visit: Visit):
 
 
 def test_a_run_goes_on_from_where_it_was_stopped_and_can_be_trained_longer(visit: Visit):
-    page = visit(address("partial", seed=44, epochs=6000))
+    page = visit(address("partial", seed=44, units=32, epochs=9000))
     press(page, "train")
     expect(page.locator(".st-key-progress")).to_contain_text(re.compile(r"Epoch [1-9]"))
     press(page, "stop")
@@ -109,9 +109,9 @@ def test_a_run_goes_on_from_where_it_was_stopped_and_can_be_trained_longer(visit
     press(page, "go_on")
     finished(page)
     press(page, "extend")
-    expect(page.locator(".st-key-progress")).to_contain_text("7,000")
+    expect(page.locator(".st-key-progress")).to_contain_text("10,000")
     finished(page)
-    expect(page.locator(".st-key-epochs input")).to_have_value("7000")
+    expect(page.locator(".st-key-epochs input")).to_have_value("10000")
 
 
 def test_links_open_the_run_elsewhere_and_settings_travel_as_a_file(visit: Visit, tmp_path: Path):

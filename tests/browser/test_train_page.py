@@ -105,7 +105,7 @@ def test_a_stateful_network_that_is_not_reset_forgets_what_it_knew(visit: Visit)
     for time_ in ("First", "Second", "Third"):
         page.get_by_role("radio", name=f"{time_} time").or_(page.get_by_role("button", name=f"{time_} time")).click()
         settled(page)
-        page.wait_for_timeout(300)
+        page.wait_for_timeout(1000)
         rights.append(int(re.search(r": (\d+) of 21 windows", shown.inner_text()).group(1)))
     assert rights[0] >= 19
     assert rights[0] > rights[1] > rights[2]
@@ -238,7 +238,7 @@ def test_twelve_runs_of_three_visitors_take_turns_and_none_is_lost(visit: Visit,
 
 
 def test_a_killed_worker_is_replaced_and_its_run_goes_on_by_itself(visit: Visit, server: Server):
-    page = visit(address("partial", seed=11, epochs=12_000))
+    page = visit(address("partial", seed=11, units=64, epochs=12_000))
     press(page, "train")
     said(page, r"Epoch [1-9][\d,]* of 12,000 · [\d,]+ epochs/s")
     workers = server.workers()
