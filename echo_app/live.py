@@ -68,7 +68,7 @@ def _panel(run_id: str, phase: str) -> None:
     is_active = phase == "active"
     if is_active and (trouble := session.engine().trouble):
         faults.note(trouble)
-    seen = looks.look(run)
+    seen = looks.look_or_last(run)
     _tab_title(run)
     with st.container(key="progress"):
         (_progress if is_active else _outcome)(run, seen)

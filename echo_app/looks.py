@@ -8,7 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
-from echo_app.session import store
+from echo_app import faults
+from echo_app.session import LOOKED, store
 from echo_core import tables
 from echo_core.config import RunConfig
 from echo_core.records import Floats, Snapshot
@@ -62,6 +63,21 @@ def look(run: RunRow) -> Look:
     """The records of a run up to the epoch of its row."""
     read = _look_at_live if run.state.is_active else _look_at_ended
     return read(run.run_id, run.attempt, run.epoch, run.seconds)
+
+
+def look_or_last(run: RunRow) -> Look:
+    """`look`; while the store cannot be asked, what this page drew of the run last, if it did."""
+    state = st.session_state
+    last: tuple[str, Look] | None = state.get(LOOKED)
+    try:
+        seen = look(run)
+    except faults.FAULTS as error:
+        if last is None or last[0] != run.run_id:
+            raise
+        faults.note(error)
+        return last[1]
+    state[LOOKED] = run.run_id, seen
+    return seen
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

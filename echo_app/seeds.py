@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from echo_app import charts, faults, looks, session
-from echo_app.words import duration, spread
+from echo_app.words import duration, in_percent, spread
 from echo_core import tables
 from echo_core.records import State
 from echo_core.store import RunRow
@@ -68,4 +68,4 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
 
 
 def _share(run: RunRow, name: str) -> float:
-    return 100 * float(getattr(run.evaluation, name)) if run.evaluation else math.nan
+    return in_percent(getattr(run.evaluation, name)) if run.evaluation else math.nan

@@ -28,6 +28,7 @@ from echo_core.store import EVERYBODY, RunRow, Store, Wanted, longer
 PRESET = "preset"          # name of the preset that the settings equal, or OWN
 RUN = "run_id"             # the run that is shown
 SEEN = "run_as_seen"       # as it was when the store was last asked
+LOOKED = "last_look"       # its run_id, and what was drawn of it last
 MINE = "my_runs"           # runs for which this session pressed Train, oldest first
 NOTES = "notes"            # lines about what was not accepted or had to follow
 SETTLED_TEXT = "settled_text"  # the text of the settings

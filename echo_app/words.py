@@ -3,7 +3,7 @@
 import math
 from html import escape
 
-__all__ = ["duration", "escape", "ordinal", "percent", "spread"]
+__all__ = ["duration", "escape", "in_percent", "ordinal", "percent", "spread"]
 
 
 def duration(seconds: float) -> str:
@@ -20,7 +20,12 @@ def duration(seconds: float) -> str:
 
 def percent(share: float) -> str:
     """A share as a percentage, rounded down: 100 % means every one."""
-    return "100 %" if share == 1 else f"{math.floor(share * 1000) / 10:.1f} %"
+    return "100 %" if share == 1 else f"{in_percent(share):.1f} %"
+
+
+def in_percent(share: float) -> float:
+    """A share in percent with one digit, rounded down."""
+    return math.floor(share * 1000) / 10
 
 
 def ordinal(number: int) -> str:

@@ -137,7 +137,8 @@ class Store(Catalogue):
             if checkpoint is None and config.schedule == "constant":
                 checkpoint = begin_from_relative(connection, run_id, row.family, config, threads)
             seconds = connection.scalar(select(func.max(PROGRESS.c.seconds)).where(PROGRESS.c.run_id == run_id)) or 0.0
-            _write(connection, ticket, epoch=checkpoint.epoch if checkpoint else 0, seconds=seconds)
+            _write(connection, ticket, epoch=checkpoint.epoch if checkpoint else 0, seconds=seconds,
+                   size=_size_of_history(connection, run_id))
         return Begun(config, checkpoint, seconds)
 
     def append(self, ticket: Ticket, progress: Progress) -> None:
@@ -325,8 +326,13 @@ def _copy_history(connection: Connection, source: str, run_id: str, epoch: int, 
     columns = [column for column in SNAPSHOTS.c if column.name != "run_id"]
     taken = select(literal(run_id), *columns).where(SNAPSHOTS.c.run_id == source, SNAPSHOTS.c.epoch <= epoch)
     connection.execute(insert(SNAPSHOTS).from_select(["run_id", *(column.name for column in columns)], taken))
-    copied = sum(len(copy["points"]) for copy in copies)
-    connection.execute(change(run_id).values(size=copied))
+
+
+def _size_of_history(connection: Connection, run_id: str) -> int:
+    """Bytes, as `append` counts them."""
+    parts = ((PROGRESS, PROGRESS.c.points), (SNAPSHOTS, SNAPSHOTS.c.predicted), (SNAPSHOTS, SNAPSHOTS.c.confidence))
+    return sum(connection.scalar(select(func.sum(func.length(column))).where(table.c.run_id == run_id)) or 0
+               for table, column in parts)
 
 
 def _or_nan(number: float | None) -> float:

@@ -11,6 +11,7 @@ import streamlit as st
 from echo_app import compare, faults, session
 from echo_app.app_pages.setup import begin
 from echo_app.faults import careful
+from echo_app.words import in_percent
 from echo_core.combinations import Variant
 from echo_core.presets import short_name
 from echo_core.records import State
@@ -112,18 +113,13 @@ def _table(entries: Sequence[Entry]) -> pd.DataFrame:
     def row(entry: Entry) -> dict[str, Any]:
         run, judged = entry.run, entry.run.evaluation
         return {"run": " · ".join(filter(None, [entry.name, short_name(run.config)])), "state": str(run.state),
-                "windows": _rounded_down(judged.window_accuracy) if judged else None,
-                "tokens": _rounded_down(judged.token_accuracy) if judged else None,
+                "windows": in_percent(judged.window_accuracy) if judged else None,
+                "tokens": in_percent(judged.token_accuracy) if judged else None,
                 "curve": [loss for loss in entry.losses if loss is not None],
                 "epochs": run.epoch, "seconds": run.seconds,
                 "when": datetime.fromtimestamp(run.created_at, UTC)}
 
     return pd.DataFrame([row(entry) for entry in entries])
-
-
-def _rounded_down(share: float) -> float:
-    """In percent: 100 means every one."""
-    return math.floor(share * 1000) / 10
 
 
 def _pick() -> None:

@@ -83,6 +83,7 @@ def test_a_database_that_crashes_in_mid_run_is_said_in_words_and_all_goes_on_whe
     goes_on(page)
     with faults.crashed(postgres_server):
         says(page, "it does not answer")
+        expect(page.locator(".st-key-windows")).to_contain_text("✗")  # what was learnt so far stays in sight
         expect(page.locator(".st-key-units input")).to_have_value("150")
         press(page, "train")
         expect(page.get_by_text("That was not done: the store cannot be used")).to_be_visible()

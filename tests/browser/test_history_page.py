@@ -4,10 +4,11 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import urlparse
 
 import pytest
 from playwright.sync_api import Page, expect
+from steps import history, run_of, tick
 
 from benchmarks.page import address, press, settled
 from benchmarks.server import Server
@@ -20,24 +21,7 @@ Visit = Callable[..., Page]
 
 
 def finished(page: Page) -> None:
-    expect(page.locator(".st-key-progress")).to_contain_text("Finished")
-
-
-def history(page: Page) -> None:
-    page.get_by_role("link", name="History").click()
-    expect(page.get_by_text("Every run that this copy has trained.")).to_be_visible()
-    settled(page)
-
-
-def tick(page: Page, row: int) -> None:
-    """Pick a row of the list: its cells are drawn, not elements."""
-    box = page.locator(".st-key-runs_table canvas").first.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 14, box["y"] + 52 + 35 * row)
-
-
-def run_of(page: Page) -> str:
-    return parse_qs(urlparse(page.url).query)["run"][0]
+    expect(page.locator(".st-key-progress")).to_contain_text("Finished", timeout=120_000)  # on a busy machine
 
 
 def test_runs_are_listed_compared_named_deleted_and_brought_back(visit: Visit, server: Server):

@@ -4,12 +4,12 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from urllib.parse import parse_qs, urlparse
 
 import pytest
 from playwright.sync_api import Page, expect
+from steps import history, run_of, tick
 
-from benchmarks.page import address, press, settled
+from benchmarks.page import address, press
 from benchmarks.server import Server, serve
 from echo_core.records import State
 from echo_core.store import Store
@@ -39,7 +39,7 @@ def begin_long(page: Page) -> str:
     """Train for longer than any test; the run's id."""
     press(page, "train")
     expect(page.locator(".st-key-progress")).to_contain_text("epochs/s")
-    return parse_qs(urlparse(page.url).query)["run"][0]
+    return run_of(page)
 
 
 def epoch(page: Page) -> int:
@@ -91,20 +91,6 @@ def test_a_closed_tab_pauses_its_run_after_a_while_and_says_why(visit: Visit, st
     expect(again.locator(".st-key-progress")).to_contain_text("Nobody who pressed Train for it has been here")
 
 
-def history(page: Page) -> None:
-    page.get_by_role("link", name="History").click()
-    expect(page.locator(".st-key-runs_pages")).to_be_visible()
-    settled(page)
-
-
-def tick(page: Page, row: int) -> None:
-    """Pick a row of the list: its cells are drawn, not elements."""
-    box = page.locator(".st-key-runs_table canvas").first.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 14, box["y"] + 52 + 35 * row)
-    expect(page.get_by_text("1 picked")).to_be_visible()
-
-
 def listed(page: Page, count: int) -> None:
     expect(page.locator(".st-key-runs_pages")).to_contain_text(f"1 to {count} of {count}")
 
@@ -120,6 +106,7 @@ def test_visitors_of_a_hosted_copy_see_their_own_runs_and_the_presets_alone(visi
     listed(second, 1)  # not the other's
 
     tick(first, 0)
+    expect(first.get_by_text("1 picked")).to_be_visible()
     expect(first.locator(".st-key-runs_delete")).to_have_count(0)
     first.get_by_role("button", name="Rename").click()
     first.get_by_placeholder("two bits too few").fill("the preset, as I call it")
@@ -127,6 +114,7 @@ def test_visitors_of_a_hosted_copy_see_their_own_runs_and_the_presets_alone(visi
     expect(first.locator(".st-key-runs_table")).to_contain_text("the preset, as I call it")
     first.keyboard.press("Escape")
     tick(second, 0)
+    expect(second.get_by_text("1 picked")).to_be_visible()
     expect(second.locator(".st-key-runs_delete")).to_have_count(0)
     expect(second.locator(".st-key-runs_table")).to_contain_text("whole, seed 0")
     expect(second.locator(".st-key-runs_table")).not_to_contain_text("as I call it")

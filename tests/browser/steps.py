@@ -1,0 +1,26 @@
+"""What visitors do on the History page, for the tests of a real Chromium."""
+
+from urllib.parse import parse_qs, urlparse
+
+from playwright.sync_api import Page, expect
+
+from benchmarks.page import settled
+
+
+def history(page: Page) -> None:
+    """Go to the History page by its link."""
+    page.get_by_role("link", name="History").click()
+    expect(page.locator(".st-key-runs_filters")).to_be_visible()
+    settled(page)
+
+
+def tick(page: Page, row: int) -> None:
+    """Pick a row of the list: its cells are drawn, not elements."""
+    box = page.locator(".st-key-runs_table canvas").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 14, box["y"] + 52 + 35 * row)
+
+
+def run_of(page: Page) -> str:
+    """The run that a page shows, by its address."""
+    return parse_qs(urlparse(page.url).query)["run"][0]
