@@ -57,6 +57,8 @@ def part(body: Callable[P, None]) -> Callable[P, None]:
     def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
         state = st.session_state
         alone = not state[_WHOLE]
+        if alone and state[ERROR]:
+            st.rerun()  # the whole page, which says why what was pressed here was not done
         if alone:
             state[_TROUBLE], state[_AWAY] = None, False
         try:

@@ -16,9 +16,9 @@ from echo_core.store import RunRow
 
 #: Seconds between two looks at the store: for one visitor, and more for each of many.
 _POLL, _POLL_PER_SESSION, _FEW_SESSIONS, _SLOWEST_POLL = 0.3, 0.05, 5, 2.5
-#: Before the first trained epoch, a page of few visitors waits on the server for what there is to draw next, at
-#: most so long: who has just pressed Train sees it as it comes, and a browser with nothing new to draw leaves
-#: the processor to the compiler. Where a record came, one of a trained epoch may follow at once.
+#: Before the first trained epoch, and after Stop, a page of few visitors waits on the server for what there is to
+#: draw next, at most so long: who has just pressed a button sees what comes of it at once, and a browser with
+#: nothing new to draw leaves the processor to the compiler. Where something came, more may follow at once.
 _NEWS_SECONDS, _NEXT_NEWS_SECONDS, _LOOK_SECONDS = 0.4, 0.05, 0.02
 #: What the engine's status adds to a run that waits.
 _STATUS = {"ready": "", "warming": "", "starting": ". The workers are starting …"}
@@ -45,6 +45,8 @@ def preview(config: RunConfig) -> None:
 def _interval(run: RunRow) -> float | None:
     """Seconds until the panel is drawn again: while the run goes on, is being judged, or is replayed."""
     if run.state.is_active:
+        if run.stop_requested and _is_quiet_here():
+            return _NEXT_NEWS_SECONDS
         crowd = max(0, session.engine().num_connected - _FEW_SESSIONS)
         return min(_SLOWEST_POLL, _POLL + _POLL_PER_SESSION * crowd)
     if st.session_state[session.PLAYING]:
@@ -63,16 +65,16 @@ def _phase(run: RunRow) -> str:
 
 def _panel(run_id: str, phase: str) -> None:
     run = _next_news(session.shown_run())
-    if run is None or run.run_id != run_id or _phase(run) != phase:
-        st.rerun()  # the whole page: its buttons and this panel's timer depend on it
-    is_active = phase == "active"
+    if run is None or run.run_id != run_id:
+        st.rerun()
+    is_active = run.state.is_active
     if is_active and (trouble := session.engine().trouble):
         faults.note(trouble)
     seen = looks.look_or_last(run)
     _tab_title(run)
     with st.container(key="progress"):
         (_progress if is_active else _outcome)(run, seen)
-        if phase == "over":
+        if _phase(run) == "over":
             _going_on(run)
     windows, curves = _halves()
     with windows:
@@ -83,14 +85,16 @@ def _panel(run_id: str, phase: str) -> None:
             _table(run)
     with curves:
         _curves(run.config, seen)
+    if _phase(run) != phase:
+        st.rerun()  # the rest of the page, and this panel's timer
 
 
 def _next_news(run: RunRow | None) -> RunRow | None:
     """The run once there is something new to draw of it, or as it is after a while."""
     state, began = st.session_state, time.monotonic()
     until = began + _NEWS_SECONDS
-    while run and run.state.is_active and run.epoch == 0 and _is_quiet_here() and not faults.is_away():
-        stage = (run.run_id, run.attempt, run.seconds > 0)
+    while run and _is_awaited(run) and _is_quiet_here() and not faults.is_away():
+        stage = (run.run_id, run.attempt, "stopping" if run.stop_requested else "begun" if run.seconds > 0 else None)
         if stage[-1] and state.get(session.DRAWN) != stage:
             until = min(until, time.monotonic() + _NEXT_NEWS_SECONDS)
             state[session.DRAWN] = stage
@@ -99,6 +103,11 @@ def _next_news(run: RunRow | None) -> RunRow | None:
         time.sleep(_LOOK_SECONDS)
         run = session.shown_run()
     return run
+
+
+def _is_awaited(run: RunRow) -> bool:
+    """Whether somebody has pressed Train or Stop and has not seen yet what comes of it."""
+    return run.state.is_active and (run.epoch == 0 or run.stop_requested)
 
 
 def _is_quiet_here() -> bool:
@@ -118,7 +127,7 @@ def _tab_title(run: RunRow) -> None:
 
 
 def _progress(run: RunRow, seen: looks.Look) -> None:
-    """The bar, and in words: place in the queue, or epoch, speed and time left."""
+    """The bar, and in words: place in the queue, or epoch, speed and time left. Stop stands beside it."""
     if run.state is State.QUEUED:
         wait = looks.wait_of(run.run_id)
         ahead = ("Next in the queue" if wait.place == 0 else
@@ -135,7 +144,10 @@ def _progress(run: RunRow, seen: looks.Look) -> None:
         left = (run.config.epochs - run.epoch) / seen.speed if seen.speed > 0 else math.nan
         pace = "" if math.isnan(seen.speed) else f" · {seen.speed:,.0f} epochs/s · {duration(left)} left"
         text = f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}"
-    st.progress(min(1.0, run.epoch / run.config.epochs), text=text)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.progress(min(1.0, run.epoch / run.config.epochs), text=text)
+        st.button("Stop", key="stop", icon=":material/stop:", on_click=session.stop, args=(run.run_id,),
+                  disabled=run.stop_requested)
     if run.restarts:
         st.caption(":material/restart_alt: A worker was lost; the run went on by itself from its last checkpoint.")
 

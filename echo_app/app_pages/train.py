@@ -99,12 +99,8 @@ def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
     with st.container(horizontal=True):
         st.button("Train", type="primary", key="train", icon=":material/play_arrow:", on_click=session.train,
                   disabled=not can_train)
-        if run and run.state.is_active:
-            st.button("Stopping …" if run.stop_requested else "Stop", key="stop", icon=":material/stop:",
-                      on_click=session.stop, args=(run.run_id,), disabled=run.stop_requested)
-        else:
-            st.button(f"Run {session.NUM_SEEDS} seeds", key="train_seeds", icon=":material/stacked_line_chart:",
-                      on_click=session.train_seeds, disabled=not can_train)
+        st.button(f"Run {session.NUM_SEEDS} seeds", key="train_seeds", icon=":material/stacked_line_chart:",
+                  on_click=session.train_seeds, disabled=not can_train)
         share.share(config, run)
         if run:
             faults.attempt(share.take_away, run)

@@ -125,6 +125,19 @@ def test_links_open_the_run_elsewhere_and_settings_travel_as_a_file(visit: Visit
     expect(fresh.get_by_text("The file must be settings as JSON")).to_be_visible()
 
 
+def test_stop_of_one_of_two_owners_says_why_the_run_goes_on_and_how_to_stop_it(visit: Visit):
+    query = address("partial", seed=47, epochs=100_000)
+    owners = [visit(query), visit(query)]
+    for page in owners:
+        press(page, "train")
+        expect(page.locator(".st-key-progress")).to_contain_text("epochs/s")
+    press(owners[0], "stop")
+    expect(owners[0].get_by_text("Somebody else who pressed Train is here")).to_be_visible()
+    press(owners[0], "stop")
+    for page in owners:
+        expect(page.locator(".st-key-progress")).to_contain_text("Paused")
+
+
 def test_a_run_is_seen_live_elsewhere_and_a_viewer_does_not_keep_it_from_stopping(visit: Visit):
     owner = visit(address("partial", seed=46, epochs=100_000))
     press(owner, "train")
