@@ -83,8 +83,8 @@ def fresh_server(browser: Browser, programs: Path) -> Iterator[tuple[Server, Any
             context.close()
 
         yield server, visit
-        for line in server.trouble():
-            print("log:", line)
+        if server.trouble():
+            print("log:", *server.log.read_text().splitlines()[-80:], sep="\n    ")
 
 
 def measure(browser: Browser, report: Report, programs: Path) -> None:
