@@ -35,7 +35,7 @@ run: $(APP)
 	$(PYTHON3) -m echo_app --server.address=$(HOST) --server.port=$(PORT)
 
 test: lint browser postgres
-	$(PYTHON3) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(PYTHON3) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(PEERS)
 	$(PYTHON3) -m benchmarks.bench $(ARGS)

@@ -16,7 +16,7 @@ import streamlit as st
 
 from echo_core.database import FAULTS, Trouble, trouble_of
 
-__all__ = ["ERROR", "FAULTS", "attempt", "careful", "is_away", "note", "page", "part"]
+__all__ = ["ERROR", "FAULTS", "attempt", "careful", "is_alone", "is_away", "note", "page", "part"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def part(body: Callable[P, None]) -> Callable[P, None]:
     @wraps(body)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
         state = st.session_state
-        alone = not state[_WHOLE]
+        alone = is_alone()
         if alone and state[ERROR]:
             st.rerun()  # the whole page, which says why what was pressed here was not done
         if alone:
@@ -112,6 +112,11 @@ def note(found: Exception | Trouble) -> None:
 def is_away() -> bool:
     """Whether the store has failed this run of the script: asking it again would make the visitor wait again."""
     return bool(st.session_state[_AWAY])
+
+
+def is_alone() -> bool:
+    """Whether a fragment is drawn by itself, and not with the whole page."""
+    return not st.session_state[_WHOLE]
 
 
 def _say(found: Trouble) -> None:

@@ -65,7 +65,7 @@ def _phase(run: RunRow) -> str:
 
 def _panel(run_id: str, phase: str) -> None:
     run = _next_news(session.shown_run())
-    if run is None or run.run_id != run_id:
+    if run is None or run.run_id != run_id or (_phase(run) != phase and not faults.is_alone()):
         st.rerun()
     is_active = run.state.is_active
     if is_active and (trouble := session.engine().trouble):

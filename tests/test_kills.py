@@ -67,9 +67,6 @@ def test_killed_workers_and_apps_lose_no_run_and_change_no_bit(trial: Trial):
         time.sleep(0.05)
     assert trial.store.run(second).state is State.INTERRUPTED
     assert trial.store.checkpoint(first).epoch == kept
-    trial.look_on(dice.uniform(0, 5))
-    trial.kill_worker(dice)
-
     trial.look_on(PATIENCE)
     assert [same for _, same in trial.judge()] == [True, True]
     assert trial.troubles == []

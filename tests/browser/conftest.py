@@ -72,4 +72,4 @@ def visit_at(chromium: Browser) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert errors == []
-    assert not any(doubles)
+    assert [found for found in doubles if found] == []

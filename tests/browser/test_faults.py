@@ -75,7 +75,7 @@ def too_early(postgres_server: Postgres, migrated: str, tmp_path: Path) -> Itera
 
 def test_a_database_that_crashes_in_mid_run_is_said_in_words_and_all_goes_on_when_it_is_back(
         postgres_server: Postgres, on_postgres: Server, visit_at: VisitAt):
-    page = visit_at(on_postgres, address("partial", seed=61, epochs=4000))
+    page = visit_at(on_postgres, address("partial", seed=61, epochs=3000))
     history = visit_at(on_postgres)
     history.get_by_role("link", name="History").click()
     expect(history.locator(".st-key-runs_text")).to_be_visible()
@@ -111,7 +111,7 @@ def test_an_app_that_is_started_before_its_database_waits_for_it(too_early: tupl
 
 def test_a_locked_store_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Server, Store], visit_at: VisitAt):
     server, store = on_a_file
-    page = visit_at(server, address("partial", seed=63, epochs=4000))
+    page = visit_at(server, address("partial", seed=63, epochs=3000))
     press(page, "train")
     goes_on(page)
     with faults.locked(store):
