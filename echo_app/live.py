@@ -18,8 +18,11 @@ from echo_core.store import RunRow
 _POLL, _POLL_PER_SESSION, _FEW_SESSIONS, _SLOWEST_POLL = 0.3, 0.05, 5, 2.5
 #: Before the first trained epoch, and after Stop, a page of few visitors waits on the server for what there is to
 #: draw next, at most so long: who has just pressed a button sees what comes of it at once, and a browser with
-#: nothing new to draw leaves the processor to the compiler. Where something came, more may follow at once.
-_NEWS_SECONDS, _NEXT_NEWS_SECONDS, _LOOK_SECONDS = 0.4, 0.05, 0.02
+#: nothing new to draw leaves the processor to the compiler.
+_NEWS_SECONDS, _LOOK_SECONDS = 0.4, 0.02
+#: After the first record one of a trained epoch may follow at once, and most runs stop so soon that they need not
+#: be drawn as stopping: so long these wait for what comes next.
+_NEXT_NEWS_SECONDS = {"begun": 0.05, "stopping": 0.2}
 #: What the engine's status adds to a run that waits.
 _STATUS = {"ready": "", "warming": "", "starting": ". The workers are starting …"}
 
@@ -46,7 +49,7 @@ def _interval(run: RunRow) -> float | None:
     """Seconds until the panel is drawn again: while the run goes on, is being judged, or is replayed."""
     if run.state.is_active:
         if run.stop_requested and _is_quiet_here():
-            return _NEXT_NEWS_SECONDS
+            return _LOOK_SECONDS
         crowd = max(0, session.engine().num_connected - _FEW_SESSIONS)
         return min(_SLOWEST_POLL, _POLL + _POLL_PER_SESSION * crowd)
     if st.session_state[session.PLAYING]:
@@ -65,16 +68,17 @@ def _phase(run: RunRow) -> str:
 
 def _panel(run_id: str, phase: str) -> None:
     run = _next_news(session.shown_run())
-    if run is None or run.run_id != run_id or (_phase(run) != phase and not faults.is_alone()):
+    now = _phase(run) if run and run.run_id == run_id else None
+    if run is None or now is None or (now != phase and not faults.is_alone()):
         st.rerun()
-    is_active = run.state.is_active
+    is_active = now == "active"
     if is_active and (trouble := session.engine().trouble):
         faults.note(trouble)
     seen = looks.look_or_last(run)
     _tab_title(run)
     with st.container(key="progress"):
         (_progress if is_active else _outcome)(run, seen)
-        if _phase(run) == "over":
+        if now == "over":
             _going_on(run)
     windows, curves = _halves()
     with windows:
@@ -85,7 +89,7 @@ def _panel(run_id: str, phase: str) -> None:
             _table(run)
     with curves:
         _curves(run.config, seen)
-    if _phase(run) != phase:
+    if now != phase:
         st.rerun()  # the rest of the page, and this panel's timer
 
 
@@ -94,10 +98,10 @@ def _next_news(run: RunRow | None) -> RunRow | None:
     state, began = st.session_state, time.monotonic()
     until = began + _NEWS_SECONDS
     while run and _is_awaited(run) and _is_quiet_here() and not faults.is_away():
-        stage = (run.run_id, run.attempt, "stopping" if run.stop_requested else "begun" if run.seconds > 0 else None)
-        if stage[-1] and state.get(session.DRAWN) != stage:
-            until = min(until, time.monotonic() + _NEXT_NEWS_SECONDS)
-            state[session.DRAWN] = stage
+        news = "stopping" if run.stop_requested else "begun" if run.seconds > 0 else None
+        if news and state.get(session.DRAWN) != (run.run_id, run.attempt, news):
+            until = min(until, time.monotonic() + _NEXT_NEWS_SECONDS[news])
+            state[session.DRAWN] = (run.run_id, run.attempt, news)
         if time.monotonic() >= until or (run.state is State.QUEUED and looks.wait_of(run.run_id).place):
             break
         time.sleep(_LOOK_SECONDS)

@@ -54,8 +54,6 @@ OWN = "own"
 #: Seeds of one press.
 NUM_SEEDS = 5
 MOST_SEEDS = 2**31
-#: Most stops are done so soon that the page need not be drawn twice, as stopping and as stopped.
-DONE_SECONDS = 0.2
 
 #: Characters of a packed text that a link may carry.
 LONGEST_LINKED_TEXT = 1536
@@ -309,8 +307,6 @@ def stop(run_id: str) -> None:
     if not engine().stop(run_id, holder=st.session_state[HOLDER]):
         again = "" if engine().settings.hosted else " Press Stop again to stop it for everybody."
         st.session_state[ERROR] = f"Somebody else who pressed Train is here, so the run goes on for them.{again}"
-    elif engine().store.run(run_id):
-        engine().wait(run_id, timeout=DONE_SECONDS)
 
 
 def shown_run() -> RunRow | None:
