@@ -40,8 +40,9 @@ def main_controls() -> None:
     preset = PRESETS.get(state[session.PRESET])
     st.caption(preset.watch_for if preset else "Settings of your own. Choose one above to begin afresh.")
     _choice("task", "Task", AXES["task"], on_change=session.task_changed)
-    if state.task == "pairs":
-        _pairs()
+    with st.container():  # a place of their own, so that what follows does not move
+        if state.task == "pairs":
+            _pairs()
     _choice("variant", "Network", offered("variant", {"task": state.task}))
     with st.container(horizontal=True):
         _number("units", "Units", limits.max_units)

@@ -3,12 +3,13 @@
 A page is drawn by `page`, a fragment of it by `part`, what can be left out by `attempt`, and what visitors press
 is `careful`. The message stands in one place, at the top of the page, and stays in sight.
 
-Keys of `st.session_state` are those below; all of them are of one run of the script, but `_TOLD`.
+Keys of `st.session_state` are those below; all of them are of one run of the script, but `_REFUSED` and `_TOLD`.
 """
 
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -16,26 +17,40 @@ import streamlit as st
 
 from echo_core.database import FAULTS, Trouble, trouble_of
 
-__all__ = ["ERROR", "FAULTS", "attempt", "careful", "is_alone", "is_away", "note", "page", "part"]
+__all__ = ["FAULTS", "attempt", "careful", "is_alone", "is_away", "note", "page", "part", "refusal", "refuse"]
 
 logger = logging.getLogger(__name__)
 
-ERROR = "error"            # why what was pressed last was not done
+_REFUSED = "refused"       # why what was pressed last was not done, if it was not
 _TROUBLE = "trouble"       # what is wrong with the store
 _AWAY = "trouble_away"     # it did not answer, so it is not asked again
 _WHOLE = "whole_page"      # the whole page is drawn, not a fragment alone
 _TOLD = "trouble_told"     # the page says what is wrong
 
 _RETRY_SECONDS = 2.0
+#: So long a refusal stays at least, as pages are drawn anew for many reasons.
+_READING_SECONDS = 10.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+@dataclass
+class _Refusal:
+    """Why something was not done, since when, and whether a page says so."""
+
+    reason: str
+    since: float = field(default_factory=time.monotonic)
+    is_told: bool = False
 
 
 def page(body: Callable[[], None]) -> None:
     """Draw a page. Where the store fails, it says so above it, and the page is drawn again until it does not."""
     state = st.session_state
     state[_TROUBLE], state[_AWAY], state[_WHOLE] = None, False, True
+    refused = state.setdefault(_REFUSED, None)
+    if refused and time.monotonic() - refused.since > _READING_SECONDS:
+        refuse(None)
     place = st.container(key="store_trouble")
     try:
         body()
@@ -48,7 +63,6 @@ def page(body: Callable[[], None]) -> None:
         with place:
             _say(state[_TROUBLE])
         st.stop()  # unlike the end of the script, it forgets no widget that could not be drawn
-    state[ERROR] = None
 
 
 def part(body: Callable[P, None]) -> Callable[P, None]:
@@ -57,7 +71,7 @@ def part(body: Callable[P, None]) -> Callable[P, None]:
     def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
         state = st.session_state
         alone = is_alone()
-        if alone and state[ERROR]:
+        if alone and state[_REFUSED] and not state[_REFUSED].is_told:
             st.rerun()  # the whole page, which says why what was pressed here was not done
         if alone:
             state[_TROUBLE], state[_AWAY] = None, False
@@ -83,7 +97,7 @@ def attempt(draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
 
 
 def careful(act: Callable[P, T]) -> Callable[P, T | None]:
-    """A callback that writes to the store: where that fails, all is as before, and `ERROR` says why and what to do."""
+    """A callback that writes to the store: where that fails, all is as before, and the page says why and what to do."""
     @wraps(act)
     def done(*args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
@@ -91,11 +105,24 @@ def careful(act: Callable[P, T]) -> Callable[P, T | None]:
         except FAULTS as error:
             found = trouble_of(error)
             logger.warning("%s was not done: %s", act.__name__, _one_line(error))
-            st.session_state[ERROR] = (f"That was not done: the store cannot be used, because {found.cause}. Nothing "
-                                       f"is lost, and your settings are as they were. {found.remedy}")
+            refuse(f"That was not done: the store cannot be used, because {found.cause}. Nothing is lost, and your "
+                   f"settings are as they were. {found.remedy}")
             return None
 
     return done
+
+
+def refuse(reason: str | None) -> None:
+    """Have the page say why what was pressed was not done, or no longer."""
+    st.session_state[_REFUSED] = _Refusal(reason) if reason else None
+
+
+def refusal() -> None:
+    """Draw why what was pressed last was not done, if it was not."""
+    said: _Refusal | None = st.session_state[_REFUSED]
+    if said:
+        said.is_told = True
+        st.error(said.reason, icon=":material/block:")
 
 
 def note(found: Exception | Trouble) -> None:

@@ -185,24 +185,19 @@ def _going_on(run: RunRow) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="going_on"):
         stopped = run.state is not State.FINISHED
-        if stopped and run.seconds <= session.engine().limits.max_seconds and st.button(
-                "Go on", key="go_on", icon=":material/resume:"):
-            session.resume(run.run_id)
-            st.rerun()
+        if stopped and run.seconds <= session.engine().limits.max_seconds:
+            st.button("Go on", key="go_on", icon=":material/resume:", on_click=session.resume, args=(run.run_id,))
         if not stopped and looks.weights(run) is None:
             st.markdown("Its weights were given up to make room for newer runs; curves and answers stay.",
                         width="content")
-            if st.button("Train again", key="train_again", icon=":material/replay:"):
-                session.resume(run.run_id, again=True)
-                st.rerun()
+            st.button("Train again", key="train_again", icon=":material/replay:", on_click=session.resume,
+                      args=(run.run_id, True))
         if not stopped and run.config.schedule == "constant":
-            pressed = st.button("Train longer:", key="extend", icon=":material/more_time:")
-            more = st.number_input("More epochs", 1, None, 1000, 100, key="more_epochs", width=130,
-                                   label_visibility="collapsed")
+            st.button("Train longer:", key="extend", icon=":material/more_time:", on_click=session.extend,
+                      args=(run.run_id,))
+            st.number_input("More epochs", 1, None, 1000, 100, key=session.MORE, width=130,
+                            label_visibility="collapsed")
             st.markdown("more epochs", width="content")
-            if pressed:
-                session.extend(run.run_id, run.config.epochs + more)
-                st.rerun()
 
 
 def _judged(config: RunConfig, judged: Evaluation) -> str:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from echo_app import faults
 from echo_app.browser import browser_name
-from echo_app.faults import ERROR, careful
+from echo_app.faults import careful, refuse
 from echo_core import text as texts
 from echo_core.config import RunConfig, check_text
 from echo_core.engine import Engine
@@ -40,6 +40,7 @@ TASK = "task_was"          # the task that the controls had before
 SESSION = "session_id"     # for the queue's fairness
 HOLDER = "holder"          # who holds a run: the browser, so that a reload goes on holding it
 REPLAY = "replay"          # epoch of the snapshot that is shown
+MORE = "more_epochs"       # how much longer Train longer trains
 PRESSED = "pressed_train"  # Train was pressed in this run of the script
 DRAWN = "drawn"            # of which run and attempt the untrained network, or that it stops, was drawn
 PLAYING = "playing"
@@ -119,7 +120,7 @@ def begin() -> None:
         engine()  # first, as it may raise, and the link is opened once
         session = uuid.uuid4().hex
         state[HOLDER] = browser_name() or session
-        state[MINE], state[NOTES], state[ERROR], state[RUN], state[BEFORE] = [], [], None, None, {}
+        state[MINE], state[NOTES], state[RUN], state[BEFORE] = [], [], None, {}
         state[PLAYING] = state[SLOW] = False
         state[SEEDS], state[SELECTED], state[DELETED] = (), [], []
         _open_link(st.query_params.to_dict())
@@ -177,9 +178,9 @@ def take_upload() -> None:
         text = file.getvalue().decode("utf-8-sig")
         state["text"] = texts.from_csv(text) if file.name.lower().endswith(".csv") else text
     except UnicodeDecodeError:
-        state[ERROR] = "The file must be text in UTF-8; this one is not. Save it as UTF-8 and try again."
+        refuse("The file must be text in UTF-8; this one is not. Save it as UTF-8 and try again.")
     except ValueError:  # which names what was in the file, and the page says nothing of that
-        state[ERROR] = "The file must be a table of two columns, question and answer; this one cannot be read."
+        refuse("The file must be a table of two columns, question and answer; this one cannot be read.")
 
 
 def load_preset() -> None:
@@ -206,15 +207,15 @@ def train_seeds() -> None:
 
 
 @careful
-def extend(run_id: str, epochs: int) -> None:
-    """Callback of more epochs: go on with a run as one with so many in all."""
+def extend(run_id: str) -> None:
+    """Callback of Train longer: go on with a run as one with `MORE` epochs more."""
     run = store().run(run_id)
     if run is None:
         return
     try:
-        wanted = longer(run, epochs)
+        wanted = longer(run, run.config.epochs + st.session_state[MORE])
     except ValueError as error:
-        st.session_state[ERROR] = "; ".join(explain(error)) if isinstance(error, ValidationError) else str(error)
+        refuse("; ".join(explain(error)) if isinstance(error, ValidationError) else str(error))
         return
     if _ask_for([wanted]):
         load(wanted)
@@ -241,14 +242,15 @@ def _ask_for(configs: list[RunConfig], again: bool = False) -> bool:
         state[MINE] += [run_id for run_id in run_ids if run_id not in state[MINE]]
         state[PRESSED] = True
         show(run_ids[0], configs[0], run_ids if len(configs) > 1 else ())
-    state[ERROR] = refused
+    refuse(refused)
     return bool(run_ids)
 
 
 def show(run_id: str, config: RunConfig, seeds: Sequence[str] = ()) -> None:
     """Make a run the one that this page shows, in the address as well, or several seeds of it together."""
     state = st.session_state
-    state[RUN], state[ERROR], state[PLAYING], state[SEEDS] = run_id, None, False, tuple(seeds)
+    state[RUN], state[PLAYING], state[SEEDS] = run_id, False, tuple(seeds)
+    refuse(None)
     state.pop(REPLAY, None)
     st.query_params.from_dict(_address(config, run_id))
 
@@ -306,7 +308,7 @@ def stop(run_id: str) -> None:
     """Callback of Stop."""
     if not engine().stop(run_id, holder=st.session_state[HOLDER]):
         again = "" if engine().settings.hosted else " Press Stop again to stop it for everybody."
-        st.session_state[ERROR] = f"Somebody else who pressed Train is here, so the run goes on for them.{again}"
+        refuse(f"Somebody else who pressed Train is here, so the run goes on for them.{again}")
 
 
 def shown_run() -> RunRow | None:

@@ -147,8 +147,7 @@ def _turn(by: int) -> None:
 def _actions(picked: Sequence[str], open_run: Callable[[], None]) -> None:
     """What can be done with the picked runs."""
     _undo()
-    if refused := st.session_state[faults.ERROR]:
-        st.error(refused, icon=":material/block:")
+    faults.refusal()
     if not picked:
         st.caption("Tick runs at the left of the list to compare, open, name, hide or delete them.")
         return

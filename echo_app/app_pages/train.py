@@ -55,11 +55,11 @@ def _page() -> None:
 
 
 def _notes() -> None:
-    if st.session_state[session.NOTES]:
-        lines = st.session_state[session.NOTES]
-        st.warning("Some settings were not accepted or had to follow others:", icon=":material/tune:")
-        st.text("\n".join(lines))  # as plain text: a link may say anything
-        st.session_state[session.NOTES] = []
+    with st.container(key="notes"):  # a place of its own, or Train would move by two and be there twice meanwhile
+        if lines := st.session_state[session.NOTES]:
+            st.warning("Some settings were not accepted or had to follow others:", icon=":material/tune:")
+            st.text("\n".join(lines))  # as plain text: a link may say anything
+            st.session_state[session.NOTES] = []
 
 
 def _before_training(config: RunConfig) -> None:
@@ -94,7 +94,6 @@ def _beyond_limits(config: RunConfig) -> str | None:
 
 
 def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
-    refused = st.session_state[faults.ERROR]
     can_train = beyond is None and st.session_state[session.TEXT_ERROR] is None
     with st.container(horizontal=True):
         st.button("Train", type="primary", key="train", icon=":material/play_arrow:", on_click=session.train,
@@ -104,8 +103,11 @@ def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
         share.share(config, run)
         if run:
             faults.attempt(share.take_away, run)
-    if beyond or refused:
-        st.error(beyond or refused, icon=":material/block:")
+    with st.container(key="refused"):
+        if beyond:
+            st.error(beyond, icon=":material/block:")
+        else:
+            faults.refusal()
 
 
 def _which(shown: RunConfig, controls: RunConfig) -> None:

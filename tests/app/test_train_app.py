@@ -9,10 +9,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from echo_app import explanations, session
+from echo_app import explanations, faults, session
 from echo_core.combinations import VARIANTS
 from echo_core.config import RunConfig
 from echo_core.presets import PRESETS, SAMPLE_PAIRS
+from echo_core.settings import LimitExceeded
 from echo_core.store import StoreError
 
 APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
@@ -140,6 +141,51 @@ def test_train_asks_for_the_run_of_the_settings_and_puts_it_into_the_address():
     again = open_page(run=wanted.run_id)
     assert again.session_state["seed"] == 77
     assert any("3 epochs in" in str(box.proto) for box in again.success)
+
+
+def test_presses_in_the_panel_are_understood_when_the_whole_page_is_drawn():
+    # A press that meets another reason to draw the page comes with it; the test runner always draws it all.
+    page = open_page(epochs=3, seed=85)
+    page.button(key="train").click().run()
+    assert session.engine().wait(RunConfig(epochs=3, seed=85).run_id, timeout=120) == "finished"
+    page.run()
+    page.number_input(key="more_epochs").set_value(2).run()
+    page.button(key="extend").click().run()
+    assert not page.exception
+    longer = RunConfig(epochs=5, seed=85).run_id
+    assert (page.session_state["epochs"], page.session_state[session.RUN]) == (5, longer)
+    assert session.engine().wait(longer, timeout=120) == "finished"
+
+
+def test_go_on_puts_the_controls_where_the_run_is_when_the_whole_page_is_drawn():
+    wanted = RunConfig(epochs=100_000, seed=81)
+    page = open_page(**wanted.to_query())
+    page.button(key="train").click().run()
+    session.engine().stop(wanted.run_id)
+    assert session.engine().wait(wanted.run_id, timeout=120) == "paused"
+    page.number_input(key="units").set_value(33).run()
+    page.button(key="go_on").click().run()
+    assert not page.exception
+    assert page.session_state["units"] == wanted.units
+    assert session.store().run(wanted.run_id).state.is_active
+    session.engine().stop(wanted.run_id)
+    assert session.engine().wait(wanted.run_id, timeout=120) == "paused"
+
+
+def test_a_refusal_stays_to_be_read_though_the_page_is_drawn_anew(monkeypatch: pytest.MonkeyPatch):
+    page = open_page(epochs=3, seed=82)
+
+    def full(*_: object) -> str:
+        raise LimitExceeded("the queue is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.engine(), "submit", full)
+        page.button(key="train").click().run()
+    page.run()
+    assert [error.value for error in page.error] == ["the queue is full"]
+    monkeypatch.setattr(faults, "_READING_SECONDS", 0.0)
+    page.run()
+    assert not page.error
 
 
 def test_a_changed_control_and_the_click_may_arrive_together():
