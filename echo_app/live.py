@@ -48,7 +48,7 @@ def preview(config: RunConfig) -> None:
 def _interval(run: RunRow) -> float | None:
     """Seconds until the panel is drawn again: while the run goes on, is being judged, or is replayed."""
     if run.state.is_active:
-        if run.stop_requested and _is_quiet_here():
+        if run.stop_requested and is_quiet_here():
             return _LOOK_SECONDS
         crowd = max(0, session.engine().num_connected - _FEW_SESSIONS)
         return min(_SLOWEST_POLL, _POLL + _POLL_PER_SESSION * crowd)
@@ -97,7 +97,7 @@ def _next_news(run: RunRow | None) -> RunRow | None:
     """The run once there is something new to draw of it, or as it is after a while."""
     state, began = st.session_state, time.monotonic()
     until = began + _NEWS_SECONDS
-    while run and _is_awaited(run) and _is_quiet_here() and not faults.is_away():
+    while run and _is_awaited(run) and is_quiet_here() and not faults.is_away():
         news = "stopping" if run.stop_requested else "begun" if run.seconds > 0 else None
         if news and state.get(session.DRAWN) != (run.run_id, run.attempt, news):
             until = min(until, time.monotonic() + _NEXT_NEWS_SECONDS[news])
@@ -114,7 +114,8 @@ def _is_awaited(run: RunRow) -> bool:
     return run.state.is_active and (run.epoch == 0 or run.stop_requested)
 
 
-def _is_quiet_here() -> bool:
+def is_quiet_here() -> bool:
+    """Whether so few visitors are here that each may have more of this machine than a poll now and then."""
     return session.engine().num_connected <= _FEW_SESSIONS
 
 

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 #: A worker's process gets so long to end by itself.
 END_SECONDS = 0.5
 RESTART_SECONDS = 60.0
+#: One for what a worker was asked to do, and one to compile ahead meanwhile.
+THREADS_PER_WORKER = 2
 #: Memory that is left to the app and the system before one worker more is started.
 OTHERS_MB = 1500
 
@@ -77,7 +79,7 @@ class Cluster:
         dask.config.set(RUNNING_DASK_CONFIG)
         with dask.config.set(DASK_CONFIG):
             self._local = LocalCluster(
-                n_workers=settings.num_workers, threads_per_worker=1, processes=True, memory_limit=0,
+                n_workers=settings.num_workers, threads_per_worker=THREADS_PER_WORKER, processes=True, memory_limit=0,
                 host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL,
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False},
                 env=environment(settings))

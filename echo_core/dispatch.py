@@ -21,7 +21,7 @@ from typing import Any
 
 from echo_core import worker
 from echo_core.cluster import Cluster, local_name
-from echo_core.config import TRAINING_VERSION
+from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.records import State
 from echo_core.settings import Limits, Settings
 from echo_core.store import OUTAGES, Store, Superseded, Ticket
@@ -46,6 +46,8 @@ REST_SECONDS = 10.0
 SOON_TOO_MUCH, FAR_TOO_MUCH = 0.85, 1.05
 #: A cluster that could not be reached is tried again after so long, and a worker that was refused is asked again.
 RETRY_SECONDS = 5.0
+#: Whoever moves a control may move another one: a network is compiled ahead once it was wanted for so long.
+SETTLED_SECONDS = 0.4
 ASK_AGAIN_SECONDS = 30.0
 
 
@@ -71,7 +73,9 @@ class _Worker:
         future: Its task, if it has one; `ticket` is the run's if the task trains, and `errand` what a page asked for.
         steps: Of the warm-up, done.
         memory: Bytes that its process took after its last task.
-        trained_at: When its last run ended.
+        used_at: When its last run ended, or it began to compile ahead.
+        ahead: Its other task, if it has one: to compile a network that may be wanted soon.
+        foreseen: The network that it was to compile ahead last.
         is_greeted: It was asked whether it shares our store and training version; `refusal` says why not.
         refused_at: When it was asked last.
     """
@@ -83,7 +87,9 @@ class _Worker:
     errand: _Errand | None = None
     steps: int = 0
     memory: int = 0
-    trained_at: float | None = None
+    used_at: float | None = None
+    ahead: Any = None
+    foreseen: RunConfig | None = None
     is_greeted: bool = False
     is_restarting: bool = False
     refusal: str | None = None
@@ -91,7 +97,7 @@ class _Worker:
 
     @property
     def is_warm(self) -> bool:
-        return self.trained_at is not None or self.steps == len(worker.WARM_UP_STEPS)
+        return self.used_at is not None or self.steps == len(worker.WARM_UP_STEPS)
 
 
 class Dispatcher:
@@ -105,6 +111,7 @@ class Dispatcher:
         self._vouched_at = -VOUCH_SECONDS
         self._standby_decided = False
         self._errands: deque[_Errand] = deque()
+        self._wanted: tuple[RunConfig, float] | None = None  # to be compiled ahead, and since when
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="echo dispatcher", daemon=True)
         self._thread.start()
@@ -125,6 +132,11 @@ class Dispatcher:
     def wake(self) -> None:
         """Look at the queue at once."""
         self._wake.set()
+
+    def compile_ahead(self, network: RunConfig) -> None:
+        """Have a network compiled once no run wants the processor, unless another one is wanted soon after."""
+        if self._wanted is None or self._wanted[0] != network:
+            self._wanted = network, time.monotonic()
 
     def ask(self, function: Callable[..., Any], *args: Any, timeout: float) -> Any:
         """Have the next free worker do something, and wait for what comes of it.
@@ -192,8 +204,9 @@ class Dispatcher:
             found, tasks = self._cluster.workers(), self._cluster.tasks()
             self._meet(found)
             self._vouch(found)
-            # Who trained last comes first: it has programs ready, and the standby has none.
-            for each in sorted(self._workers.values(), key=lambda each: each.trained_at or 0, reverse=True):
+            for each in self._last_used_first():
+                if each.ahead is not None and each.ahead.done():
+                    self._settle_ahead(each)
                 if each.future is not None and each.future.done():
                     self._settle(each)
                 if each.refusal is not None and time.monotonic() - each.refused_at > ASK_AGAIN_SECONDS:
@@ -203,6 +216,7 @@ class Dispatcher:
                 is_free = each.future is None and not each.is_restarting and not tasks.get(each.address)
                 if is_free and not is_refused:
                     self._employ(each, found[each.address])
+            self._compile_ahead()
             self._stand_by()
             self._cluster.revive()
             self._problem = None
@@ -212,13 +226,17 @@ class Dispatcher:
                 logger.exception("the dispatcher stumbled and goes on trying")
             self._problem = problem
 
+    def _last_used_first(self) -> list[_Worker]:
+        """Who was used last comes first: it has programs ready, and the standby has none."""
+        return sorted(self._workers.values(), key=lambda each: each.used_at or 0, reverse=True)
+
     def _meet(self, found: Mapping[str, Mapping[str, Any]]) -> None:
         """Note who is new, and take back the runs of who is gone."""
         for known in list(self._workers.values()):
             info = found.get(known.address)
             if info is None or info["local_directory"] != known.process:
-                if known.future is not None:
-                    known.future.release()  # or Dask would repeat it as well
+                for future in filter(None, (known.future, known.ahead)):
+                    future.release()  # or Dask would repeat it as well
                 if known.errand is not None:
                     self._errands.appendleft(known.errand)
                 if known.ticket is not None:
@@ -248,7 +266,7 @@ class Dispatcher:
                 with suppress(Superseded):
                     self._store.fail(done.ticket, worker.reason_of(error))
             self._store.lose(done.ticket)  # nothing happens if it ended as it should
-            done.trained_at = time.monotonic()
+            done.used_at = time.monotonic()
         elif done.errand is not None:
             if not done.errand.result.cancelled():
                 _tell(done.errand.result, future, error)
@@ -267,6 +285,28 @@ class Dispatcher:
                 done.memory = memory
         future.release()
         done.future = done.ticket = done.errand = None
+
+    def _compile_ahead(self) -> None:
+        """While nothing trains, have the worker that the next run will get compile what it may well want."""
+        is_at_work = any(each.ticket or each.ahead for each in self._workers.values())
+        if self._wanted is None or is_at_work or time.monotonic() - self._wanted[1] < SETTLED_SECONDS:
+            return
+        network = self._wanted[0]
+        for each in self._last_used_first():
+            if each.is_warm and each.future is None and not each.is_restarting:
+                if each.foreseen != network:
+                    key = f"ahead-{uuid.uuid4().hex}"
+                    each.ahead = self._cluster.submit(each.address, key, worker.compile_ahead, network)
+                    each.foreseen, each.used_at = network, time.monotonic()
+                self._wanted = None
+                return
+
+    def _settle_ahead(self, done: _Worker) -> None:
+        """Take note of what a worker's process takes now. What went wrong, a run of that network will say."""
+        with suppress(Exception):
+            done.memory = done.ahead.result(timeout=RESULT_SECONDS)
+        done.ahead.release()
+        done.ahead = None
 
     def _employ(self, idle: _Worker, info: Mapping[str, Any]) -> None:
         """Give an idle worker what is most urgent: a greeting, a restart, a run, or a step of its warm-up."""
@@ -302,12 +342,12 @@ class Dispatcher:
 
     def _should_restart(self, idle: _Worker) -> bool:
         """Whether an idle worker takes too much memory, and it is a good moment. A new one never does."""
-        if idle.trained_at is None:
+        if idle.used_at is None or idle.ahead is not None:
             return False
         share = self._memory_share(idle)
         is_replaced = sum(each.is_warm and each.future is None and not each.is_restarting
                           for each in self._workers.values()) > self._settings.num_workers
-        rested = time.monotonic() - idle.trained_at >= REST_SECONDS
+        rested = time.monotonic() - idle.used_at >= REST_SECONDS
         return share > FAR_TOO_MUCH or (share > 1 and (is_replaced or rested))
 
     def _stand_by(self) -> None:

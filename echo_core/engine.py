@@ -148,6 +148,14 @@ class Engine:
         made: bytes = self._dispatcher.ask(worker.keras_file_of, self.store.url, run_id, timeout=timeout)
         return made
 
+    def compile_ahead(self, config: RunConfig) -> None:
+        """Say that a run of these settings may be asked for soon: an idle worker of this host gets its program ready.
+
+        Nothing happens where the workers are somebody else's, or `ECHO_COMPILE_AHEAD` is false.
+        """
+        if self.settings.compile_ahead and self.settings.dask_scheduler_address is None:
+            self._dispatcher.compile_ahead(config.network)
+
     def connect(self, holder: str) -> None:
         """Say that a holder is there, until as many calls of `disconnect`: two tabs connect twice."""
         with self._lock:

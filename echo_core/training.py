@@ -6,6 +6,7 @@ epochs the next call makes and yields what came of them. Weights and moments are
 program and come back from it, so a second seed of the same network starts without compiling.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -35,6 +36,9 @@ NUM_SNAPSHOTS = 48
 EXTRA_SNAPSHOTS = 60
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
+
+#: A program is traced once, though two threads may ask for it: to compile it ahead, and to train with it.
+_TRACING = threading.Lock()
 
 Tensors = tuple[Tensor, ...]
 Program = Callable[..., tuple[Any, ...]]
@@ -68,6 +72,19 @@ def begin_pools() -> None:
     tf.config.list_logical_devices()
 
 
+def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:
+    """Have the program of a run's network ready before the run begins.
+
+    Args:
+        give_way: Called between tracing, which holds Python's lock and for which a run that begins meanwhile has
+            to wait, and compiling, which takes most of the time.
+    """
+    nothing_yet = _begin(config)
+    program = _program_of(config, nothing_yet)
+    give_way()
+    _advance(program, config, nothing_yet, num_epochs=0)
+
+
 def snapshot_epochs(epochs: int) -> frozenset[int]:
     """Geometrically spaced epochs from 1 to the last, at least 40 where there are so many."""
     wanted = min(NUM_SNAPSHOTS, epochs)
@@ -89,7 +106,7 @@ def _chunks(config: RunConfig, at: Checkpoint, started: float) -> Iterator[Progr
         yield Progress(at.epoch, loss, accuracy, time.perf_counter() - started, (Point(at.epoch, loss, accuracy),), at,
                        take_snapshot(config, at.weights, at.epoch))
 
-    program = compiled_epochs(config.network, tuple(weight.shape for weight in at.weights))
+    program = _program_of(config, at)
     due = sorted(snapshot_epochs(config.epochs) - {0})
     stride = -(-config.epochs // (MAX_POINTS - 1))
     spacing, last_shown, shown_at = max(1, config.epochs // EXTRA_SNAPSHOTS), at.epoch, time.perf_counter()
@@ -127,6 +144,11 @@ def _advance(program: Program, config: RunConfig, at: Checkpoint, num_epochs: in
     num = len(at.weights)
     after = Checkpoint(at.epoch + num_epochs, int(step), tuple(arrays[:num]), tuple(arrays[num:]))
     return after, losses[:num_epochs], accuracies[:num_epochs]
+
+
+def _program_of(config: RunConfig, at: Checkpoint) -> Program:
+    with _TRACING:
+        return compiled_epochs(config.network, tuple(weight.shape for weight in at.weights))
 
 
 @lru_cache(maxsize=64)

@@ -163,6 +163,18 @@ def _compile(config: RunConfig) -> None:
         pass
 
 
+def compile_ahead(config: RunConfig) -> int:
+    """In a worker process, beside whatever it does: compile a network that may be wanted soon. Its memory then."""
+    in_fresh_thread(_compile_ahead, config)
+    return memory_left()
+
+
+def _compile_ahead(config: RunConfig) -> None:
+    from echo_core import training
+
+    training.compile_ahead(config, give_way)
+
+
 def keras_file(config: RunConfig, weights: Sequence[Floats]) -> bytes:
     """A network as a `.keras` file, in a worker process or in the command line's: it takes Keras.
 

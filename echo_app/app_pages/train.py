@@ -47,6 +47,8 @@ def _page() -> None:
             elif not beyond:  # a link may ask for more than a page can draw
                 live.preview(config)
     if not beyond:
+        if live.is_quiet_here():
+            session.engine().compile_ahead(config)
         faults.attempt(_behind, config, run)
     if st.session_state.pop(session.PRESSED, False):
         # On a telephone the run is drawn below the controls, out of sight.

@@ -9,7 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from echo_app import explanations, faults, session
+from echo_app import explanations, faults, live, session
 from echo_core.combinations import VARIANTS
 from echo_core.config import RunConfig
 from echo_core.presets import PRESETS, SAMPLE_PAIRS
@@ -24,6 +24,7 @@ def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One engine for the module, with a store of its own, ended with it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session, "browser_name", lambda: None)  # the test runner has no browser, and mocks its cookies
+        patch.setenv("ECHO_COMPILE_AHEAD", "false")  # pages are drawn here faster than anybody reads them
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
         st.cache_resource.clear()
         yield
@@ -164,12 +165,28 @@ def test_go_on_puts_the_controls_where_the_run_is_when_the_whole_page_is_drawn()
     session.engine().stop(wanted.run_id)
     assert session.engine().wait(wanted.run_id, timeout=120) == "paused"
     page.number_input(key="units").set_value(33).run()
+    while "go_on" not in [button.key for button in page.button]:  # it is judged first, in a moment
+        page.run()
     page.button(key="go_on").click().run()
     assert not page.exception
     assert page.session_state["units"] == wanted.units
     assert session.store().run(wanted.run_id).state.is_active
     session.engine().stop(wanted.run_id)
     assert session.engine().wait(wanted.run_id, timeout=120) == "paused"
+
+
+def test_a_page_says_which_network_may_be_wanted_unless_many_are_here(monkeypatch: pytest.MonkeyPatch):
+    open_page()  # so that there is an engine
+    wanted: list[RunConfig] = []
+    monkeypatch.setattr(session.engine(), "compile_ahead", wanted.append)
+    monkeypatch.setattr(live, "_FEW_SESSIONS", 1000)
+    page = open_page(units=33)
+    page.number_input(key="units").set_value(34).run()
+    assert [config.units for config in wanted] == [33, 34]
+    open_page(units=1500)  # more than this host allows
+    monkeypatch.setattr(live, "_FEW_SESSIONS", 0)
+    open_page(units=35)
+    assert [config.units for config in wanted] == [33, 34]
 
 
 def test_a_refusal_stays_to_be_read_though_the_page_is_drawn_anew(monkeypatch: pytest.MonkeyPatch):
