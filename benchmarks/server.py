@@ -18,6 +18,10 @@ ROOT = Path(__file__).parent.parent
 
 #: What a healthy server never writes.
 TROUBLE = re.compile(r"Traceback|Exception|ERROR|CRITICAL|WARNING|Error:")
+#: What Streamlit writes where a browser goes in the very moment in which it is sent something: nobody misses it.
+GONE = re.compile(r"^Exception in ASGI application\nTraceback(?:(?!^Exception in ASGI).)*?"
+                  r"^starlette\.websockets\.WebSocketDisconnected: Cannot call \"send\"[^\n]*\n",
+                  re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Server:
 
     def trouble(self) -> list[str]:
         """Lines of the log that a healthy server would not have written."""
-        return [line for line in self.log.read_text().splitlines() if TROUBLE.search(line)]
+        return [line for line in GONE.sub("", self.log.read_text()).splitlines() if TROUBLE.search(line)]
 
     def workers(self) -> list[psutil.Process]:
         """Its worker processes, by what they have loaded: TensorFlow."""
