@@ -16,6 +16,9 @@ def history(page: Page) -> None:
 
 def tick(page: Page, row: int) -> None:
     """Pick a row of the list: its cells are drawn, not elements."""
+    settled(page)
+    page.wait_for_function("least => document.querySelector('.st-key-runs_table canvas')?.clientHeight >= least",
+                           arg=35 + 35 * (row + 1))  # a row that has just come back is there
     box = page.locator(".st-key-runs_table canvas").first.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 14, box["y"] + 52 + 35 * row)

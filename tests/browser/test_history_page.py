@@ -62,6 +62,7 @@ def test_runs_are_listed_compared_named_deleted_and_brought_back(visit: Visit, s
     assert store.run(first) is not None
     store.close()
     tick(page, 1)
+    expect(page.get_by_text("1 picked")).to_be_visible()
     press(page, "runs_open")
     finished(page)
     assert run_of(page) == first
