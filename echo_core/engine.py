@@ -139,10 +139,10 @@ class Engine:
         return self.store.stop(run_id, holder, only_own=self.settings.hosted)
 
     def keras_file(self, run_id: str, timeout: float = ERRAND_SECONDS) -> bytes:
-        """A run's network as a `.keras` file, made by the next free worker.
+        """A run's network as a `.keras` file, made by a worker, beside its run where it has one.
 
         Raises:
-            Busy: If no worker was free in time.
+            Busy: If no worker came to it in time; one of somebody else's cluster ends its run first.
             LookupError: If the store has no weights of it.
         """
         made: bytes = self._dispatcher.ask(worker.keras_file_of, self.store.url, run_id, timeout=timeout)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from samples import TINY
 
-from echo_core import dispatch
+from echo_core import dispatch, roster
 from echo_core.config import RunConfig
 from echo_core.engine import Engine
 from echo_core.records import State
+from echo_core.roster import Entry
 from echo_core.settings import Limits, Settings
 
 pytestmark = pytest.mark.slow
@@ -44,8 +45,8 @@ def num_programs(lab: Engine) -> int:
     return len(list(lab.settings.xla_cache.glob("*/*.pb")))
 
 
-def worker_of(lab: Engine) -> dispatch._Worker:
-    (only,) = lab._dispatcher._workers.values()
+def worker_of(lab: Engine) -> Entry:
+    (only,) = lab._dispatcher._roster
     return only
 
 
@@ -67,7 +68,7 @@ def test_a_network_is_compiled_ahead_and_trained_without_compiling_it_again(lab:
 def test_a_run_that_begins_while_its_network_is_compiled_ahead_gives_what_it_gives_alone(lab: Engine, tmp_path: Path):
     before, config = num_programs(lab), wider(100, epochs=20)
     lab.compile_ahead(config)
-    until(lambda: worker_of(lab).ahead is not None)
+    until(lambda: worker_of(lab).aside is not None)
     run_id = lab.submit(config)
     assert lab.wait(run_id, PATIENCE) is State.FINISHED
     assert num_programs(lab) == before + 1
@@ -82,7 +83,7 @@ def test_of_networks_that_are_passed_by_only_the_last_is_compiled(lab: Engine):
     for units in (9, 10, 11):
         lab.compile_ahead(wider(units))
     until(lambda: num_programs(lab) == before + 1)
-    until(lambda: worker_of(lab).ahead is None)
+    until(lambda: worker_of(lab).aside is None)
     time.sleep(2 * dispatch.SETTLED_SECONDS)
     assert (worker_of(lab).foreseen, num_programs(lab)) == (wider(11).network, before + 1)
 
@@ -100,8 +101,8 @@ def test_nothing_is_compiled_ahead_while_a_run_trains(lab: Engine):
 
 def test_a_worker_that_grew_as_it_compiled_ahead_is_replaced(lab: Engine, monkeypatch: pytest.MonkeyPatch):
     before = worker_of(lab)
-    monkeypatch.setattr(dispatch, "FAR_TOO_MUCH", 0.1)
+    monkeypatch.setattr(roster, "FAR_TOO_MUCH", 0.1)
     lab.compile_ahead(wider(13))
-    until(lambda: before not in lab._dispatcher._workers.values() and lab.status() == "ready")
+    until(lambda: before not in lab._dispatcher._roster and lab.status() == "ready")
     monkeypatch.undo()
     assert lab.wait(lab.submit(wider(13)), PATIENCE) is State.FINISHED

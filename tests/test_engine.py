@@ -19,11 +19,12 @@ from samples import TINY, config
 from sqlalchemy import delete, update
 from sqlalchemy.exc import OperationalError
 
-from echo_core import cluster, dispatch
+from echo_core import cluster, dispatch, roster
 from echo_core.config import RunConfig
 from echo_core.database import CHECKPOINTS, RUNS
 from echo_core.engine import Busy, Engine
 from echo_core.records import State
+from echo_core.roster import Entry
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
 from echo_core.store import Store
 
@@ -102,7 +103,7 @@ def freeze(engine, process):
 def forget(engine, run_id):
     """Remove a run, so that the same config trains again from nothing; what it came to."""
     # Its next first attempt will have the key of this one, whose result Dask must not hold any more.
-    until(lambda: all(each.ticket is None for each in list(engine._dispatcher._workers.values())))
+    until(lambda: all(each.ticket is None for each in engine._dispatcher._roster))
     run = engine.store.run(run_id)
     with engine.store._database.write() as connection:
         connection.execute(delete(RUNS).where(RUNS.c.run_id == run_id))
@@ -167,7 +168,7 @@ def test_app_process_has_no_tensorflow_after_a_run_and_nothing_of_it_is_left(tmp
     assert "distributed" not in app.stderr
 
 
-def test_a_free_worker_makes_the_keras_file_and_says_what_it_lacks(lab, monkeypatch):
+def test_a_worker_makes_the_keras_file_and_says_what_it_lacks(lab, monkeypatch):
     run_id = lab.submit(TINY)
     assert lab.wait(run_id, 60) is State.FINISHED
     assert lab.keras_file(run_id)[:2] == b"PK"
@@ -176,6 +177,20 @@ def test_a_free_worker_makes_the_keras_file_and_says_what_it_lacks(lab, monkeypa
     monkeypatch.setattr(lab._dispatcher, "_next_errand", lambda: None)  # as if every worker trained
     with pytest.raises(Busy, match="all workers are training"):
         lab.keras_file(run_id, timeout=0.3)
+
+
+@pytest.mark.slow
+def test_a_worker_makes_the_keras_file_beside_its_run_which_trains_the_same(lab, undisturbed):
+    done_id, endless_id = train(lab, config(12)), lab.submit(ENDLESS)
+    until_it_trains(lab, endless_id)
+    assert lab.keras_file(done_id)[:2] == b"PK"
+    assert lab.store.run(endless_id).state is State.RUNNING
+    lab.stop(endless_id)
+    run_id = lab.submit(LONG)
+    while lab.store.run(run_id).state.is_active:
+        lab.keras_file(done_id)
+    run = forget(lab, run_id)
+    assert (run.state, run.attempt, run.fingerprint) == (State.FINISHED, 1, undisturbed)
 
 
 def test_what_the_host_does_not_allow_is_refused_before_it_is_queued(lab, monkeypatch):
@@ -269,7 +284,7 @@ def test_worker_that_is_too_busy_to_beat_is_vouched_for_as_long_as_it_was_heard_
 def test_worker_that_takes_too_much_memory_is_replaced_between_runs_and_trains_the_same(lab, undisturbed, monkeypatch):
     before, = worker_processes()
     train(lab, config(2))
-    monkeypatch.setattr(lab._dispatcher, "_settings", lab.settings.model_copy(update={"worker_mb": 1}))
+    monkeypatch.setattr(lab._dispatcher._roster, "_settings", lab.settings.model_copy(update={"worker_mb": 1}))
     run_id = lab.submit(LONG)
     until(lambda: not before.is_running())
     monkeypatch.undo()
@@ -282,9 +297,9 @@ def test_worker_that_takes_too_much_memory_is_replaced_between_runs_and_trains_t
 def test_idle_worker_that_has_grown_is_replaced_after_a_rest(lab, monkeypatch):
     train(lab, config(3))
     before, = worker_processes()
-    monkeypatch.setattr(dispatch, "REST_SECONDS", 0.0)
-    monkeypatch.setattr(dispatch, "FAR_TOO_MUCH", 1e9)
-    monkeypatch.setattr(lab._dispatcher, "_settings", lab.settings.model_copy(update={"worker_mb": 1}))
+    monkeypatch.setattr(roster, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(roster, "FAR_TOO_MUCH", 1e9)
+    monkeypatch.setattr(lab._dispatcher._roster, "_settings", lab.settings.model_copy(update={"worker_mb": 1}))
     until(lambda: not before.is_running())
     monkeypatch.undo()
     until(lambda: lab.status() == "ready")
@@ -350,7 +365,7 @@ def test_run_whose_worker_gave_up_on_the_store_goes_on_from_its_checkpoint(lab, 
     ticket = lab.store.take(config(6), "a worker")
     away = pickle.loads(pickle.dumps(OperationalError("INSERT", {}, ConnectionError("no answer"))))
     future = SimpleNamespace(status="error", exception=lambda: away, release=lambda: None)
-    lab._dispatcher._settle(dispatch._Worker("tcp://nowhere", "a process", future, ticket, is_greeted=True))
+    lab._dispatcher._settle(Entry("tcp://nowhere", "a process", future, ticket, is_greeted=True))
     run = lab.store.run(ticket.run_id)
     assert (run.state, run.reason, run.restarts) == (State.QUEUED, None, 1)
     lab.stop(run.run_id)
@@ -410,10 +425,10 @@ def test_a_warm_worker_stands_by_when_another_has_to_be_replaced(tmp_path, xla_c
     with Engine(settings) as engine:
         first = engine.store.run(train(engine, config(1)))
         old, = (process for process in worker_processes() if process.pid not in others)
-        monkeypatch.setattr(dispatch, "FAR_TOO_MUCH", 1e3)
-        monkeypatch.setattr(dispatch, "REST_SECONDS", 1e3)
+        monkeypatch.setattr(roster, "FAR_TOO_MUCH", 1e3)
+        monkeypatch.setattr(roster, "REST_SECONDS", 1e3)
         monkeypatch.setattr(cluster, "OTHERS_MB", -1e9)  # as much memory as it may take
-        monkeypatch.setattr(engine._dispatcher, "_settings", settings.model_copy(update={"worker_mb": 1}))
+        monkeypatch.setattr(engine._dispatcher._roster, "_settings", settings.model_copy(update={"worker_mb": 1}))
         until(lambda: not old.is_running())
         ids = [engine.submit(LONG.model_copy(update={"seed": seed})) for seed in (0, 1)]
         running = set()

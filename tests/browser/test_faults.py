@@ -135,7 +135,7 @@ def test_a_full_disk_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Serve
     if not disk.is_mount():
         pytest.skip("no disk can be mounted here")
     server, store = on_a_file
-    page = visit_at(server, address("partial", seed=64, epochs=8000))
+    page = visit_at(server, address("partial", seed=64, epochs=5000))
     press(page, "train")
     goes_on(page)
     with faults.filled(disk):

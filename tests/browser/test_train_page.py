@@ -212,9 +212,9 @@ def test_who_waits_reads_how_many_are_ahead_and_about_how_long_that_is(visit: Vi
         said(page, "Finished")
 
 
-def test_twelve_runs_of_three_visitors_take_turns_and_none_is_lost(visit: Visit, server: Server):
+def test_nine_runs_of_three_visitors_take_turns_and_none_is_lost(visit: Visit, server: Server):
     pages = [visit(address("whole", seed=100 + k, epochs=2000)) for k in range(3)]
-    for turn in range(4):
+    for turn in range(3):
         for k, page in enumerate(pages):
             if turn:
                 seed = page.locator(".st-key-seed input")
@@ -229,11 +229,11 @@ def test_twelve_runs_of_three_visitors_take_turns_and_none_is_lost(visit: Visit,
     for page in pages:
         said(page, "Finished")
     runs = [run for run in store.runs(limit=100) if run.config.seed >= 100 and run.config.epochs == 2000]
-    assert len(runs) == 12
+    assert len(runs) == 9
     assert {run.state for run in runs} == {"finished"}
     visitor_of = [run.config.seed % 10 for run in sorted(runs, key=lambda run: run.started_at or 0)]
     waiting = visitor_of[3:]  # those that were not begun at once, as they came
-    assert all(len(set(waiting[i:i + 3])) == 3 for i in range(0, 9, 3))
+    assert all(len(set(waiting[i:i + 3])) == 3 for i in range(0, 6, 3))
     store.close()
 
 
