@@ -98,7 +98,7 @@ def _list(entries: Sequence[Entry], total: int) -> None:
     state[_TABLE] = {"selection": {"rows": rows, "columns": [], "cells": []}}
     st.dataframe(_table(entries), key=_TABLE, on_select=_pick, selection_mode="multi-row", hide_index=True,
                  height=min(38 + 35 * len(entries), 600), column_config={
-        "run": st.column_config.TextColumn("Run", width="large"),
+        "run": st.column_config.TextColumn("Run", width=235),  # a telephone shows the state beside it
         "state": st.column_config.TextColumn("State", width="small"),
         "windows": st.column_config.NumberColumn("Windows right", format="%.1f %%", width=110),
         "tokens": st.column_config.NumberColumn("Numbers right", format="%.1f %%", width=115),
