@@ -257,7 +257,7 @@ def show(run_id: str, config: RunConfig, seeds: Sequence[str] = ()) -> None:
 
 def put_address_back() -> None:
     """After a look at another page, which has an address of its own: that of the shown run."""
-    if (run := shown_run()) and "run" not in st.query_params:
+    if "run" not in st.query_params and (run := shown_run()):
         st.query_params.from_dict(_address(run.config, run.run_id))
 
 
