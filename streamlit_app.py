@@ -6,12 +6,15 @@ from urllib.parse import quote
 
 import streamlit as st
 
+from echo_app import delivery
+
 #: A file of our own, as symbols would come from another host; as an address, or it would be hashed at each rerun.
 ICON = "data:image/svg+xml," + quote((Path(__file__).parent / "echo_app" / "icon.svg").read_text())
 
 
 def main() -> None:
     """Say what this is before the heavy imports, then show the page."""
+    delivery.mend()
     st.set_page_config(page_title="Echo Lab", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
     st.title("Echo Lab", anchor=False)
     history = st.Page(lambda: _history(train), title="History", icon=":material/history:", url_path="history")

@@ -49,13 +49,13 @@ def loads_tensorflow(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def serve(folder: Path, **environment: str) -> Iterator[Server]:
-    """Start the app on loopback, and end it with all that it started."""
+def serve(folder: Path, *module: str, **environment: str) -> Iterator[Server]:
+    """Start the app on loopback, or another module with its arguments, and end it with all that it started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url, log = f"http://127.0.0.1:{port}", folder / "server.log"
-    command = [sys.executable, "-m", "echo_app", "--server.address=127.0.0.1",
+    command = [sys.executable, "-m", *(module or ["echo_app"]), "--server.address=127.0.0.1",
                f"--server.port={port}", "--server.headless=true"]
     environment = {**os.environ, "STREAMLIT_LOGGER_MESSAGE_FORMAT": "%(asctime)s %(levelname)s %(message)s",
                    "DATABASE_URL": f"sqlite:///{folder / 'runs.db'}", **environment}

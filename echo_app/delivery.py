@@ -1,0 +1,63 @@
+"""Sees to it that a press arrives once, and that what a page has drawn arrives: in Streamlit 1.67 neither is sure.
+
+Both happen where a timer draws a fragment again while somebody presses a button in it, as in the panel of a run
+(`docs/decisions/0019`). The two methods of Streamlit's that are wrapped here are not public: a test drives a real
+server with and without this, and says so when a later version no longer needs it, or has changed.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from streamlit.runtime.app_session import AppSession
+
+#: What a button sends, and other widgets that say "now" instead of a value.
+_TRIGGERS = {"trigger_value", "string_trigger_value", "chat_input_value", "json_trigger_value"}
+
+
+def mend() -> None:
+    """Have this server's sessions take each press once and deliver all that was drawn. A second call does nothing."""
+    if AppSession.request_rerun.__module__ != __name__:
+        AppSession.request_rerun = _without_presses_of_timers(AppSession.request_rerun)  # type: ignore[method-assign]
+        AppSession._create_scriptrunner = _after_what_was_drawn(  # type: ignore[method-assign]
+            AppSession._create_scriptrunner)
+
+
+def _without_presses_of_timers(request_rerun: Callable[..., None]) -> Callable[..., None]:
+    """A browser sends a press a moment after it, and a timer that fires in between sends it as well: once too often."""
+    @wraps(request_rerun)
+    def request(self: AppSession, client_state: Any) -> None:
+        if client_state and client_state.is_auto_rerun:
+            widgets = client_state.widget_states.widgets
+            values = [widget for widget in widgets if widget.WhichOneof("value") not in _TRIGGERS]
+            del widgets[:]
+            widgets.extend(values)
+        request_rerun(self, client_state)
+
+    request.__module__ = __name__
+    return request
+
+
+def _after_what_was_drawn(create: Callable[..., None]) -> Callable[..., None]:
+    """A new run of the script begins after all that the last one drew is taken note of, or that would be thrown away.
+
+    What a run draws waits in the event loop's queue. Where a request comes when the run has ended and its pictures
+    still wait, Streamlit starts another runner, and forgets what comes from the one before. They are all in the
+    queue by then, so it is enough to go to its end.
+    """
+    @wraps(create)
+    def create_later(self: AppSession, wanted: Any) -> None:
+        stopped = self._scriptrunner
+
+        def begin() -> None:
+            if self._scriptrunner in (None, stopped):
+                create(self, wanted)
+            elif not self._scriptrunner.request_rerun(wanted):  # another one that has begun and stopped meanwhile
+                create_later(self, wanted)
+
+        if stopped is None:
+            create(self, wanted)
+        else:
+            self._event_loop.call_soon(begin)
+
+    return create_later
