@@ -24,5 +24,5 @@ def panel():
 
 state.setdefault("pressed", 0)
 state.told = state.pressed
-st.text(state.told)
 panel()
+st.text(state.told)

@@ -1,13 +1,13 @@
 """A press arrives once, and what is drawn arrives: a real server of Streamlit, and a client that is too quick."""
 
-import asyncio
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from benchmarks.server import Server, serve
@@ -24,20 +24,20 @@ class Browser:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket, self._fragment, self._button, self.shown = socket, "", "", -1
 
-    async def send(self, is_timer: bool = False, is_press: bool = False) -> None:
+    def send(self, is_timer: bool = False, is_press: bool = False) -> None:
         message = BackMsg()
         message.rerun_script.fragment_id, message.rerun_script.is_auto_rerun = self._fragment, is_timer
         if is_press:
             message.rerun_script.widget_states.widgets.add(id=self._button, trigger_value=True)
         elif not is_timer:
             message.rerun_script.query_string = ""
-        await self._socket.send(message.SerializeToString())
+        self._socket.send(message.SerializeToString())
 
-    async def read(self, until: int, patience: float) -> None:
+    def read(self, until: int, patience: float) -> None:
         """Draw what comes until that number of presses is shown, or nothing came for so many seconds."""
         with suppress(TimeoutError):
             while self.shown != until:
-                self._draw(ForwardMsg.FromString(await asyncio.wait_for(self._socket.recv(decode=False), patience)))
+                self._draw(ForwardMsg.FromString(self._socket.recv(patience, decode=False)))
 
     def _draw(self, message: ForwardMsg) -> None:
         self._fragment = message.auto_rerun.fragment_id or self._fragment
@@ -47,22 +47,22 @@ class Browser:
             self.shown = int(element.text.body)
 
 
-async def shown_after_presses(server: Server, by_timer_too: bool, patience: float) -> list[int]:
+def shown_after_presses(server: Server, by_timer_too: bool, patience: float) -> list[int]:
     """What the page shows after each of some presses, which timers follow closely, or send as well."""
     address = server.url.replace("http", "ws") + "/_stcore/stream"
     shown = []
-    async with connect(address, subprotocols=[Subprotocol("streamlit")], max_size=None, close_timeout=0.5) as socket:
+    with connect(address, subprotocols=[Subprotocol("streamlit")], max_size=None, close_timeout=0.5) as socket:
         browser = Browser(socket)
-        await browser.send()
-        await browser.read(until=-2, patience=1.0)  # all that comes
+        browser.send()
+        browser.read(until=0, patience=10.0)
         for number in range(1, ROUNDS + 1):
             if by_timer_too:
-                await browser.send(is_timer=True, is_press=True)
-            await browser.send(is_press=True)
+                browser.send(is_timer=True, is_press=True)
+            browser.send(is_press=True)
             for _ in range(20):
-                await browser.send(is_timer=True)
-                await asyncio.sleep(0.001)
-            await browser.read(number, patience)
+                browser.send(is_timer=True)
+                time.sleep(0.001)
+            browser.read(number, patience)
             shown.append(browser.shown)
     return shown
 
@@ -73,11 +73,12 @@ ONCE_EACH = list(range(1, ROUNDS + 1))
 def test_a_press_arrives_once_and_what_comes_of_it_is_shown(tmp_path: Path):
     with serve(tmp_path, *PAGE) as server:
         for by_timer_too in (False, True):
-            assert asyncio.run(shown_after_presses(server, by_timer_too, patience=10.0)) == ONCE_EACH
+            assert shown_after_presses(server, by_timer_too, patience=10.0) == ONCE_EACH
         assert server.trouble() == []
 
 
 def test_streamlit_as_it_is_still_needs_both_mendings(tmp_path: Path):
     with serve(tmp_path, *PAGE, AS_IT_IS="1") as server:
-        assert asyncio.run(shown_after_presses(server, by_timer_too=False, patience=0.1)) != ONCE_EACH
-        assert asyncio.run(shown_after_presses(server, by_timer_too=True, patience=0.1))[-1] > ROUNDS
+        tries = (shown_after_presses(server, by_timer_too=False, patience=0.1) for _ in range(5))
+        assert any(shown != ONCE_EACH for shown in tries)  # at the first try, most times
+        assert shown_after_presses(server, by_timer_too=True, patience=0.1)[-1] > ROUNDS
