@@ -274,7 +274,8 @@ class Dispatcher:
                 raise
             idle.ticket = ticket
         elif idle.steps < len(worker.WARM_UP_STEPS):
-            self._submit(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps)
+            is_awaited = not any(each.is_warm for each in self._roster)
+            self._submit(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps, is_awaited)
 
     def _may_train(self) -> bool:
         """Whether one more run may train now: a local cluster's standby waits for its turn."""

@@ -19,8 +19,8 @@ from echo_core.settings import Settings
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: A worker's share of a busy processor is small, so that pages stay quick.
-NICENESS = 15
+#: A worker's share of a busy processor is small, so that pages stay quick; that of one for which nobody waits is less.
+NICENESS, STANDBY_NICENESS = 15, 19
 
 #: Vectors as wide as AVX-512 has them, which XLA does not use unasked: a fifth faster where they exist.
 WIDE_VECTORS = "--xla_cpu_prefer_vector_width=512"
@@ -43,22 +43,26 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def prepare() -> None:
-    """Make this process a worker: one that can train, with threads that give way to the app's pages."""
+def prepare(is_awaited: bool = True) -> None:
+    """Make this process a worker: one that can train, with threads that give way to the app's pages.
+
+    Args:
+        is_awaited: Else it gives way to others that train meanwhile as well.
+    """
     if "tensorflow" in sys.modules:
         return
-    load_training(Settings())
+    in_fresh_thread(_import_training, is_awaited)  # what is freed in a thread of its own goes back to the system
     in_fresh_thread(_begin_pools)
 
 
-def give_way() -> None:
+def give_way(niceness: int = NICENESS) -> None:
     """Lower this thread's priority, and that of threads which it will begin, so that pages stay quick.
 
     Not before a run has begun: beside busy neighbours its first record would wait for a second, and an import,
     which holds Python's lock, for a minute.
     """
     with suppress(OSError, AttributeError):  # not on Windows
-        os.nice(max(0, NICENESS - os.getpriority(os.PRIO_PROCESS, 0)))
+        os.nice(max(0, niceness - os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def in_fresh_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -73,6 +77,12 @@ def in_fresh_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
     threading.Thread(target=call, name="echo task", daemon=True).start()
     return outcome.result()
+
+
+def _import_training(is_awaited: bool) -> None:
+    if not is_awaited:
+        give_way(STANDBY_NICENESS)
+    load_training(Settings())
 
 
 def _begin_pools() -> None:

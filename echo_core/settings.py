@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     dask_scheduler_address: str | None = Field(None, validation_alias="DASK_SCHEDULER_ADDRESS")
     threads: Positive = Field(default_factory=lambda: min(2, os.cpu_count() or 1), description="of one training")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="worker processes; 0 is as many as the cores allow")
-    worker_mb: Positive = Field(1000, description="memory of an idle worker above which it is recycled")
+    worker_mb: Positive = Field(1050, description="memory of an idle worker above which it is recycled")
     standby: bool = Field(True, description="one more warm worker while others are recycled, where memory allows")
     compile_ahead: bool = Field(True, description="compile the network at a page's controls before Train is pressed")
     unwatched_seconds: Annotated[float, Field(gt=0)] = Field(300.0, description="until a run that nobody holds pauses")

@@ -149,9 +149,13 @@ def _execute(store_url: str, run_id: str, attempt: int, unwatched_seconds: float
     return memory_left()
 
 
-def warm_up(step: int) -> int:
-    """One of `WARM_UP_STEPS`, in a worker process: the fewer things a first run has to wait for. Its memory then."""
-    prepare()
+def warm_up(step: int, is_awaited: bool) -> int:
+    """One of `WARM_UP_STEPS`, in a worker process: the fewer things a first run has to wait for. Its memory then.
+
+    Args:
+        is_awaited: No other worker is warm. Else importing, which takes longest, gives way to others that train.
+    """
+    prepare(is_awaited)
     if step > 0:
         in_fresh_thread(_compile, PRESETS[WARM_UP_STEPS[step]].config)
     return memory_left()

@@ -5,6 +5,7 @@ real worker processes is in test_engine.py.
 """
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -415,6 +416,25 @@ def test_each_task_has_its_priority_to_itself():
     mine = os.getpriority(os.PRIO_PROCESS, 0)
     assert [process.in_fresh_thread(priority_of_a_task) for _ in range(2)] == 2 * [(mine, process.NICENESS)]
     assert os.getpriority(os.PRIO_PROCESS, 0) == mine
+
+
+WHO_STOOD_BY = """
+import os, psutil
+from echo_core import process, worker
+from echo_core.presets import PRESETS
+begun = {thread.id for thread in psutil.Process().threads()}
+process.prepare(is_awaited=False)
+longer = PRESETS["whole"].config.model_copy(update={"epochs": 3000})
+process.in_fresh_thread(lambda: [process.give_way(), *worker.records_of(longer)])
+busy = {thread.id for thread in psutil.Process().threads() if thread.user_time > 0.1} - begun
+print(os.getpriority(os.PRIO_PROCESS, 0), {os.getpriority(os.PRIO_PROCESS, thread) for thread in busy})
+"""
+
+
+@pytest.mark.slow
+def test_worker_for_which_nobody_waits_trains_no_slower_than_others_later():
+    told = subprocess.run([sys.executable, "-c", WHO_STOOD_BY], check=True, capture_output=True, text=True).stdout
+    assert told.split("\n")[0] == f"{os.getpriority(os.PRIO_PROCESS, 0)} {{{process.NICENESS}}}"
 
 
 def test_error_of_a_task_comes_back():
