@@ -1,6 +1,7 @@
 """What a process must be to train: its environment, TensorFlow in it, and threads that give way to pages."""
 
 import ctypes
+import mmap
 import os
 import re
 import sys
@@ -19,8 +20,8 @@ from echo_core.settings import Settings
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: A worker's share of a busy processor is small, so that pages stay quick; that of one for which nobody waits is less.
-NICENESS, STANDBY_NICENESS = 15, 19
+#: A worker's share of a busy processor is small, so that pages stay quick.
+NICENESS = 15
 
 #: Vectors as wide as AVX-512 has them, which XLA does not use unasked: a fifth faster where they exist.
 WIDE_VECTORS = "--xla_cpu_prefer_vector_width=512"
@@ -53,16 +54,25 @@ def prepare(is_awaited: bool = True) -> None:
         return
     in_fresh_thread(_import_training, is_awaited)  # what is freed in a thread of its own goes back to the system
     in_fresh_thread(_begin_pools)
+    _unmap_what_loading_read()
 
 
-def give_way(niceness: int = NICENESS) -> None:
+def give_way() -> None:
     """Lower this thread's priority, and that of threads which it will begin, so that pages stay quick.
 
     Not before a run has begun: beside busy neighbours its first record would wait for a second, and an import,
     which holds Python's lock, for a minute.
     """
     with suppress(OSError, AttributeError):  # not on Windows
-        os.nice(max(0, niceness - os.getpriority(os.PRIO_PROCESS, 0)))
+        os.nice(max(0, NICENESS - os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def take_idle_time() -> None:
+    """Have this thread, and those that it will begin, use the processor only while hardly anybody else wants it."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    except (OSError, AttributeError):  # only Linux knows it
+        give_way()
 
 
 def in_fresh_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -81,7 +91,7 @@ def in_fresh_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 def _import_training(is_awaited: bool) -> None:
     if not is_awaited:
-        give_way(STANDBY_NICENESS)
+        take_idle_time()
     load_training(Settings())
 
 
@@ -102,6 +112,20 @@ def load_training(settings: Settings) -> None:
         program_folder(settings).mkdir(parents=True, exist_ok=True)
     with _quiet_stderr():
         import echo_core.training  # noqa: F401
+
+
+def _unmap_what_loading_read() -> None:
+    """Give back the pages of libraries that were read to load them, 300 MB of TensorFlow's.
+
+    Only those that are as in the file, and stay so: they come from there again.
+    """
+    with suppress(OSError, AttributeError, psutil.Error):  # not everywhere can a process see its mappings
+        unmap = ctypes.CDLL(None).madvise
+        unmap.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+        for each in psutil.Process().memory_maps(grouped=False):
+            if ".so" in each.path and "w" not in each.perms and not each.anonymous:
+                start, end = (int(address, 16) for address in each.addr.split("-"))
+                unmap(start, end - start, mmap.MADV_DONTNEED)
 
 
 @contextmanager

@@ -68,8 +68,8 @@ def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[P
 
 
 def begin_pools() -> None:
-    """Have TensorFlow begin the threads that it computes with."""
-    tf.config.list_logical_devices()
+    """Have TensorFlow begin the threads that it computes and compiles with."""
+    tf.function(lambda: tf.ones(()) + 1, jit_compile=True, autograph=False)()
 
 
 def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:

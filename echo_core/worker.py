@@ -17,7 +17,7 @@ from typing import ParamSpec, Self, TypeVar
 
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.presets import PRESETS
-from echo_core.process import give_way, in_fresh_thread, load_training, memory_left, prepare
+from echo_core.process import give_way, in_fresh_thread, load_training, memory_left, prepare, take_idle_time
 from echo_core.programs import make_room, remove_damaged
 from echo_core.queueing import unwatched_reason
 from echo_core.records import Checkpoint, Floats, Progress
@@ -153,16 +153,16 @@ def warm_up(step: int, is_awaited: bool) -> int:
     """One of `WARM_UP_STEPS`, in a worker process: the fewer things a first run has to wait for. Its memory then.
 
     Args:
-        is_awaited: No other worker is warm. Else importing, which takes longest, gives way to others that train.
+        is_awaited: No other worker is warm. Else it takes only time that those which train leave.
     """
     prepare(is_awaited)
     if step > 0:
-        in_fresh_thread(_compile, PRESETS[WARM_UP_STEPS[step]].config)
+        in_fresh_thread(_compile, PRESETS[WARM_UP_STEPS[step]].config, is_awaited)
     return memory_left()
 
 
-def _compile(config: RunConfig) -> None:
-    give_way()
+def _compile(config: RunConfig, is_awaited: bool) -> None:
+    give_way() if is_awaited else take_idle_time()
     for _ in islice(records_of(config), 2):
         pass
 
