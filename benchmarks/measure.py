@@ -23,6 +23,8 @@ from echo_core.presets import PRESETS
 CHUNKS = 20
 #: So many times a run's epochs may pass until every unseen window is right.
 PATIENCE = 4
+#: A second seed that trains in an instant does so again for so long, and the median counts.
+WARM_SECONDS = 2.0
 #: Multiplied to see how fast the machine can be, and how often.
 MATRIX_SIZE, MATRIX_ROUNDS = 2048, 15
 #: Seconds for which a network on an axis is timed, after its first chunk.
@@ -117,11 +119,14 @@ def measure(name: str, config: RunConfig) -> Measure:
         return clocked(module.train, config.model_copy(update={"seed": config.seed + seed, "epochs": epochs}), chunk)
 
     first, model, _ = _to_the_end(timed(0), config.epochs, peer.timed_epochs)
-    warm, _, epoch_seconds = _to_the_end(timed(1), config.epochs, peer.timed_epochs)
+    warm = [_to_the_end(timed(1), config.epochs, peer.timed_epochs)]
+    while sum(seconds for seconds, _, _ in warm) < WARM_SECONDS:
+        warm.append(_to_the_end(timed(1), config.epochs, peer.timed_epochs))
     can_be_judged = config != LARGE and model.weights is not None
     is_whole = can_be_judged and model.epoch == config.epochs
     return Measure(
-        first, warm, 1000 * epoch_seconds,
+        first, statistics.median(seconds for seconds, _, _ in warm),
+        1000 * statistics.median(epoch_seconds for _, _, epoch_seconds in warm),
         _until_right(timed(2, PATIENCE * config.epochs), config) if can_be_judged else None,
         evaluate(config, model.weights).window_accuracy if is_whole and model.weights else None,
         _matrix_gflops(module) if config == LARGE else None)

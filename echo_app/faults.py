@@ -43,13 +43,18 @@ class _Refusal:
     since: float = field(default_factory=time.monotonic)
     is_told: bool = False
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has stood there for long enough."""
+        return time.monotonic() - self.since > _READING_SECONDS
+
 
 def page(body: Callable[[], None]) -> None:
     """Draw a page. Where the store fails, it says so above it, and the page is drawn again until it does not."""
     state = st.session_state
     state[_TROUBLE], state[_AWAY], state[_WHOLE] = None, False, True
     refused = state.setdefault(_REFUSED, None)
-    if refused and time.monotonic() - refused.since > _READING_SECONDS:
+    if refused and refused.is_over:
         refuse(None)
     place = st.container(key="store_trouble")
     try:
@@ -70,9 +75,9 @@ def part(body: Callable[P, None]) -> Callable[P, None]:
     @wraps(body)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
         state = st.session_state
-        alone = is_alone()
-        if alone and state[_REFUSED] and not state[_REFUSED].is_told:
-            st.rerun()  # the whole page, which says why what was pressed here was not done
+        alone, refused = is_alone(), state[_REFUSED]
+        if alone and refused and (not refused.is_told or refused.is_over):
+            st.rerun()  # the whole page, which says why what was pressed here was not done, or no longer
         if alone:
             state[_TROUBLE], state[_AWAY] = None, False
         try:

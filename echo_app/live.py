@@ -16,6 +16,9 @@ from echo_core.store import RunRow
 
 #: Seconds between two looks at the store: for one visitor, and more for each of many.
 _POLL, _POLL_PER_SESSION, _FEW_SESSIONS, _SLOWEST_POLL = 0.3, 0.05, 5, 2.5
+#: A run that has trained for so long is looked at half as often: a browser on a small machine of one's own takes
+#: much of what it could train with.
+_LASTING_SECONDS, _LASTING_POLL = 5.0, 0.6
 #: Before the first trained epoch, and after Stop, a page of few visitors waits on the server for what there is to
 #: draw next, at most so long: who has just pressed a button sees what comes of it at once, and a browser with
 #: nothing new to draw leaves the processor to the compiler.
@@ -51,16 +54,17 @@ def _interval(run: RunRow) -> float | None:
         if run.stop_requested and is_quiet_here():
             return _LOOK_SECONDS
         crowd = max(0, session.engine().num_connected - _FEW_SESSIONS)
-        return min(_SLOWEST_POLL, _POLL + _POLL_PER_SESSION * crowd)
+        poll = _LASTING_POLL if _phase(run) == "lasting" else _POLL
+        return min(_SLOWEST_POLL, poll + _POLL_PER_SESSION * crowd)
     if st.session_state[session.PLAYING]:
         return _frame_seconds()
     return 1.0 if _phase(run) == "judging" else None
 
 
 def _phase(run: RunRow) -> str:
-    """`active`, `judging` or `over`: what decides how the panel is drawn and when again."""
+    """`active`, `lasting`, `judging` or `over`: what decides how the panel is drawn and when again."""
     if run.state.is_active:
-        return "active"
+        return "lasting" if run.seconds > _LASTING_SECONDS else "active"
     # A stopped run is judged in the moment after it has paused.
     judging = run.state is State.PAUSED and run.evaluation is None and time.time() - (run.ended_at or 0) < 3
     return "judging" if judging else "over"
@@ -71,7 +75,7 @@ def _panel(run_id: str, phase: str) -> None:
     now = _phase(run) if run and run.run_id == run_id else None
     if run is None or now is None or (now != phase and not faults.is_alone()):
         st.rerun()
-    is_active = now == "active"
+    is_active = now in ("active", "lasting")
     if is_active and (trouble := session.engine().trouble):
         faults.note(trouble)
     seen = looks.look_or_last(run)

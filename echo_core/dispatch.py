@@ -274,8 +274,12 @@ class Dispatcher:
                 raise
             idle.ticket = ticket
         elif idle.steps < len(worker.WARM_UP_STEPS):
-            is_awaited = not any(each.is_warm for each in self._roster)
-            self._submit(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps, is_awaited)
+            self._submit(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps, self._is_one_awaited)
+
+    @property
+    def _is_one_awaited(self) -> bool:
+        """Whether fewer workers are warm than may train at a time. A local cluster's standby may take its time."""
+        return self._is_remote or sum(each.is_warm for each in self._roster) < self._settings.num_workers
 
     def _may_train(self) -> bool:
         """Whether one more run may train now: a local cluster's standby waits for its turn."""

@@ -20,8 +20,9 @@ from echo_core.settings import Settings
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: A worker's share of a busy processor is small, so that pages stay quick.
-NICENESS = 15
+#: A worker's share of a busy processor is a tenth, so that pages stay quick. With less, a run beside a browser on
+#: the same small machine would hardly go on.
+NICENESS = 10
 
 #: Vectors as wide as AVX-512 has them, which XLA does not use unasked: a fifth faster where they exist.
 WIDE_VECTORS = "--xla_cpu_prefer_vector_width=512"
@@ -53,7 +54,7 @@ def prepare(is_awaited: bool = True) -> None:
     if "tensorflow" in sys.modules:
         return
     in_fresh_thread(_import_training, is_awaited)  # what is freed in a thread of its own goes back to the system
-    in_fresh_thread(_begin_pools)
+    in_fresh_thread(_begin_pools, is_awaited)
     _unmap_what_loading_read()
 
 
@@ -95,12 +96,18 @@ def _import_training(is_awaited: bool) -> None:
     load_training(Settings())
 
 
-def _begin_pools() -> None:
-    """Have TensorFlow begin its threads now, from one that gives way: they are as nice as who begins them."""
-    from echo_core.training import begin_pools
+def _begin_pools(is_awaited: bool) -> None:
+    """Have TensorFlow begin its threads now, from one that gives way: they are as nice as who begins them.
+
+    Those that compile are left to who compiles first. That may be a run, which is in a hurry, or else gives way;
+    only where idle time is taken for it, they have to be there before.
+    """
+    from echo_core import training
 
     give_way()
-    begin_pools()
+    training.begin_pools()
+    if not is_awaited:
+        training.begin_compiling()
 
 
 def load_training(settings: Settings) -> None:

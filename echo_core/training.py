@@ -68,7 +68,12 @@ def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[P
 
 
 def begin_pools() -> None:
-    """Have TensorFlow begin the threads that it computes and compiles with."""
+    """Have TensorFlow begin the threads that it computes with."""
+    tf.config.list_logical_devices()
+
+
+def begin_compiling() -> None:
+    """Have XLA begin the threads that it compiles with."""
     tf.function(lambda: tf.ones(()) + 1, jit_compile=True, autograph=False)()
 
 

@@ -153,7 +153,7 @@ def warm_up(step: int, is_awaited: bool) -> int:
     """One of `WARM_UP_STEPS`, in a worker process: the fewer things a first run has to wait for. Its memory then.
 
     Args:
-        is_awaited: No other worker is warm. Else it takes only time that those which train leave.
+        is_awaited: A run may have to wait for it. Else it takes only time that those which train leave.
     """
     prepare(is_awaited)
     if step > 0:

@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from echo_app import explanations, faults, live, session
 from echo_core.combinations import VARIANTS
 from echo_core.config import RunConfig
 from echo_core.presets import PRESETS, SAMPLE_PAIRS
+from echo_core.records import State
 from echo_core.settings import LimitExceeded
 from echo_core.store import StoreError
 
@@ -33,7 +35,7 @@ def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def open_page(**query: object) -> AppTest:
-    page = AppTest.from_file(APP, default_timeout=30)
+    page = AppTest.from_file(APP, default_timeout=60)
     for name, value in query.items():
         page.query_params[name] = str(value)
     page.run()
@@ -187,6 +189,16 @@ def test_a_page_says_which_network_may_be_wanted_unless_many_are_here(monkeypatc
     monkeypatch.setattr(live, "_FEW_SESSIONS", 0)
     open_page(units=35)
     assert [config.units for config in wanted] == [33, 34]
+
+
+def test_a_run_that_lasts_is_drawn_half_as_often():
+    open_page()  # so that there is an engine
+    wanted = RunConfig(epochs=3, seed=86)
+    session.engine().submit(wanted)
+    run = session.store().run(wanted.run_id)
+    short, long = (replace(run, state=State.RUNNING, seconds=seconds) for seconds in (4.9, 5.1))
+    assert (live._phase(short), live._phase(long)) == ("active", "lasting")
+    assert live._interval(long) == 2 * live._interval(short)
 
 
 def test_a_refusal_stays_to_be_read_though_the_page_is_drawn_anew(monkeypatch: pytest.MonkeyPatch):

@@ -25,7 +25,7 @@ def chromium() -> Iterator[Browser]:
     path = provide.find_browser()
     if path is None:
         (pytest.fail if provide.in_ci() else pytest.skip)("no Chromium: run `make browser`")
-    expect.set_options(timeout=60_000)  # a shared machine is slow at times
+    expect.set_options(timeout=120_000)  # a shared machine is slow at times
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         yield browser
@@ -58,7 +58,7 @@ def visit_at(chromium: Browser) -> Iterator[Callable[..., Page]]:
                                        color_scheme="dark" if dark else "light")
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(120_000)
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{server.url}/{query}")

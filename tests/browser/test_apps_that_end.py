@@ -31,7 +31,7 @@ def visit(chromium: Browser, server: Server, query: str) -> Page:
 
 
 def said(page: Page, text: str) -> None:
-    expect(page.locator(".st-key-progress")).to_contain_text(re.compile(text), timeout=120_000)
+    expect(page.locator(".st-key-progress")).to_contain_text(re.compile(text), timeout=300_000)
 
 
 def stopped_at(page: Page) -> int:

@@ -36,7 +36,7 @@ def goes_on(page: Page) -> None:
 
 
 def finishes(page: Page) -> None:
-    expect(page.locator(".st-key-progress")).to_contain_text("Finished", timeout=120_000)
+    expect(page.locator(".st-key-progress")).to_contain_text("Finished", timeout=300_000)
 
 
 @pytest.fixture(scope="module")

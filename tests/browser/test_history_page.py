@@ -21,7 +21,7 @@ Visit = Callable[..., Page]
 
 
 def finished(page: Page) -> None:
-    expect(page.locator(".st-key-progress")).to_contain_text("Finished", timeout=120_000)  # on a busy machine
+    expect(page.locator(".st-key-progress")).to_contain_text("Finished", timeout=300_000)  # on a busy machine
 
 
 def test_runs_are_listed_compared_named_deleted_and_brought_back(visit: Visit, server: Server):

@@ -24,7 +24,7 @@ def signs(page: Page) -> tuple[int, int]:
 
 
 def said(page: Page, text: str) -> None:
-    expect(page.locator(".st-key-progress")).to_contain_text(re.compile(text), timeout=120_000)
+    expect(page.locator(".st-key-progress")).to_contain_text(re.compile(text), timeout=300_000)
 
 
 def epoch(page: Page) -> int:
