@@ -191,8 +191,9 @@ def test_a_page_says_which_network_may_be_wanted_unless_many_are_here(monkeypatc
     assert [config.units for config in wanted] == [33, 34]
 
 
-def test_a_run_that_lasts_is_drawn_half_as_often():
+def test_a_run_that_lasts_is_drawn_half_as_often(monkeypatch: pytest.MonkeyPatch):
     open_page()  # so that there is an engine
+    monkeypatch.setattr(live, "_FEW_SESSIONS", 1000)
     wanted = RunConfig(epochs=3, seed=86)
     session.engine().submit(wanted)
     run = session.store().run(wanted.run_id)
