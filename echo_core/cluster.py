@@ -28,9 +28,12 @@ THREADS_PER_WORKER = 2
 #: Memory that is left to the app and the system before one worker more is started.
 OTHERS_MB = 1500
 
-#: Dask as we need it. Its sampling profiler costs the training thread time, its ticks (50 a second)
-#: cost an idle app 2 % of a core, and what it would set in this process's environment (one thread
-#: for everything) is for other programs than ours. A worker that is starved for five minutes would end for good.
+#: Dask as we need it, for as long as there is a cluster: what is set for its start alone, workers that come later lack.
+#: Its sampling profiler costs the training thread time, its ticks (50 a second) cost an idle app 2 % of a core, and
+#: what it would set in a worker's environment (one thread for everything, and memory that goes back to the system with
+#: each `free`, which makes compiling a third slower) is for other programs than ours. A worker that is starved for
+#: five minutes would end for good. So long after each loss of a worker it looks whether that one is back, and if it
+#: happens to be replaced once more just then, gives it up for good. We look ourselves: `Cluster.revive`.
 DASK_CONFIG: Mapping[str, Any] = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
@@ -39,11 +42,8 @@ DASK_CONFIG: Mapping[str, Any] = {
     "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.http.routes": [],
     "distributed.nanny.pre-spawn-environ": {},
+    "distributed.deploy.lost-worker-timeout": "1000 days",
 }
-
-#: What a cluster reads as it goes on. So long after each loss of a worker it looks whether that one is back, and
-#: if it happens to be replaced once more just then, gives it up for good. We look ourselves: `Cluster.revive`.
-RUNNING_DASK_CONFIG: Mapping[str, Any] = {"distributed.deploy.lost-worker-timeout": "1000 days"}
 
 
 class Cluster:
@@ -76,14 +76,12 @@ class Cluster:
             self._client = Client(settings.dask_scheduler_address, set_as_default=False, name="echo")
             return
         logging.getLogger("distributed").setLevel(logging.ERROR)  # or it tells of each start and end
-        dask.config.set(RUNNING_DASK_CONFIG)
-        with dask.config.set(DASK_CONFIG):
-            self._local = LocalCluster(
-                n_workers=settings.num_workers, threads_per_worker=THREADS_PER_WORKER, processes=True, memory_limit=0,
-                host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL,
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False},
-                env=environment(settings))
-            self._client = Client(self._local, set_as_default=False, name="echo")
+        dask.config.set(DASK_CONFIG)
+        self._local = LocalCluster(
+            n_workers=settings.num_workers, threads_per_worker=THREADS_PER_WORKER, processes=True, memory_limit=0,
+            host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False}, env=environment(settings))
+        self._client = Client(self._local, set_as_default=False, name="echo")
 
     def workers(self) -> Mapping[str, Mapping[str, Any]]:
         """What the scheduler knows of each worker, by its address.

@@ -429,7 +429,11 @@ def test_a_warm_worker_stands_by_when_another_has_to_be_replaced(tmp_path, xla_c
         monkeypatch.setattr(roster, "REST_SECONDS", 1e3)
         monkeypatch.setattr(cluster, "OTHERS_MB", -1e9)  # as much memory as it may take
         monkeypatch.setattr(engine._dispatcher._roster, "_settings", settings.model_copy(update={"worker_mb": 1}))
+        mine = old.environ()
         until(lambda: not old.is_running())
+        later = [process.environ() for process in worker_processes() if process.pid not in others]
+        assert later
+        assert all(each == mine for each in later)  # Dask's own would make it compile a third slower
         ids = [engine.submit(LONG.model_copy(update={"seed": seed})) for seed in (0, 1)]
         running = set()
 
