@@ -28,7 +28,7 @@ THREADS_PER_WORKER = 2
 #: Memory that is left to the app and the system before one worker more is started.
 OTHERS_MB = 1500
 
-#: Dask as we need it, for as long as there is a cluster: what is set for its start alone, workers that come later lack.
+#: Dask as we need it, in this process from its first cluster on: what holds for the start alone, later workers lack.
 #: Its sampling profiler costs the training thread time, its ticks (50 a second) cost an idle app 2 % of a core, and
 #: what it would set in a worker's environment (one thread for everything, and memory that goes back to the system with
 #: each `free`, which makes compiling a third slower) is for other programs than ours. A worker that is starved for
