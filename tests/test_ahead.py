@@ -1,11 +1,12 @@
 """A network is compiled before somebody presses Train: real workers, and the folder of compiled programs as witness."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from samples import TINY
+from waiting import PATIENCE, until
 
 from echo_core import dispatch, roster
 from echo_core.config import RunConfig
@@ -16,7 +17,6 @@ from echo_core.settings import Limits, Settings
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 60.0
 ENDLESS = TINY.model_copy(update={"epochs": 10_000_000})
 
 
@@ -31,13 +31,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         with Engine(settings, Limits(max_epochs=10_000_000)) as engine:
             until(lambda: engine.status() == "ready")
             yield engine
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def num_programs(lab: Engine) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 
@@ -190,4 +191,4 @@ def test_a_process_that_imports_all_but_those_who_train_has_no_tensorflow_in_it(
     modules = [module for module in SOURCES if module not in skipped and ".app_pages" not in module]
     code = (f"import importlib, sys\nfor module in {modules}: importlib.import_module(module)\n"
             f"assert not {TENSORFLOW} & set(sys.modules)")
-    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, check=True, timeout=PATIENCE)

@@ -13,6 +13,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from waiting import PATIENCE
 
 from echo_core import tables
 from echo_core.cli import cli
@@ -414,7 +415,7 @@ def process(*arguments):
 @pytest.mark.slow
 def test_two_processes_at_the_same_time_give_the_same_fingerprint_and_nothing_else_on_either_stream():
     both = [process("train", *TINY, "--no-store", "--json") for _ in range(2)]
-    said = [each.communicate(timeout=120) for each in both]
+    said = [each.communicate(timeout=PATIENCE) for each in both]
     assert [each.returncode for each in both] == [0, 0]
     assert [stderr for _, stderr in said] == ["", ""]
     assert len({objects(stdout)[-1]["fingerprint"] for stdout, _ in said}) == 1
@@ -429,7 +430,7 @@ def test_ctrl_c_leaves_the_run_paused_and_resuming_ends_as_if_nothing_had_been(s
         if json.loads(line)["epoch"] > 20:
             break
     stopped.send_signal(signal.SIGINT)
-    stdout, stderr = stopped.communicate(timeout=60)
+    stdout, stderr = stopped.communicate(timeout=PATIENCE)
     assert (stopped.returncode, stderr) == (130, "")
     last = objects(stdout)[-1]
     assert (last["state"], last["run_id"]) == ("paused", config.run_id)
@@ -437,8 +438,8 @@ def test_ctrl_c_leaves_the_run_paused_and_resuming_ends_as_if_nothing_had_been(s
     assert store.run(config.run_id).state is State.PAUSED
     assert store.checkpoint(config.run_id).epoch == last["epochs"]
 
-    resumed, _ = process("resume", config.run_id, "--json").communicate(timeout=120)
-    undisturbed, _ = process("train", *settings, "--no-store", "--json").communicate(timeout=120)
+    resumed, _ = process("resume", config.run_id, "--json").communicate(timeout=PATIENCE)
+    undisturbed, _ = process("train", *settings, "--no-store", "--json").communicate(timeout=PATIENCE)
     assert objects(resumed)[0]["epoch"] > last["epochs"]
     assert objects(resumed)[-1]["state"] == "finished"
     assert objects(resumed)[-1]["fingerprint"] == objects(undisturbed)[-1]["fingerprint"]

@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 from pydantic import ValidationError
+from waiting import PATIENCE
 
 from echo_core.combinations import AXES, REFUSALS, VARIANTS, combinations, offered, page, refusal
 from echo_core.config import RunConfig
@@ -128,7 +129,7 @@ def test_the_page_in_docs_is_the_table():
 
 def test_the_module_prints_the_page():
     printed = subprocess.run([sys.executable, "-m", "echo_core.combinations"], cwd=ROOT, capture_output=True, text=True,
-                             check=True, timeout=60)
+                             check=True, timeout=PATIENCE)
     assert printed.stdout == "\n".join(page()) + "\n"
 
 

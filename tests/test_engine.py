@@ -18,6 +18,7 @@ import pytest
 from samples import TINY, config
 from sqlalchemy import delete, update
 from sqlalchemy.exc import OperationalError
+from waiting import PATIENCE, until
 
 from echo_core import cluster, dispatch, roster
 from echo_core.config import RunConfig
@@ -31,7 +32,6 @@ from echo_core.store import Store
 LONG = TINY.model_copy(update={"epochs": 40_000})  # one to two seconds on a quiet machine
 ENDLESS = TINY.model_copy(update={"epochs": 10_000_000})
 LIMITS = Limits(max_epochs=10_000_000)
-PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +48,6 @@ def lab(tmp_path_factory, xla_cache):
         patch.setattr(dispatch.worker, "WARM_UP_STEPS", ("import",))  # the presets take long to compile
         with Engine(Settings(DATABASE_URL=url, workers=1, standby=False, xla_cache=xla_cache), LIMITS) as engine:
             yield engine
-
-
-def until(condition, seconds=PATIENCE):
-    """Wait for a condition; how long it took."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds
-        time.sleep(0.01)
-    return time.monotonic() - started
 
 
 def raiser(error):
@@ -140,14 +131,13 @@ def test_app_process_has_no_tensorflow_after_a_run_and_nothing_of_it_is_left(tmp
 
         from echo_core.engine import Engine
         from samples import config
+        from waiting import PATIENCE
         assert "distributed" not in sys.modules and "alembic" not in sys.modules
 
         if __name__ == "__main__":
-            started = time.monotonic()
             engine = Engine()
-            assert time.monotonic() - started < 3, "the store was made, and nobody waited for workers"
-            assert engine.status() == "starting"
-            assert engine.wait(engine.submit(config(1)), 60) == "finished"
+            assert engine.status() == "starting", "the store was made, and nobody waited for workers"
+            assert engine.wait(engine.submit(config(1)), PATIENCE) == "finished"
             while engine.status() == "warming":
                 time.sleep(0.01)
             assert engine.status() == "ready", engine.status()
@@ -162,7 +152,7 @@ def test_app_process_has_no_tensorflow_after_a_run_and_nothing_of_it_is_left(tmp
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)]), "ECHO_WORKERS": "1",
                    "DATABASE_URL": f"sqlite:///{tmp_path / 'runs.db'}", "ECHO_XLA_CACHE": str(xla_cache)}
     app = subprocess.run([sys.executable, "-W", "error", "app.py"], cwd=tmp_path, env=environment, capture_output=True,
-                         text=True, timeout=120, check=False)
+                         text=True, timeout=PATIENCE, check=False)
     assert (app.returncode, app.stdout) == (0, ""), app.stderr
     assert "Traceback" not in app.stderr
     assert "distributed" not in app.stderr
@@ -170,7 +160,7 @@ def test_app_process_has_no_tensorflow_after_a_run_and_nothing_of_it_is_left(tmp
 
 def test_a_worker_makes_the_keras_file_and_says_what_it_lacks(lab, monkeypatch):
     run_id = lab.submit(TINY)
-    assert lab.wait(run_id, 60) is State.FINISHED
+    assert lab.wait(run_id, PATIENCE) is State.FINISHED
     assert lab.keras_file(run_id)[:2] == b"PK"
     with pytest.raises(LookupError, match="run 0123456789abcdef has no weights"):
         lab.keras_file("0123456789abcdef")

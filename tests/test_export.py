@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from samples import ALL, MORE, small
+from waiting import PATIENCE
 
 from echo_core import export, tables, worker
 from echo_core.config import RunConfig
@@ -129,5 +130,5 @@ def test_the_keras_file_loads_in_a_fresh_process_without_the_project(tmp_path: P
             "model = keras.saving.load_model('model.keras', safe_mode=True)\n"
             "np.save('outputs.npy', np.array(model(np.load('inputs.npy'))))\n"
             "assert not any(name.startswith('echo') for name in sys.modules)")
-    subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, check=True, timeout=120)
+    subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, check=True, timeout=PATIENCE)
     np.testing.assert_allclose(np.load(tmp_path / "outputs.npy"), predict(config, weights, inputs), atol=1e-5)

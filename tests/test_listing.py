@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from samples import ALL, MORE, NASTY, small, unused
+from waiting import PATIENCE
 
 from echo_core.config import RunConfig
 from echo_core.data import Examples, network_input, one_hot_encode, shown_examples, shown_sequence, to_examples
@@ -160,5 +161,5 @@ def test_the_listing_runs_by_itself(tmp_path: Path):
     config = small(task="pairs", variant="attention", epochs=2)
     script = tmp_path / "listing.py"
     script.write_text(keras_listing(config), encoding="utf-8")
-    done = subprocess.run([sys.executable, "-I", script], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-I", script], capture_output=True, text=True, check=True, timeout=PATIENCE)
     check_what_is_printed(config, done.stdout)

@@ -10,6 +10,7 @@ from functools import partial
 
 import faults
 import pytest
+import waiting
 from samples import TINY, config
 
 from echo_core import database, dispatch, worker
@@ -23,18 +24,16 @@ pytestmark = pytest.mark.slow
 
 LONG = TINY.model_copy(update={"epochs": 40_000})  # one to two seconds on a quiet machine
 LIMITS = Limits(max_epochs=10_000_000)
-PATIENCE = 90.0
 
 
 def until(condition):
     """Wait for a condition, however often the store cannot be asked meanwhile."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
+    def holds():
         with suppress(*OUTAGES):
-            if condition():
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+            return condition()
+        return False
+
+    waiting.until(holds)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +67,7 @@ def train_disturbed(store, disturb, caplog):
     with disturb(store):
         until(lambda: "training waits for the store" in caplog.text)
         time.sleep(1)
-    thread.join(PATIENCE)
+    thread.join(waiting.PATIENCE)
     assert errors == []
     return store.run(ticket.run_id)
 
@@ -113,10 +112,10 @@ def test_run_is_trained_stopped_and_gone_on_with_on_postgres_as_on_sqlite(lab, u
     run_id = lab.submit(LONG)
     until(lambda: lab.store.run(run_id).epoch > 100)
     assert lab.stop(run_id)
-    assert lab.wait(run_id, PATIENCE) is State.PAUSED
+    assert lab.wait(run_id, waiting.PATIENCE) is State.PAUSED
     assert 100 < lab.store.checkpoint(run_id).epoch == lab.store.run(run_id).epoch < LONG.epochs
     lab.submit(LONG)
-    assert lab.wait(run_id, PATIENCE) is State.FINISHED
+    assert lab.wait(run_id, waiting.PATIENCE) is State.FINISHED
     run = lab.store.run(run_id)
     assert (run.attempt, run.epoch, run.fingerprint) == (2, LONG.epochs, undisturbed(LONG))
     assert lab.store.history(run_id)[-1].epoch == LONG.epochs

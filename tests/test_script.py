@@ -13,6 +13,7 @@ import nbformat
 import numpy as np
 import pytest
 from samples import ALL, MORE, NASTY, small, unused
+from waiting import PATIENCE
 
 from echo_core.config import RunConfig
 from echo_core.data import shown_examples
@@ -178,5 +179,6 @@ def test_the_script_runs_by_itself_in_a_clean_environment_wherever_it_is_started
     elsewhere.mkdir()
     # Neither the project nor the settings of whoever runs it; and a terminal that knows no ✓.
     done = subprocess.run([sys.executable, "-I", put(config, weights, folder)], capture_output=True, check=True,
-                          timeout=120, cwd=elsewhere, env={"PATH": os.defpath, "LC_ALL": "C", "HOME": str(tmp_path)})
+                          timeout=PATIENCE, cwd=elsewhere,
+                          env={"PATH": os.defpath, "LC_ALL": "C", "HOME": str(tmp_path)})
     assert done.stdout.decode("utf-8").splitlines() == printed_for(config, weights)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import small
 from trained import PARTIAL, SMALL, STATELESS, last, sampled, with_
+from waiting import PATIENCE
 
 from echo_core.combinations import VARIANTS
 from echo_core.config import RunConfig
@@ -194,9 +195,9 @@ def test_a_process_alone_and_two_at_the_same_time_give_the_same_fingerprint():
         return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                 text=True)
 
-    alone = start().communicate(timeout=120)[0].strip()
+    alone = start().communicate(timeout=PATIENCE)[0].strip()
     together = [start(), start()]
-    printed = {alone, *(process.communicate(timeout=120)[0].strip() for process in together)}
+    printed = {alone, *(process.communicate(timeout=PATIENCE)[0].strip() for process in together)}
     assert len(printed) == 1
     assert len(printed.pop()) == 64
 

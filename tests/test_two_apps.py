@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from clusters import dask_cluster, runs_begun
 from samples import TINY, config
+from waiting import until
 
 from benchmarks.server import ROOT
 from echo_core.config import RunConfig
@@ -20,7 +20,6 @@ from echo_core.records import State
 from echo_core.store import Store
 
 ENDLESS = TINY.model_copy(update={"epochs": 99_000, "units": 16})
-PATIENCE = 90.0
 
 APP = textwrap.dedent("""
     import sys
@@ -79,13 +78,6 @@ def app(cwd: Path, **environment: str) -> Iterator[App]:
         finally:
             process.kill()
             process.stdout.close()
-
-
-def until(condition, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ import faults
 import pytest
 from samples import EVALUATION, TINY, checkpoint, config, progress
 from sqlalchemy.exc import OperationalError
+from waiting import PATIENCE, until
 
 from echo_core import database, process, worker
 from echo_core.config import TRAINING_VERSION
@@ -75,15 +76,6 @@ class Lost(Exception):
     """The way to the database broke."""
 
 
-def wait_for(condition, seconds=30.0):
-    """Wait for something; how long it took."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds
-        time.sleep(0.01)
-    return time.monotonic() - started
-
-
 class Drained:
     """An attempt drained in a thread of its own, as a worker would."""
 
@@ -106,12 +98,12 @@ class Drained:
     def state(self):
         return self.store.run(self.run_id).state
 
-    def until(self, condition, seconds=30.0):
+    def until(self, condition, seconds=PATIENCE):
         """Wait for a condition on the run's row; how long it took."""
-        return wait_for(lambda: condition(self.store.run(self.run_id)), seconds)
+        return until(lambda: condition(self.store.run(self.run_id)), seconds)
 
     def join(self):
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         return self.store.run(self.run_id)
 
@@ -294,7 +286,7 @@ def ride_out(store, fault, caplog):
     run = Drained(store, TINY.model_copy(update={"epochs": 200}))
     run.until(lambda row: row.epoch >= 5)
     with fault:
-        wait_for(lambda: said(caplog, "training waits for the store"))
+        until(lambda: said(caplog, "training waits for the store"))
         time.sleep(0.5)
     row = run.join()
     assert (run.error, row.state, row.attempt, row.epoch, row.reason) == (None, State.FINISHED, 1, 200, None)
@@ -361,7 +353,7 @@ def test_attempt_that_was_superseded_while_the_store_was_away_ends_quietly(store
     is_back = threading.Event()
     monkeypatch.setattr(store, "append", lambda *args: (append if is_back.is_set() else away)(*args))
     run = Drained(store, LONG)
-    wait_for(lambda: said(caplog, "training waits for the store"))
+    until(lambda: said(caplog, "training waits for the store"))
     store.lose(run.ticket)
     is_back.set()
     run.join()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+from waiting import PATIENCE
 
 from echo_app import explanations, faults, live, session
 from echo_core.combinations import VARIANTS
@@ -35,7 +36,7 @@ def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def open_page(**query: object) -> AppTest:
-    page = AppTest.from_file(APP, default_timeout=60)
+    page = AppTest.from_file(APP, default_timeout=120)
     for name, value in query.items():
         page.query_params[name] = str(value)
     page.run()
@@ -140,7 +141,7 @@ def test_train_asks_for_the_run_of_the_settings_and_puts_it_into_the_address():
     assert page.session_state[session.RUN] == wanted.run_id
     assert page.query_params["run"] == wanted.run_id
     assert page.query_params["seed"] == "77"
-    assert session.engine().wait(wanted.run_id, timeout=120) == "finished"
+    assert session.engine().wait(wanted.run_id, timeout=PATIENCE) == "finished"
     again = open_page(run=wanted.run_id)
     assert again.session_state["seed"] == 77
     assert any("3 epochs in" in str(box.proto) for box in again.success)
@@ -150,14 +151,14 @@ def test_presses_in_the_panel_are_understood_when_the_whole_page_is_drawn():
     # A press that meets another reason to draw the page comes with it; the test runner always draws it all.
     page = open_page(epochs=3, seed=85)
     page.button(key="train").click().run()
-    assert session.engine().wait(RunConfig(epochs=3, seed=85).run_id, timeout=120) == "finished"
+    assert session.engine().wait(RunConfig(epochs=3, seed=85).run_id, timeout=PATIENCE) == "finished"
     page.run()
     page.number_input(key="more_epochs").set_value(2).run()
     page.button(key="extend").click().run()
     assert not page.exception
     longer = RunConfig(epochs=5, seed=85).run_id
     assert (page.session_state["epochs"], page.session_state[session.RUN]) == (5, longer)
-    assert session.engine().wait(longer, timeout=120) == "finished"
+    assert session.engine().wait(longer, timeout=PATIENCE) == "finished"
 
 
 def test_go_on_puts_the_controls_where_the_run_is_when_the_whole_page_is_drawn():
@@ -165,7 +166,7 @@ def test_go_on_puts_the_controls_where_the_run_is_when_the_whole_page_is_drawn()
     page = open_page(**wanted.to_query())
     page.button(key="train").click().run()
     session.engine().stop(wanted.run_id)
-    assert session.engine().wait(wanted.run_id, timeout=120) == "paused"
+    assert session.engine().wait(wanted.run_id, timeout=PATIENCE) == "paused"
     page.number_input(key="units").set_value(33).run()
     while "go_on" not in [button.key for button in page.button]:  # it is judged first, in a moment
         page.run()
@@ -174,7 +175,7 @@ def test_go_on_puts_the_controls_where_the_run_is_when_the_whole_page_is_drawn()
     assert page.session_state["units"] == wanted.units
     assert session.store().run(wanted.run_id).state.is_active
     session.engine().stop(wanted.run_id)
-    assert session.engine().wait(wanted.run_id, timeout=120) == "paused"
+    assert session.engine().wait(wanted.run_id, timeout=PATIENCE) == "paused"
 
 
 def test_a_page_says_which_network_may_be_wanted_unless_many_are_here(monkeypatch: pytest.MonkeyPatch):
@@ -356,7 +357,7 @@ def test_asking_twice_without_a_reset_is_shown_for_a_stateful_network():
     page.run()
     assert any("Train a stateful network first" in note.value for note in page.info)
     page.button(key="train").click().run()
-    assert session.engine().wait(page.session_state[session.RUN], timeout=120) == "finished"
+    assert session.engine().wait(page.session_state[session.RUN], timeout=PATIENCE) == "finished"
     page.run()
     shown = next(table.value for table in page.dataframe if "never reset" in table.value)
     assert list(shown["reset before"]) == [shown["reset before"][0]] * 4

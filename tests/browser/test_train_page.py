@@ -60,7 +60,7 @@ def test_whole_echo_is_trained_and_replayed_from_chance_to_the_end(visit: Visit)
     settled(page)
     press(page, "play")
     expect(page.locator(".st-key-windows")).to_contain_text("Epoch 0:")
-    expect(page.locator(".st-key-windows")).to_contain_text("Epoch 1:")
+    expect(page.locator(".st-key-windows")).to_contain_text(re.compile("Epoch [1-9]:"))  # one may pass unseen
     page.locator(".st-key-slow_toggle").get_by_text("Slow").click()
     expect(page.locator(".st-key-windows")).to_contain_text("Epoch 500:")
     assert signs(page)[0] == right
@@ -102,10 +102,10 @@ def test_a_stateful_network_that_is_not_reset_forgets_what_it_knew(visit: Visit)
     expect(page.get_by_text("Without a reset the decoder begins")).to_be_visible()
     shown = page.locator(".echo-grid caption").nth(1)
     rights = []
-    for time_ in ("First", "Second", "Third"):
+    for time_ in ("First", "Second", "Third"):  # the second is shown at first
+        before = shown.inner_text()
         page.get_by_role("radio", name=f"{time_} time").or_(page.get_by_role("button", name=f"{time_} time")).click()
-        settled(page)
-        page.wait_for_timeout(1000)
+        expect(shown).not_to_have_text(before)
         rights.append(int(re.search(r": (\d+) of 21 windows", shown.inner_text()).group(1)))
     assert rights[0] >= 19
     assert rights[0] > rights[1] > rights[2]
