@@ -1,8 +1,7 @@
 """Two hundred different runs in a row through the Engine: `python -m benchmarks.steady`.
 
 Prints a line for each ten runs, and at the end how the last ten compare with the first ten, what the
-app and its workers took of memory at their highest, and how often a worker was replaced. A plain loop
-beside each run tells by how much the machine itself became slower or faster meanwhile.
+app and its workers took of memory at their highest, and how often a worker was replaced.
 """
 
 import statistics
@@ -21,8 +20,6 @@ from echo_core.presets import PRESETS
 from echo_core.records import State
 from echo_core.settings import Settings
 
-#: Additions of the loop that tells how fast the machine is, a twentieth of a second or less.
-YARDSTICK = 500_000
 #: Seconds between two looks at the memory of all processes.
 LOOK_SECONDS = 0.25
 
@@ -50,19 +47,6 @@ class Memory:
                     self.workers[child.pid] = max(self.workers.get(child.pid, 0), child.memory_info().rss)
 
 
-def yardstick() -> float:
-    """Seconds that a plain loop takes: nothing but the machine changes them."""
-    started, total = time.perf_counter(), 0
-    for number in range(YARDSTICK):
-        total += number
-    return time.perf_counter() - started
-
-
-def last_to_first(seconds: list[float]) -> float:
-    """How long the last ten took for each second of the first ten."""
-    return sum(seconds[-10:]) / sum(seconds[:10])
-
-
 @click.command()
 @click.option("--runs", default=200, show_default=True)
 @click.option("--preset", default="whole", show_default=True, type=click.Choice(list(PRESETS)))
@@ -72,25 +56,22 @@ def main(runs: int, preset: str, epochs: int) -> None:
     base = PRESETS[preset].config
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(DATABASE_URL=f"sqlite:///{folder}/runs.db", xla_cache=Path(folder) / "xla")
-        memory, taken, loops, failed = Memory(), list[float](), list[float](), 0
+        memory, taken, failed = Memory(), [], 0
         with Engine(settings) as engine:
             while engine.status() != "ready":
                 time.sleep(0.1)
             for number in range(runs):
-                loops.append(yardstick())
                 started = time.perf_counter()
                 run_id = engine.submit(base.model_copy(update={"units": 8 + number, "epochs": epochs}))
                 failed += engine.wait(run_id, 120) is not State.FINISHED
                 taken.append(time.perf_counter() - started)
                 if number % 10 == 9:
                     click.echo(f"{number + 1:4} runs: the last ten took {sum(taken[-10:]):6.2f} s, "
-                               f"a plain loop {1e3 * statistics.median(loops[-10:]):.0f} ms, "
                                f"app {memory.app / 1e6:.0f} MB, workers {max(memory.workers.values()) / 1e6:.0f} MB")
             names = {run.worker for run in engine.store.runs(limit=runs)}
         memory.close()
     click.echo(f"{runs} runs, {failed} not finished; median {statistics.median(taken):.2f} s, "
-               f"longest {max(taken):.2f} s; last ten to first ten {last_to_first(taken):.2f}, "
-               f"of the plain loop {last_to_first(loops):.2f}")
+               f"longest {max(taken):.2f} s; last ten to first ten {sum(taken[-10:]) / sum(taken[:10]):.2f}")
     click.echo(f"app at most {memory.app / 1e6:.0f} MB; worker processes {len(names)} by name, at most "
                f"{', '.join(f'{most / 1e6:.0f}' for most in memory.workers.values() if most > 3e8)} MB")
     click.echo(f"TensorFlow in the app's process: {'tensorflow' in sys.modules}")

@@ -304,7 +304,7 @@ def _table(run: RunRow) -> None:
     """Expected and predicted as a table, to copy and to download."""
     csv, text = looks.answers(run)
     with st.container(horizontal=True):
-        st.download_button("Download as CSV", lambda: csv, "windows.csv", "text/csv",
+        st.download_button("Download as CSV", lambda: csv, "windows.csv", "text/csv",  # a function as in `share`
                            icon=":material/download:", key="download_windows", on_click="ignore")
         with st.popover("Copy as text", icon=":material/content_copy:"):
             st.code(text, language=None, height=300)

@@ -31,7 +31,8 @@ def share(config: RunConfig, run: RunRow | None) -> None:
             st.code(settings, language=None, wrap_lines=True)
         else:
             st.caption("Their text is too long for a link. Send the file instead.")
-        # As a function: a file that waits to be fetched may be swept away by another visitor's rerun.
+        # As a function: for a file that is there each page that is drawn asks at once, and finds none if another
+        # visitor's rerun has just swept up.
         st.download_button("Settings as a file", partial(config.model_dump_json, indent=2), "echo-lab-settings.json",
                            "application/json", key="download_settings", icon=":material/download:", on_click="ignore")
         st.file_uploader("Settings from a file", type="json", key=session.IMPORT, on_change=session.take_config,

@@ -145,6 +145,9 @@ def test_train_asks_for_the_run_of_the_settings_and_puts_it_into_the_address():
     again = open_page(run=wanted.run_id)
     assert again.session_state["seed"] == 77
     assert any("3 epochs in" in str(box.proto) for box in again.success)
+    downloads = {button.proto.label: button.proto for button in again.get("download_button")}
+    assert {"Download as CSV", "Settings as a file", "All of it"} <= set(downloads)
+    assert all(each.deferred_file_id and not each.url for each in downloads.values())
 
 
 def test_presses_in_the_panel_are_understood_when_the_whole_page_is_drawn():
