@@ -45,7 +45,7 @@ class Session:
     def __init__(self, socket: ClientConnection, query: str) -> None:
         self._socket, self._query = socket, query
         self._timers: dict[str, tuple[float, float]] = {}  # fragment -> (interval, when it is due)
-        self._widgets: dict[str, str] = {}
+        self._widgets: dict[str, tuple[str, str]] = {}  # key -> (id, its fragment)
         self.errors: list[str] = []
 
     async def run(self, **changes: Any) -> float:
@@ -56,12 +56,13 @@ class Session:
             if name in ("fragment_id", "is_auto_rerun"):
                 setattr(message.rerun_script, name, value)
             else:
-                widget = message.rerun_script.widget_states.widgets.add(id=self._widgets[name])
+                id_, message.rerun_script.fragment_id = self._widgets[name]
+                widget = message.rerun_script.widget_states.widgets.add(id=id_)
                 if isinstance(value, bool):
                     widget.trigger_value = value
                 else:
                     widget.double_value = value
-        if "fragment_id" not in changes:
+        if not message.rerun_script.fragment_id:
             self._timers.clear()  # a full run arms them anew
         started = time.perf_counter()
         await self._socket.send(message.SerializeToString())
@@ -83,7 +84,8 @@ class Session:
         elif kind == "delta":
             element = message.delta.new_element
             for widget in (element.number_input, element.button):
-                self._widgets[widget.id.rpartition("-")[2]] = widget.id  # the others have no id
+                if widget.id:
+                    self._widgets[widget.id.rpartition("-")[2]] = widget.id, message.delta.fragment_id
             if element.HasField("exception"):
                 self.errors.append(element.exception.message)
         return kind == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
@@ -92,7 +94,7 @@ class Session:
         """Act and look until the time is over."""
         acts_at = time.monotonic() + random.uniform(*ACTS)
         while time.monotonic() < until:
-            fragment, (interval, looks_at) = min(
+            fragment, (_, looks_at) = min(
                 self._timers.items(), key=lambda item: item[1][1], default=("", (0.0, float("inf"))))
             await asyncio.sleep(max(0.0, min(acts_at, looks_at) - time.monotonic()))
             if acts_at <= looks_at:
@@ -101,6 +103,7 @@ class Session:
             else:
                 seconds, kind = await self.run(fragment_id=fragment, is_auto_rerun=True), figures.polls
                 if fragment in self._timers:
+                    interval = self._timers[fragment][0]  # which this look may have set anew
                     self._timers[fragment] = (interval, max(looks_at + interval, time.monotonic()))
             if time.monotonic() > measured_from:
                 kind.append(seconds)

@@ -15,7 +15,9 @@ from echo_core.records import Evaluation, Snapshot, State
 from echo_core.store import RunRow
 
 #: Seconds between two looks at the store: for one visitor, and more for each of many.
-_POLL, _POLL_PER_SESSION, _FEW_SESSIONS, _SLOWEST_POLL = 0.3, 0.05, 5, 2.5
+_POLL, _POLL_PER_SESSION, _SLOWEST_POLL = 0.3, 0.05, 2.5
+#: When the crowd has grown or shrunk so much that the pace should be this many times another, the timer is set anew.
+_STEP = 1.5
 #: A run that has trained for so long is looked at half as often: a browser on a small machine of one's own takes
 #: much of what it could train with.
 _LASTING_SECONDS, _LASTING_POLL = 5.0, 0.6
@@ -32,7 +34,7 @@ _STATUS = {"ready": "", "warming": "", "starting": ". The workers are starting â
 
 def run_panel(run: RunRow) -> None:
     """Draw a run, and go on drawing it while it changes: one fragment, whatever state the run is in."""
-    st.fragment(faults.part(_panel), run_every=_interval(run), key="panel")(run.run_id, _phase(run))
+    st.fragment(faults.part(_panel), run_every=_interval(run), key="panel")(run.run_id, _phase(run), _pace(run))
 
 
 def preview(config: RunConfig) -> None:
@@ -51,14 +53,19 @@ def preview(config: RunConfig) -> None:
 def _interval(run: RunRow) -> float | None:
     """Seconds until the panel is drawn again: while the run goes on, is being judged, or is replayed."""
     if run.state.is_active:
-        if run.stop_requested and is_quiet_here():
+        if run.stop_requested and session.is_quiet_here():
             return _LOOK_SECONDS
-        crowd = max(0, session.engine().num_connected - _FEW_SESSIONS)
-        poll = _LASTING_POLL if _phase(run) == "lasting" else _POLL
-        return min(_SLOWEST_POLL, poll + _POLL_PER_SESSION * crowd)
+        return _pace(run)
     if st.session_state[session.PLAYING]:
         return _frame_seconds()
     return 1.0 if _phase(run) == "judging" else None
+
+
+def _pace(run: RunRow) -> float:
+    """Seconds between two looks at a run that goes on, for as many as are here now."""
+    crowd = max(0, session.engine().num_connected - session.FEW_SESSIONS)
+    poll = _LASTING_POLL if _phase(run) == "lasting" else _POLL
+    return min(_SLOWEST_POLL, poll + _POLL_PER_SESSION * crowd)
 
 
 def _phase(run: RunRow) -> str:
@@ -70,8 +77,8 @@ def _phase(run: RunRow) -> str:
     return "judging" if judging else "over"
 
 
-def _panel(run_id: str, phase: str) -> None:
-    run = _next_news(session.shown_run())
+def _panel(run_id: str, phase: str, pace: float) -> None:
+    run = _next_news(session.shown_run() if faults.is_alone() else session.seen_run())
     now = _phase(run) if run and run.run_id == run_id else None
     if run is None or now is None or (now != phase and not faults.is_alone()):
         st.rerun()
@@ -93,7 +100,8 @@ def _panel(run_id: str, phase: str) -> None:
             _table(run)
     with curves:
         _curves(run.config, seen)
-    if now != phase:
+    out_of_step = is_active and not 1 / _STEP < pace / _pace(run) < _STEP
+    if now != phase or out_of_step:
         st.rerun()  # the rest of the page, and this panel's timer
 
 
@@ -101,7 +109,7 @@ def _next_news(run: RunRow | None) -> RunRow | None:
     """The run once there is something new to draw of it, or as it is after a while."""
     state, began = st.session_state, time.monotonic()
     until = began + _NEWS_SECONDS
-    while run and _is_awaited(run) and is_quiet_here() and not faults.is_away():
+    while run and _is_awaited(run) and session.is_quiet_here() and not faults.is_away():
         news = "stopping" if run.stop_requested else "begun" if run.seconds > 0 else None
         if news and state.get(session.DRAWN) != (run.run_id, run.attempt, news):
             until = min(until, time.monotonic() + _NEXT_NEWS_SECONDS[news])
@@ -116,11 +124,6 @@ def _next_news(run: RunRow | None) -> RunRow | None:
 def _is_awaited(run: RunRow) -> bool:
     """Whether somebody has pressed Train or Stop and has not seen yet what comes of it."""
     return run.state.is_active and (run.epoch == 0 or run.stop_requested)
-
-
-def is_quiet_here() -> bool:
-    """Whether so few visitors are here that each may have more of this machine than a poll now and then."""
-    return session.engine().num_connected <= _FEW_SESSIONS
 
 
 def _halves() -> tuple[Any, Any]:

@@ -92,10 +92,12 @@ def _look_at_ended(run_id: str, attempt: int, epoch: int, seconds: float) -> Loo
 
 def _look(run_id: str, newest: int | None) -> Look:
     history = store().history(run_id)
-    curve = tables.curve(history)
-    loss, accuracy = (curve[["epoch", name]] for name in ("loss", "accuracy"))
-    return Look(pa.Table.from_pandas(loss), pa.Table.from_pandas(accuracy), tables.speed(history),
-                store().snapshots(run_id, newest))
+    points = [point for row in history for point in row.points]
+    epochs = pa.array([point.epoch for point in points], pa.int64())  # without pandas, which takes 20 times as long
+    loss = pa.array([point.loss for point in points], pa.float64(), from_pandas=True)  # NaN is nothing there
+    accuracy = pa.array([point.accuracy for point in points], pa.float64(), from_pandas=True)
+    return Look(pa.table({"epoch": epochs, "loss": loss}), pa.table({"epoch": epochs, "accuracy": accuracy}),
+                tables.speed(history), store().snapshots(run_id, newest))
 
 
 def answers(run: RunRow) -> tuple[str, str]:

@@ -43,6 +43,7 @@ REPLAY = "replay"          # epoch of the snapshot that is shown
 MORE = "more_epochs"       # how much longer Train longer trains
 PRESSED = "pressed_train"  # Train was pressed in this run of the script
 DRAWN = "drawn"            # of which run and attempt the untrained network, or that it stops, was drawn
+ELSEWHERE = "elsewhere"    # what the page showed outside of its settings when it was drawn last
 PLAYING = "playing"
 NEXT_AT = "next_at"        # when the next picture of the replay is due
 SLOW = "slow"
@@ -52,6 +53,8 @@ DELETED = "deleted_runs"   # run_ids of the last deletion, which can be undone
 IMPORT = "import_config"   # a file with settings
 
 OWN = "own"
+#: So many are few visitors. What more of them see of a run may be so many seconds old.
+FEW_SESSIONS, _SHARED_SECONDS = 5, 0.5
 #: Seeds of one press.
 NUM_SEEDS = 5
 MOST_SEEDS = 2**31
@@ -79,6 +82,17 @@ class _Presence:
 def engine() -> Engine:
     """The engine that every session of this server shares. Starts in the background."""
     return Engine()
+
+
+def is_quiet_here() -> bool:
+    """Whether so few visitors are here that each may have more of this machine than a poll now and then."""
+    return engine().num_connected <= FEW_SESSIONS
+
+
+@st.cache_resource(ttl=_SHARED_SECONDS, max_entries=64, show_spinner=False)
+def _row(run_id: str) -> RunRow | None:
+    """A run as the store has it, read once for all of a crowd who look at it at about the same time."""
+    return store().run(run_id)
 
 
 @st.cache_resource(scope="session", on_release=_Presence.leave, show_spinner=False)
@@ -238,6 +252,8 @@ def _ask_for(configs: list[RunConfig], again: bool = False) -> bool:
         except ValueError as error:  # a limit of this host; it says which
             refused = str(error)
             break
+    for run_id in run_ids:
+        _row.clear(run_id)
     if run_ids:
         state[MINE] += [run_id for run_id in run_ids if run_id not in state[MINE]]
         state[PRESSED] = True
@@ -306,7 +322,9 @@ def take_config() -> None:
 @careful
 def stop(run_id: str) -> None:
     """Callback of Stop."""
-    if not engine().stop(run_id, holder=st.session_state[HOLDER]):
+    stopped = engine().stop(run_id, holder=st.session_state[HOLDER])
+    _row.clear(run_id)
+    if not stopped:
         again = "" if engine().settings.hosted else " Press Stop again to stop it for everybody."
         refuse(f"Somebody else who pressed Train is here, so the run goes on for them.{again}")
 
@@ -318,11 +336,17 @@ def shown_run() -> RunRow | None:
         return None
     if not faults.is_away():
         try:
-            state[SEEN] = store().run(state[RUN])
+            shared = faults.is_alone() and not is_quiet_here()
+            state[SEEN] = (_row if shared else store().run)(state[RUN])
         except faults.FAULTS as error:
             faults.note(error)
-    seen: RunRow | None = state.get(SEEN)
-    return seen if seen and seen.run_id == state[RUN] else None
+    return seen_run()
+
+
+def seen_run() -> RunRow | None:
+    """The run that this page shows, as `shown_run` has seen it last: for the parts of one page."""
+    seen: RunRow | None = st.session_state.get(SEEN)
+    return seen if seen and seen.run_id == st.session_state[RUN] else None
 
 
 def _open_link(query: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 import math
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from echo_app import controls, faults, lesson, live, looks, resets, seeds, session, share
 from echo_app.app_pages.setup import begin
@@ -12,6 +13,9 @@ from echo_core.config import RunConfig
 from echo_core.records import State
 from echo_core.settings import LimitExceeded
 from echo_core.store import RunRow
+
+#: The tabs below the run, and the one of them that tells of no size.
+BEHIND, STORY = "behind", "How it works"
 
 
 def train_page() -> None:
@@ -25,18 +29,14 @@ def _page() -> None:
     session.put_address_back()
     config, run = session.config(), session.shown_run()
     beyond = _beyond_limits(config)
-    settings, panel = st.columns([2, 5], gap="large")
-    with settings:
-        controls.main_controls()
-        _notes()
-        _buttons(config, run, beyond)
-        faults.attempt(_before_training, config)
+    left, panel = st.columns([2, 5], gap="large")
+    which = panel.container(key="which")
+    with left:
+        st.session_state[session.ELSEWHERE] = _elsewhere(config, run, beyond)
+        st.fragment(faults.part(_settings), key="settings")(which)
         controls.advanced_controls(config.num_windows)
         faults.attempt(_other_runs)
     with panel:
-        with st.container(key="which"):
-            if run:
-                _which(run.config, config)
         with st.container(key="seeds"):
             if run and st.session_state[session.SEEDS]:
                 faults.attempt(seeds.seeds_panel, st.session_state[session.SEEDS])
@@ -47,13 +47,38 @@ def _page() -> None:
             elif not beyond:  # a link may ask for more than a page can draw
                 live.preview(config)
     if not beyond:
-        if live.is_quiet_here():
-            session.engine().compile_ahead(config)
         faults.attempt(_behind, config, run)
     if st.session_state.pop(session.PRESSED, False):
         # On a telephone the run is drawn below the controls, out of sight.
         st.html("<script>if (innerWidth < 640) document.querySelector('.st-key-run')"
                 "?.scrollIntoView({behavior: 'smooth'})</script>", unsafe_allow_javascript=True)
+
+
+def _settings(which: DeltaGenerator) -> None:
+    """The controls and what they say: a fragment, as who moves one seldom changes the rest of the page."""
+    alone, state = faults.is_alone(), st.session_state
+    if alone:
+        begin()
+    config, run = session.config(), session.shown_run() if alone else session.seen_run()
+    beyond = _beyond_limits(config)
+    if alone and (session.PRESSED in state or state[session.ELSEWHERE] != _elsewhere(config, run, beyond)):
+        st.rerun()
+    controls.main_controls()
+    _notes()
+    _buttons(config, run, beyond)
+    faults.attempt(_before_training, config)
+    with which:  # always something, or Streamlit keeps no place for it
+        st.caption(said) if run and (said := _which(run.config, config)) else st.empty()
+    if not beyond and session.is_quiet_here():
+        session.engine().compile_ahead(config)
+
+
+def _elsewhere(config: RunConfig, run: RunRow | None, beyond: str | None) -> tuple[object, ...]:
+    """All that decides what the page shows outside of `_settings`."""
+    state = st.session_state
+    same: dict[str, object] = {"units": 1, "epochs": 1} if state.get(BEHIND, STORY) == STORY else {}
+    shown = run and run.run_id, state[session.SEEDS], state[session.TEXT_ERROR], beyond is None
+    return config.model_copy(update=same), *shown
 
 
 def _notes() -> None:
@@ -112,12 +137,11 @@ def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
             faults.refusal()
 
 
-def _which(shown: RunConfig, controls: RunConfig) -> None:
-    """Say which run is shown, where the controls stand at other settings."""
-    if shown != controls:
-        differing = [name for name in session.FIELDS if getattr(shown, name) != getattr(controls, name)]
-        settings = ", ".join(f"{name} {getattr(shown, name)}" for name in differing)
-        st.caption(f"This is the run with {settings}. Press Train for the settings at the controls.")
+def _which(shown: RunConfig, controls: RunConfig) -> str:
+    """Which run is shown, where the controls stand at other settings."""
+    differing = [name for name in session.FIELDS if getattr(shown, name) != getattr(controls, name)]
+    settings = ", ".join(f"{name} {getattr(shown, name)}" for name in differing)
+    return f"This is the run with {settings}. Press Train for the settings at the controls." if differing else ""
 
 
 def _other_runs() -> None:
@@ -133,8 +157,8 @@ def _other_runs() -> None:
 
 def _behind(config: RunConfig, run: RunRow | None) -> None:
     # The words come first: they are light, and tables and charts wait until somebody opens them.
-    titles = ["How it works", "The data", "The code", "What a reset does"]
-    story, data, code, resets_ = st.tabs(titles, on_change="rerun", key="behind")
+    titles = [STORY, "The data", "The code", "What a reset does"]
+    story, data, code, resets_ = st.tabs(titles, on_change="rerun", key=BEHIND)
     if story.open:
         with story:
             lesson.story(config)

@@ -185,19 +185,19 @@ def test_a_page_says_which_network_may_be_wanted_unless_many_are_here(monkeypatc
     open_page()  # so that there is an engine
     wanted: list[RunConfig] = []
     monkeypatch.setattr(session.engine(), "compile_ahead", wanted.append)
-    monkeypatch.setattr(live, "_FEW_SESSIONS", 1000)
+    monkeypatch.setattr(session, "FEW_SESSIONS", 1000)
     page = open_page(units=33)
     page.number_input(key="units").set_value(34).run()
     assert [config.units for config in wanted] == [33, 34]
     open_page(units=1500)  # more than this host allows
-    monkeypatch.setattr(live, "_FEW_SESSIONS", 0)
+    monkeypatch.setattr(session, "FEW_SESSIONS", 0)
     open_page(units=35)
     assert [config.units for config in wanted] == [33, 34]
 
 
 def test_a_run_that_lasts_is_drawn_half_as_often(monkeypatch: pytest.MonkeyPatch):
     open_page()  # so that there is an engine
-    monkeypatch.setattr(live, "_FEW_SESSIONS", 1000)
+    monkeypatch.setattr(session, "FEW_SESSIONS", 1000)
     wanted = RunConfig(epochs=3, seed=86)
     session.engine().submit(wanted)
     run = session.store().run(wanted.run_id)
