@@ -4,6 +4,7 @@ Streamlit imports a page when somebody asks for it, who then waits for pandas, A
 Dask, and for the store to be made. Here the server answers when that is done. Options go on to Streamlit.
 """
 
+import gc
 import importlib
 import sys
 from contextlib import suppress
@@ -31,6 +32,8 @@ def _prepare() -> None:
     with suppress(StoreError, ValidationError):  # which the page says
         Store(Settings().database_url).close()
     importlib.import_module("distributed")
+    gc.collect()
+    gc.freeze()  # what is imported stays: each full collection would look through it, and hold every page meanwhile
 
 
 if __name__ == "__main__":

@@ -64,14 +64,14 @@ def _interval(run: RunRow) -> float | None:
 def _pace(run: RunRow) -> float:
     """Seconds between two looks at a run that goes on, for as many as are here now."""
     crowd = max(0, session.engine().num_connected - session.FEW_SESSIONS)
-    poll = _LASTING_POLL if _phase(run) == "lasting" else _POLL
+    poll = _LASTING_POLL if run.seconds > _LASTING_SECONDS else _POLL
     return min(_SLOWEST_POLL, poll + _POLL_PER_SESSION * crowd)
 
 
 def _phase(run: RunRow) -> str:
-    """`active`, `lasting`, `judging` or `over`: what decides how the panel is drawn and when again."""
+    """`active`, `judging` or `over`: what decides how the panel is drawn."""
     if run.state.is_active:
-        return "lasting" if run.seconds > _LASTING_SECONDS else "active"
+        return "active"
     # A stopped run is judged in the moment after it has paused.
     judging = run.state is State.PAUSED and run.evaluation is None and time.time() - (run.ended_at or 0) < 3
     return "judging" if judging else "over"
@@ -82,7 +82,7 @@ def _panel(run_id: str, phase: str, pace: float) -> None:
     now = _phase(run) if run and run.run_id == run_id else None
     if run is None or now is None or (now != phase and not faults.is_alone()):
         st.rerun()
-    is_active = now in ("active", "lasting")
+    is_active = now == "active"
     if is_active and (trouble := session.engine().trouble):
         faults.note(trouble)
     seen = looks.look_or_last(run)

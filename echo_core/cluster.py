@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from echo_core.process import environment
+from echo_core.process import BLAS_THREADS, environment
 from echo_core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -30,8 +30,9 @@ OTHERS_MB = 1500
 
 #: Dask as we need it, in this process from its first cluster on: what holds for the start alone, later workers lack.
 #: Its sampling profiler costs the training thread time, its ticks (50 a second) cost an idle app 2 % of a core, and
-#: what it would set in a worker's environment (one thread for everything, and memory that goes back to the system with
-#: each `free`, which makes compiling a third slower) is for other programs than ours. A worker that is starved for
+#: what it would set in a worker's environment before that begins (one thread for everything, and memory that goes back
+#: to the system with each `free`, which makes compiling a third slower) is for other programs than ours: NumPy's
+#: threads are all that has to be said so early. A worker that is starved for
 #: five minutes would end for good. So long after each loss of a worker it looks whether that one is back, and if it
 #: happens to be replaced once more just then, gives it up for good. We look ourselves: `Cluster.revive`.
 DASK_CONFIG: Mapping[str, Any] = {
@@ -41,7 +42,6 @@ DASK_CONFIG: Mapping[str, Any] = {
     "distributed.scheduler.active-memory-manager.start": False,
     "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.http.routes": [],
-    "distributed.nanny.pre-spawn-environ": {},
     "distributed.deploy.lost-worker-timeout": "1000 days",
 }
 
@@ -76,7 +76,8 @@ class Cluster:
             self._client = Client(settings.dask_scheduler_address, set_as_default=False, name="echo")
             return
         logging.getLogger("distributed").setLevel(logging.ERROR)  # or it tells of each start and end
-        dask.config.set(DASK_CONFIG)
+        numpys = {BLAS_THREADS: environment(settings)[BLAS_THREADS]}
+        dask.config.set({**DASK_CONFIG, "distributed.nanny.pre-spawn-environ": numpys})
         self._local = LocalCluster(
             n_workers=settings.num_workers, threads_per_worker=THREADS_PER_WORKER, processes=True, memory_limit=0,
             host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL,

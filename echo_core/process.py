@@ -24,6 +24,8 @@ T = TypeVar("T")
 #: the same small machine would hardly go on.
 NICENESS = 10
 
+#: What NumPy's matrix products read when NumPy is imported.
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 #: Vectors as wide as AVX-512 has them, which XLA does not use unasked: a fifth faster where they exist.
 WIDE_VECTORS = "--xla_cpu_prefer_vector_width=512"
 XLA_CACHE_FLAG = "--tf_xla_persistent_cache_directory="
@@ -37,6 +39,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "ECHO_THREADS": threads,
         "ECHO_XLA_CACHE": str(settings.xla_cache),
         "OMP_NUM_THREADS": threads,
+        BLAS_THREADS: threads,
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": threads,
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
@@ -53,6 +56,7 @@ def prepare(is_awaited: bool = True) -> None:
     """
     if "tensorflow" in sys.modules:
         return
+    _libraries_give_way()
     in_fresh_thread(_import_training, is_awaited)  # what is freed in a thread of its own goes back to the system
     in_fresh_thread(_begin_pools, is_awaited)
     _unmap_what_loading_read()
@@ -66,6 +70,17 @@ def give_way() -> None:
     """
     with suppress(OSError, AttributeError):  # not on Windows
         os.nice(max(0, NICENESS - os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def _libraries_give_way() -> None:
+    """Lower the priority of threads that are not Python's: those of NumPy, which has begun them when it was imported.
+
+    They wait for the next product by trying again and again, a seventh of a core while a run is watched.
+    """
+    pythons = {thread.native_id for thread in threading.enumerate()}
+    with suppress(OSError, AttributeError):  # not on Windows; others than Linux do not tell
+        for thread in set(map(int, os.listdir("/proc/self/task"))) - pythons:
+            os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 def take_idle_time() -> None:
