@@ -4,6 +4,7 @@ import math
 import time
 from typing import Any
 
+import pyarrow as pa
 import streamlit as st
 
 from echo_app import charts, faults, lesson, looks, session
@@ -41,13 +42,15 @@ def preview(config: RunConfig) -> None:
     """What a run of these settings will be asked, before there is one."""
     with st.container():  # the places of `_panel`, so that Train replaces what is here instead of adding to it
         st.container()
-        windows, words = _halves()
+        windows, curves = _halves()
     with windows:
         st.subheader("What the network will be asked", anchor=False)
         _windows(config, None)
-    with words:
-        st.subheader("How to read it", anchor=False)
-        st.markdown(lesson.how_to_read(config))
+    with curves:
+        with st.container():
+            st.subheader("How to read it", anchor=False)
+            st.markdown(lesson.how_to_read(config))
+        _curves(config, *looks.NO_CURVES)  # so that the first point of a run is drawn into charts that are there
 
 
 def _interval(run: RunRow) -> float | None:
@@ -99,7 +102,8 @@ def _panel(run_id: str, phase: str, pace: float) -> None:
         if shown and not is_active:
             _table(run)
     with curves:
-        _curves(run.config, seen)
+        st.container()  # the place of the words in `preview`
+        _curves(run.config, seen.loss, seen.accuracy)
     out_of_step = is_active and not 1 / _STEP < pace / _pace(run) < _STEP
     if now != phase or out_of_step:
         st.rerun()  # the rest of the page, and this panel's timer
@@ -230,12 +234,12 @@ def _by_timestep(shares: tuple[float, ...]) -> str:
     return f"By place in the answer: {named}{' …' if len(shares) > 10 else ''}."
 
 
-def _curves(config: RunConfig, seen: looks.Look) -> None:
+def _curves(config: RunConfig, loss: pa.Table, accuracy: pa.Table) -> None:
     with st.container(key="loss_chart"):
-        st.vega_lite_chart(seen.loss, charts.loss_curve(config.epochs, *_scale(config)),
+        st.vega_lite_chart(loss, charts.loss_curve(config.epochs, *_scale(config)),
                            alt="Loss against epoch, with the loss of pure guessing as a dashed line")
     with st.container(key="accuracy_chart"):
-        st.vega_lite_chart(seen.accuracy, charts.accuracy_curve(config.epochs),
+        st.vega_lite_chart(accuracy, charts.accuracy_curve(config.epochs),
                            alt="Share of training numbers right against epoch")
 
 

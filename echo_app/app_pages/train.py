@@ -75,10 +75,13 @@ def _settings(which: DeltaGenerator) -> None:
 
 def _elsewhere(config: RunConfig, run: RunRow | None, beyond: str | None) -> tuple[object, ...]:
     """All that decides what the page shows outside of `_settings`."""
-    state = st.session_state
-    same: dict[str, object] = {"units": 1, "epochs": 1} if state.get(BEHIND, STORY) == STORY else {}
+    state, free = st.session_state, dict[str, object]()
+    if state.get(BEHIND, STORY) == STORY:  # the other tabs tell of every setting
+        free["units"] = 1
+        if run:  # without one, the empty charts tell of epochs
+            free["epochs"] = 1
     shown = run and run.run_id, state[session.SEEDS], state[session.TEXT_ERROR], beyond is None
-    return config.model_copy(update=same), *shown
+    return config.model_copy(update=free), *shown
 
 
 def _notes() -> None:
