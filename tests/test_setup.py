@@ -2,12 +2,15 @@
 
 import os
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,3 +55,15 @@ def test_the_first_start_asks_for_no_email_and_opens_a_browser_only_where_there_
 
 def test_ci_can_be_run():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_what_the_app_has_imported_is_never_looked_through_again(tmp_path: Path):
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'runs.db'}"}
+    found = subprocess.run([sys.executable, "-c", """
+import gc
+from echo_app.__main__ import _prepare
+_prepare()
+print(gc.get_freeze_count(), len(gc.get_objects()))
+"""], env=environment, capture_output=True, text=True, check=True, timeout=PATIENCE)
+    frozen, others = map(int, found.stdout.split())
+    assert frozen > 100 * others

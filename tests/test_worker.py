@@ -377,7 +377,8 @@ def test_holders_are_given_a_moment_to_be_renewed_after_the_store_was_away(store
 def test_environment_has_the_threads_and_a_folder_for_this_kind_of_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_clustering_debug")
     one, two = (process.environment(Settings(threads=threads, xla_cache=tmp_path / "a b")) for threads in (1, 2))
-    assert {two[name] for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "ECHO_THREADS")} == {"2"}
+    names = ("OMP_NUM_THREADS", process.BLAS_THREADS, "TF_NUM_INTRAOP_THREADS", "ECHO_THREADS")
+    assert {two[name] for name in names} == {"2"}
     assert two["TF_XLA_FLAGS"].startswith(f'--tf_xla_clustering_debug {process.XLA_CACHE_FLAG}"{tmp_path}/a b/')
     assert one["TF_XLA_FLAGS"] != two["TF_XLA_FLAGS"]
 
@@ -396,6 +397,20 @@ def test_environment_of_a_process_that_has_it_already_is_the_same(tmp_path, monk
         monkeypatch.setenv(name, value)
     assert process.environment(settings) == first
     assert process.environment(Settings())["ECHO_XLA_CACHE"] == str(tmp_path / "a b")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of threads that are not Python's")
+def test_threads_of_numpy_give_way_and_those_of_python_do_not():
+    found = subprocess.run([sys.executable, "-c", """
+import os, numpy
+from echo_core import process
+before = {task: os.getpriority(os.PRIO_PROCESS, int(task)) for task in os.listdir("/proc/self/task")}
+process._libraries_give_way()
+print(*(os.getpriority(os.PRIO_PROCESS, int(task)) - before[task] for task in sorted(before, key=int)))
+"""], env={**os.environ, process.BLAS_THREADS: "3"}, capture_output=True, text=True, check=True, timeout=PATIENCE)
+    own, *numpys = map(int, found.stdout.split())
+    assert own == 0
+    assert set(numpys) == {process.NICENESS - os.getpriority(os.PRIO_PROCESS, 0)}
 
 
 def test_each_task_has_its_priority_to_itself():
