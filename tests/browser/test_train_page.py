@@ -143,6 +143,17 @@ def test_same_settings_show_the_same_run_at_once(visit: Visit):
     assert signs(first) == signs(second)
 
 
+def test_the_page_says_which_run_it_shows_while_the_controls_stand_at_other_settings(visit: Visit):
+    page, caption = visit(address("whole", seed=4, epochs=50)), "This is the run with units 20."
+    press(page, "train")
+    said(page, "Finished")
+    for units, shown in (("21", 1), ("22", 1), ("20", 0)):
+        page.locator(".st-key-units input").fill(units)
+        page.locator(".st-key-units input").press("Enter")
+        expect(page.get_by_text(caption)).to_have_count(shown)
+    said(page, "Finished")
+
+
 def test_nonsense_in_the_address_gives_a_page_that_works_and_says_what_it_did_not_accept(visit: Visit):
     page = visit("?units=-5&variant=<script>alert(1)</script>&epochs=1e99&colour=red&seed=7")
     for words in ("units must be at least 1; received -5", "variant must be one of", "<script>alert(1)</script>",
