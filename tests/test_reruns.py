@@ -24,11 +24,12 @@ class Page(Session):
     deltas = 0
 
     async def run(self, **changes: object) -> float:
-        self.deltas, self.ends, self.progress = 0, [], ""
+        self.deltas, self.ends, self.progress, self.kept = 0, [], "", 0
         return await super().run(**changes)
 
     def _take(self, message: ForwardMsg) -> bool:
         self.deltas += message.HasField("delta")
+        self.kept += message.metadata.cacheable or message.HasField("ref_hash")
         self.progress = message.delta.new_element.progress.text or self.progress
         if message.HasField("script_finished"):
             self.ends.append(message.script_finished)
@@ -116,5 +117,19 @@ def test_who_presses_stop_among_many_sees_at_once_that_it_stops(tmp_path: Path):
                 await page.look()
         await page.run(stop=True)  # the row of the run that the look has read is still shared
         assert page.progress == "" or page.progress.startswith("Stopping"), page.progress
+
+    on_a_server(tmp_path, story)
+
+
+def test_a_browser_is_never_asked_to_keep_what_it_may_have_dropped_when_it_is_referred_to(tmp_path: Path):
+    async def story(stack: AsyncExitStack, server: Server) -> None:
+        page = await come(stack, server, address("whole", epochs=600)[1:])
+        await page.run(train=True)
+        async with asyncio.timeout(PATIENCE):
+            while page._timers:  # until it has finished
+                await page.look()
+                assert page.kept == 0
+                await page.run()
+                assert page.kept == 0
 
     on_a_server(tmp_path, story)
