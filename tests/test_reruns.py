@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -60,8 +61,8 @@ def on_a_server(folder: Path, story: Callable[[AsyncExitStack, Server], Awaitabl
         async with AsyncExitStack() as stack:
             await story(stack, server)
 
-    with serve(folder, ECHO_WORKERS="1", ECHO_MAX_SECONDS="100000") as server:
-        asyncio.run(told())
+    with serve(folder, ECHO_WORKERS="1", ECHO_MAX_SECONDS="100000") as server, ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(told())).result()  # a thread, as Playwright has an event loop in this one
         assert server.trouble() == []
 
 
