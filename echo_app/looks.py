@@ -10,22 +10,27 @@ import pyarrow as pa
 import streamlit as st
 
 from echo_app import faults
-from echo_app.session import LOOKED, store
+from echo_app.session import LOOKED, store, stretch
 from echo_core import tables
 from echo_core.config import RunConfig
 from echo_core.records import Floats, Point, Snapshot
 from echo_core.store import RunRow
 
+#: So old may be what all visitors are told of the queue, and of how long runs took.
+_FORECAST_SECONDS, _FINISHED_SECONDS = 1.0, 2.0
+#: Records of which the pace is read: some seconds of training.
+_PACE_RECORDS = 20
 
-@st.cache_resource(ttl=1.0, show_spinner=False)
-def _forecast() -> dict[str, tables.Wait]:
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _forecast(stretch: int) -> dict[str, tables.Wait]:
     """One for all sessions, however many wait."""
     return tables.forecast(store())
 
 
 def wait_of(run_id: str) -> tables.Wait:
     """How long a queued run still waits."""
-    known = _forecast().get(run_id)
+    known = _forecast(stretch(_FORECAST_SECONDS)).get(run_id)
     return known or tables.Wait(store().place(run_id) or 0, math.nan)  # it was queued only just now
 
 
@@ -92,9 +97,9 @@ def _look_at_ended(run_id: str, attempt: int, epoch: int, seconds: float) -> Loo
 
 
 def _look(run_id: str, newest: int | None) -> Look:
-    history = store().history(run_id)
-    points = [point for row in history for point in row.points]
-    return Look(*_curve_tables(points), tables.speed(history), store().snapshots(run_id, newest))
+    # Not all records: after an hour they are thousands, and a page looks twice a second.
+    points, pace = store().points(run_id), store().history(run_id, newest=_PACE_RECORDS)
+    return Look(*_curve_tables(points), tables.speed(pace), store().snapshots(run_id, newest))
 
 
 def _curve_tables(points: Sequence[Point]) -> tuple[pa.Table, pa.Table]:
@@ -134,11 +139,11 @@ def _weights(run_id: str, attempt: int, epoch: int) -> tuple[Floats, ...] | None
     return checkpoint.weights if checkpoint else None
 
 
-@st.cache_resource(ttl=2.0, show_spinner=False)
-def _newest_finished() -> list[RunRow]:
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _newest_finished(stretch: int) -> list[RunRow]:
     return tables.newest_finished(store())
 
 
 def estimate_seconds(config: RunConfig) -> float:
     """About how long a run will train on this machine."""
-    return tables.estimate_seconds(config, _newest_finished())
+    return tables.estimate_seconds(config, _newest_finished(stretch(_FINISHED_SECONDS)))

@@ -7,6 +7,7 @@ it serves the settings is under `SETTLED_TEXT`. Nothing is kept in modules, whic
 
 import json
 import re
+import time
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -89,8 +90,16 @@ def is_quiet_here() -> bool:
     return engine().num_connected <= FEW_SESSIONS
 
 
-@st.cache_resource(ttl=_SHARED_SECONDS, max_entries=64, show_spinner=False)
-def _row(run_id: str) -> RunRow | None:
+def stretch(seconds: float) -> int:
+    """Which stretch of so many seconds it is now: an argument of what is read once in that time for everybody.
+
+    Not `ttl`, with which a page fails where an entry runs out after Streamlit has found it and before it takes it.
+    """
+    return int(time.monotonic() / seconds)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _row(run_id: str, stretch: int) -> RunRow | None:
     """A run as the store has it, read once for all of a crowd who look at it at about the same time."""
     return store().run(run_id)
 
@@ -252,8 +261,7 @@ def _ask_for(configs: list[RunConfig], again: bool = False) -> bool:
         except ValueError as error:  # a limit of this host; it says which
             refused = str(error)
             break
-    for run_id in run_ids:
-        _row.clear(run_id)
+    _row.clear()
     if run_ids:
         state[MINE] += [run_id for run_id in run_ids if run_id not in state[MINE]]
         state[PRESSED] = True
@@ -323,7 +331,7 @@ def take_config() -> None:
 def stop(run_id: str) -> None:
     """Callback of Stop."""
     stopped = engine().stop(run_id, holder=st.session_state[HOLDER])
-    _row.clear(run_id)
+    _row.clear()
     if not stopped:
         again = "" if engine().settings.hosted else " Press Stop again to stop it for everybody."
         refuse(f"Somebody else who pressed Train is here, so the run goes on for them.{again}")
@@ -337,7 +345,7 @@ def shown_run() -> RunRow | None:
     if not faults.is_away():
         try:
             shared = faults.is_alone() and not is_quiet_here()
-            state[SEEN] = (_row if shared else store().run)(state[RUN])
+            state[SEEN] = _row(state[RUN], stretch(_SHARED_SECONDS)) if shared else store().run(state[RUN])
         except faults.FAULTS as error:
             faults.note(error)
     return seen_run()

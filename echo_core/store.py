@@ -220,13 +220,20 @@ class Store(Catalogue):
 
     # --- reading -------------------------------------------------------------------------------
 
-    def history(self, run_id: str, after_epoch: int = -1) -> list[ProgressRow]:
-        """The records of a run past an epoch, in order."""
+    def history(self, run_id: str, after_epoch: int = -1, newest: int | None = None) -> list[ProgressRow]:
+        """The records of a run past an epoch, in order; all of them, or so many of the newest."""
         wanted = select(PROGRESS).where(PROGRESS.c.run_id == run_id, PROGRESS.c.epoch > after_epoch)
         with self._database.read() as connection:
-            rows = connection.execute(wanted.order_by(PROGRESS.c.epoch)).all()
+            rows = connection.execute(wanted.order_by(PROGRESS.c.epoch.desc()).limit(newest)).all()[::-1]
         return [ProgressRow(row.epoch, _or_nan(row.loss), _or_nan(row.accuracy), row.seconds,
                             tuple(Point(*point) for point in json.loads(row.points))) for row in rows]
+
+    def points(self, run_id: str) -> list[Point]:
+        """The curve of a run, in order: some hundred points, however many records there are."""
+        wanted = select(PROGRESS.c.points).where(PROGRESS.c.run_id == run_id, PROGRESS.c.points != "[]")
+        with self._database.read() as connection:
+            chunks = connection.scalars(wanted.order_by(PROGRESS.c.epoch)).all()
+        return [Point(*point) for chunk in chunks for point in json.loads(chunk)]
 
     def snapshots(self, run_id: str, newest: int | None = None) -> list[Snapshot]:
         """The snapshots of a run in order of epochs; all of them, or so many of the newest."""

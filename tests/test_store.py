@@ -3,6 +3,7 @@
 import json
 import math
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,9 +48,19 @@ def test_page_reads_only_what_is_new(store, ticket):
     for epoch in range(5):
         store.append(ticket, progress(epoch, with_snapshot=True))
     assert [row.epoch for row in store.history(ticket.run_id, after_epoch=2)] == [3, 4]
+    assert [row.epoch for row in store.history(ticket.run_id, newest=2)] == [3, 4]
     assert [snapshot.epoch for snapshot in store.snapshots(ticket.run_id, newest=2)] == [3, 4]
     assert store.history("unknown") == []
     assert store.snapshots("unknown") == []
+
+
+def test_curve_is_the_points_of_all_records_most_of_which_have_none(store, ticket):
+    for epoch in range(30):
+        record = progress(epoch)
+        store.append(ticket, record if epoch % 10 == 0 else replace(record, points=()))
+    expected = [point for row in store.history(ticket.run_id) for point in row.points]
+    assert repr(store.points(ticket.run_id)) == repr(expected)
+    assert [point.epoch for point in expected] == [0, 10, 20]
 
 
 def test_loss_that_is_no_number_is_kept(store, ticket):

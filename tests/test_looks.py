@@ -1,0 +1,43 @@
+"""What pages read of the store, once for everybody who looks at the same moment."""
+
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+import streamlit as st
+from samples import TINY
+from streamlit.runtime.caching import cache_utils
+
+from echo_app import looks, session
+from echo_core.store import Store
+
+
+@pytest.fixture(autouse=True)
+def pages_read(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """Pages read this store, and keep nothing of another test."""
+    for module in (looks, session):
+        monkeypatch.setattr(module, "store", lambda: store)
+    st.cache_resource.clear()
+    yield
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def run(store: Store):
+    """A run under way."""
+    store.request(TINY, "me", "my browser")
+    store.claim("a worker")
+    return store.run(TINY.run_id)
+
+
+@pytest.mark.parametrize("read", [
+    lambda run: looks.estimate_seconds(run.config),
+    lambda run: looks.wait_of(run.run_id),
+    lambda run: session._row(run.run_id, session.stretch(0.5)),
+], ids=["estimate", "forecast", "row"])
+def test_what_is_shared_for_a_while_may_run_out_between_any_two_moments(run, read: Callable, monkeypatch):
+    """Streamlit looks twice whether an entry with a `ttl` is still there, and fails if it ran out in between."""
+    clock = count(step=0.13)
+    monkeypatch.setattr(cache_utils, "TTLCACHE_TIMER", lambda: next(clock))
+    for _ in range(40):
+        read(run)
