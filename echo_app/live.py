@@ -8,10 +8,8 @@ import pyarrow as pa
 import streamlit as st
 
 from echo_app import charts, faults, lesson, looks, session
-from echo_app.grid import grid
 from echo_app.words import duration, ordinal, percent
 from echo_core.config import RunConfig
-from echo_core.data import shown_examples
 from echo_core.records import Evaluation, Snapshot, State
 from echo_core.store import RunRow
 
@@ -46,10 +44,9 @@ def preview(config: RunConfig) -> None:
     with windows:
         st.subheader("What the network will be asked", anchor=False)
         _windows(config, None)
+        st.subheader("How to read it", anchor=False)
+        st.markdown(lesson.how_to_read(config))
     with curves:
-        with st.container():
-            st.subheader("How to read it", anchor=False)
-            st.markdown(lesson.how_to_read(config))
         _curves(config, *looks.NO_CURVES)  # so that the first point of a run is drawn into charts that are there
 
 
@@ -90,10 +87,13 @@ def _panel(run_id: str, phase: str, pace: float) -> None:
         faults.note(trouble)
     seen = looks.look_or_last(run)
     _tab_title(run)
-    with st.container(key="progress"):
-        (_progress if is_active else _outcome)(run, seen)
-        if now == "over":
-            _going_on(run)
+    if is_active:
+        _progress(run, seen)
+    else:
+        with st.container(key="progress"):
+            _outcome(run)
+            if now == "over":
+                _going_on(run)
     windows, curves = _halves()
     with windows:
         with st.container(key="replay_panel"):
@@ -102,7 +102,6 @@ def _panel(run_id: str, phase: str, pace: float) -> None:
         if shown and not is_active:
             _table(run)
     with curves:
-        st.container()  # the place of the words in `preview`
         _curves(run.config, seen.loss, seen.accuracy)
     out_of_step = is_active and not 1 / _STEP < pace / _pace(run) < _STEP
     if now != phase or out_of_step:
@@ -160,15 +159,15 @@ def _progress(run: RunRow, seen: looks.Look) -> None:
         left = (run.config.epochs - run.epoch) / seen.speed if seen.speed > 0 else math.nan
         pace = "" if math.isnan(seen.speed) else f" · {seen.speed:,.0f} epochs/s · {duration(left)} left"
         text = f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}"
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(key="progress", horizontal=True, vertical_alignment="bottom"):
         st.progress(min(1.0, run.epoch / run.config.epochs), text=text)
         st.button("Stop", key="stop", icon=":material/stop:", on_click=session.stop, args=(run.run_id,),
                   disabled=run.stop_requested)
-    if run.restarts:
-        st.caption(":material/restart_alt: A worker was lost; the run went on by itself from its last checkpoint.")
+        if run.restarts:
+            st.caption(":material/restart_alt: A worker was lost; the run went on by itself from its last checkpoint.")
 
 
-def _outcome(run: RunRow, _: looks.Look) -> None:
+def _outcome(run: RunRow) -> None:
     """How a run ended, in plain words."""
     judged = run.evaluation
     took = f"{run.epoch:,} epochs in {duration(run.seconds)}"
@@ -238,9 +237,8 @@ def _curves(config: RunConfig, loss: pa.Table, accuracy: pa.Table) -> None:
     with st.container(key="loss_chart"):
         st.vega_lite_chart(loss, charts.loss_curve(config.epochs, *_scale(config)),
                            alt="Loss against epoch, with the loss of pure guessing as a dashed line")
-    with st.container(key="accuracy_chart"):
-        st.vega_lite_chart(accuracy, charts.accuracy_curve(config.epochs),
-                           alt="Share of training numbers right against epoch")
+    st.vega_lite_chart(accuracy, charts.accuracy_curve(config.epochs),
+                       alt="Share of training numbers right against epoch")
 
 
 def _scale(config: RunConfig) -> tuple[float, float]:
@@ -251,7 +249,7 @@ def _scale(config: RunConfig) -> tuple[float, float]:
 
 def _windows(config: RunConfig, snapshot: Snapshot | None) -> None:
     with st.container(key="windows"):
-        st.html(grid(config, shown_examples(config), snapshot))
+        st.html(looks.windows(config, snapshot))
 
 
 def _newest(snapshots: list[Snapshot]) -> Snapshot | None:

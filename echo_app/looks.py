@@ -10,9 +10,11 @@ import pyarrow as pa
 import streamlit as st
 
 from echo_app import faults
+from echo_app.grid import grid
 from echo_app.session import LOOKED, store, stretch
 from echo_core import tables
 from echo_core.config import RunConfig
+from echo_core.data import shown_examples
 from echo_core.records import Floats, Point, Snapshot
 from echo_core.store import RunRow
 
@@ -112,6 +114,16 @@ def _curve_tables(points: Sequence[Point]) -> tuple[pa.Table, pa.Table]:
 
 #: Loss and accuracy before there is a run.
 NO_CURVES = _curve_tables([])
+
+
+def windows(config: RunConfig, snapshot: Snapshot | None) -> str:
+    """The grid of windows as HTML: at each epoch of a run the same for everybody."""
+    return _windows(config.run_id, snapshot.epoch if snapshot else -1, config, snapshot)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _windows(run_id: str, epoch: int, _config: RunConfig, _snapshot: Snapshot | None) -> str:
+    return grid(_config, shown_examples(_config), _snapshot)
 
 
 def answers(run: RunRow) -> tuple[str, str]:

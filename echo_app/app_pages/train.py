@@ -3,7 +3,6 @@
 import math
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from echo_app import controls, faults, lesson, live, looks, resets, seeds, session, share
 from echo_app.app_pages.setup import begin
@@ -30,10 +29,9 @@ def _page() -> None:
     config, run = session.config(), session.shown_run()
     beyond = _beyond_limits(config)
     left, panel = st.columns([2, 5], gap="large")
-    which = panel.container(key="which")
     with left:
         st.session_state[session.ELSEWHERE] = _elsewhere(config, run, beyond)
-        st.fragment(faults.part(_settings), key="settings")(which)
+        st.fragment(faults.part(_settings), key="settings")()
         controls.advanced_controls(config.num_windows)
         faults.attempt(_other_runs)
     with panel:
@@ -54,7 +52,7 @@ def _page() -> None:
                 "?.scrollIntoView({behavior: 'smooth'})</script>", unsafe_allow_javascript=True)
 
 
-def _settings(which: DeltaGenerator) -> None:
+def _settings() -> None:
     """The controls and what they say: a fragment, as who moves one seldom changes the rest of the page."""
     alone, state = faults.is_alone(), st.session_state
     if alone:
@@ -64,11 +62,11 @@ def _settings(which: DeltaGenerator) -> None:
     if alone and (session.PRESSED in state or state[session.ELSEWHERE] != _elsewhere(config, run, beyond)):
         st.rerun()
     controls.main_controls()
-    _notes()
     _buttons(config, run, beyond)
+    _notes(beyond)
     faults.attempt(_before_training, config)
-    with which:  # always something, or Streamlit keeps no place for it
-        st.caption(said) if run and (said := _which(run.config, config)) else st.empty()
+    if run and (said := _which(run.config, config)):
+        st.caption(said)
     if not beyond and session.is_quiet_here():
         session.engine().compile_ahead(config)
 
@@ -84,12 +82,17 @@ def _elsewhere(config: RunConfig, run: RunRow | None, beyond: str | None) -> tup
     return config.model_copy(update=free), *shown
 
 
-def _notes() -> None:
-    with st.container(key="notes"):  # a place of its own, or Train would move by two and be there twice meanwhile
-        if lines := st.session_state[session.NOTES]:
-            st.warning("Some settings were not accepted or had to follow others:", icon=":material/tune:")
-            st.text("\n".join(lines))  # as plain text: a link may say anything
-            st.session_state[session.NOTES] = []
+def _notes(beyond: str | None) -> None:
+    """Why Train cannot be pressed, or did nothing, and what came to be otherwise than was asked for: below the buttons,
+    as above them it would move them, and Train would be there twice meanwhile."""
+    if beyond:
+        st.error(beyond, icon=":material/block:")
+    else:
+        faults.refusal()
+    if lines := st.session_state[session.NOTES]:
+        st.warning("Some settings were not accepted or had to follow others:", icon=":material/tune:")
+        st.text("\n".join(lines))  # as plain text: a link may say anything
+        st.session_state[session.NOTES] = []
 
 
 def _before_training(config: RunConfig) -> None:
@@ -133,11 +136,6 @@ def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
         share.share(config, run)
         if run:
             faults.attempt(share.take_away, run)
-    with st.container(key="refused"):
-        if beyond:
-            st.error(beyond, icon=":material/block:")
-        else:
-            faults.refusal()
 
 
 def _which(shown: RunConfig, controls: RunConfig) -> str:
