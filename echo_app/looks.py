@@ -20,8 +20,6 @@ from echo_core.store import RunRow
 
 #: So old may be what all visitors are told of the queue, and of how long runs took.
 _FORECAST_SECONDS, _FINISHED_SECONDS = 1.0, 2.0
-#: Records of which the pace is read: some seconds of training.
-_PACE_RECORDS = 20
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -42,7 +40,7 @@ class Look:
 
     Attributes:
         loss, accuracy: Arrow tables of the curves, with the columns epoch and loss, or accuracy.
-        speed: Epochs a second; NaN before there is one.
+        speed: Epochs a second; NaN before there is one, and of a run that has ended.
         snapshots: All of a run that has ended, and the newest of one under way.
     """
 
@@ -90,18 +88,13 @@ def look_or_last(run: RunRow) -> Look:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _look_at_live(run_id: str, attempt: int, epoch: int, seconds: float) -> Look:
-    return _look(run_id, newest=1)
+    glance = store().glance(run_id)
+    return Look(*_curve_tables(glance.points), tables.speed(glance.pace), [glance.snapshot] if glance.snapshot else [])
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _look_at_ended(run_id: str, attempt: int, epoch: int, seconds: float) -> Look:
-    return _look(run_id, newest=None)
-
-
-def _look(run_id: str, newest: int | None) -> Look:
-    # Not all records: after an hour they are thousands, and a page looks twice a second.
-    points, pace = store().points(run_id), store().history(run_id, newest=_PACE_RECORDS)
-    return Look(*_curve_tables(points), tables.speed(pace), store().snapshots(run_id, newest))
+    return Look(*_curve_tables(store().glance(run_id).points), math.nan, store().snapshots(run_id))
 
 
 def _curve_tables(points: Sequence[Point]) -> tuple[pa.Table, pa.Table]:

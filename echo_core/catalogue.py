@@ -18,6 +18,7 @@ from echo_core.config import RunConfig
 from echo_core.database import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, SNAPSHOTS
 from echo_core.queueing import Queue
 from echo_core.records import Evaluation, State
+from echo_core.rows import all_rows
 
 #: A deleted run can be brought back for so long.
 UNDO_SECONDS = 600.0
@@ -119,22 +120,22 @@ class Catalogue(Queue):
 
     def run(self, run_id: str) -> RunRow | None:
         """One run; None if it is unknown or deleted, or of settings that this version cannot read."""
-        with self._database.read() as connection:
-            row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, _present())).first()
+        with self._database.read(alone=True) as connection:
+            row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, _present())).one_or_none()
         return run_row(row) if row else None
 
     def runs(self, limit: int = 100, offset: int = 0) -> list[RunRow]:
         """Runs, newest first, without those whose settings this version cannot read."""
         newest = select(RUNS).where(_present()).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id)
-        with self._database.read() as connection:
-            rows = connection.execute(newest.limit(limit).offset(offset)).all()
+        with self._database.read(alone=True) as connection:
+            rows = all_rows(connection, newest.limit(limit).offset(offset))
         return [run for row in rows if (run := run_row(row)) is not None]
 
     def active(self) -> dict[str, RunRow]:
         """Every queued or running run by its `run_id`, those first that were begun first."""
         wanted = select(RUNS).where(RUNS.c.state.in_((State.QUEUED, State.RUNNING))).order_by(RUNS.c.started_at)
-        with self._database.read() as connection:
-            rows = [run_row(row) for row in connection.execute(wanted)]
+        with self._database.read(alone=True) as connection:
+            rows = [run_row(row) for row in all_rows(connection, wanted)]
         return {row.run_id: row for row in rows if row}
 
     def find(self, wanted: Wanted, limit: int = 25, offset: int = 0) -> Page:
@@ -150,14 +151,14 @@ class Catalogue(Queue):
         listed = select(RUNS, MARKS.c.name, MARKS.c.hidden).select_from(joined).where(*where).order_by(*chain(*order))
         with self._database.read() as connection:
             total = connection.scalar(select(func.count()).select_from(joined).where(*where)) or 0
-            rows = connection.execute(listed.limit(limit).offset(offset)).all()
+            rows = all_rows(connection, listed.limit(limit).offset(offset))
             losses = _sparklines(connection, [row.run_id for row in rows])
         return Page([Entry(run, row.name, bool(row.hidden), losses[run.run_id])
                      for row in rows if (run := run_row(row)) is not None], total)
 
     def name_of(self, run_id: str, visitor: str = EVERYBODY) -> str | None:
         """What a visitor calls a run."""
-        with self._database.read() as connection:
+        with self._database.read(alone=True) as connection:
             return connection.scalar(select(MARKS.c.name).where(MARKS.c.run_id == run_id, MARKS.c.visitor == visitor))
 
     def rename(self, run_id: str, name: str | None, visitor: str = EVERYBODY) -> None:
@@ -272,7 +273,7 @@ def _sparklines(connection: Connection, run_ids: Collection[str]) -> dict[str, t
     wanted = select(PROGRESS.c.run_id, PROGRESS.c.loss).select_from(SNAPSHOTS.join(PROGRESS, same)).where(
         SNAPSHOTS.c.run_id.in_(run_ids)).order_by(PROGRESS.c.run_id, PROGRESS.c.epoch)
     losses: dict[str, list[float | None]] = defaultdict(list)
-    for row in connection.execute(wanted):
+    for row in all_rows(connection, wanted):
         losses[row.run_id].append(row.loss)
     return {run_id: tuple(losses[run_id]) for run_id in run_ids}
 

@@ -1,6 +1,6 @@
 """How the store reaches its database: tables, transactions and migrations.
 
-SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. All that differs between the two is here.
+SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. All that differs between the two is here and in `rows`.
 """
 
 import math
@@ -239,9 +239,13 @@ class Database:
         return self._url.render_as_string(hide_password=True)
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A transaction that only reads, one moment of the store throughout: it waits for nobody."""
-        with self._engine.connect() as connection:
+    def read(self, alone: bool = False) -> Iterator[Connection]:
+        """A transaction that only reads, one moment of the store throughout: it waits for nobody.
+
+        Args:
+            alone: There is a single statement in it, which needs no beginning and no end: half of the work.
+        """
+        with self._engine.connect().execution_options(echo_alone=alone) as connection:
             if not self.is_sqlite:  # SQLite's are so in WAL mode
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
@@ -348,9 +352,10 @@ def _parse(url: str) -> URL:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A writer that begins as a reader is refused at once when another one was faster.
-    writes = connection.get_execution_options().get("echo_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("echo_alone"):
+        # A writer that begins as a reader is refused at once when another one was faster.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("echo_writes") else "BEGIN")
 
 
 def _revision(connection: Connection) -> str | None:

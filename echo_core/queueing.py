@@ -16,6 +16,7 @@ from sqlalchemy import Connection, case, delete, func, insert, select, update
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.database import CHECKPOINTS, MARKS, RUNS, SESSIONS, WATCHERS, Database
 from echo_core.records import State
+from echo_core.rows import all_rows
 from echo_core.settings import QueueFull
 
 #: A holder that was not seen for so long does not keep a run from being stopped.
@@ -195,7 +196,7 @@ class Queue:
         One transaction: two that claim at the same time get different runs, and a worker that
         two of them think idle gets one.
         """
-        with self._database.read() as connection:
+        with self._database.read(alone=True) as connection:
             if not _num_queued(connection):
                 return None
         with self._database.write(exclusive=True) as connection:
@@ -304,7 +305,7 @@ def _mark(connection: Connection, run_id: str, visitor: str | None) -> None:
 def _others_hold(connection: Connection, run_id: str, holder: str, only_own: bool) -> bool:
     """Whether somebody else who is there holds a run, against whom `holder` cannot stop it."""
     holders = select(WATCHERS.c.holder, WATCHERS.c.seen_at).where(WATCHERS.c.run_id == run_id)
-    seen = dict(connection.execute(holders).all())
+    seen = {row.holder: row.seen_at for row in all_rows(connection, holders)}
     if seen.pop(holder, None) is None and not only_own:
         return False
     return any(seen_at >= time.time() - HOLD_SECONDS for seen_at in seen.values())
@@ -318,16 +319,17 @@ def _check_queue(connection: Connection, max_queue: int | None) -> None:
 
 def _waiting(connection: Connection) -> list[Waiting]:
     columns = select(RUNS.c.run_id, RUNS.c.session, RUNS.c.queued_at, RUNS.c.urgent)
-    return [Waiting(*row) for row in connection.execute(columns.where(_queued()))]
+    rows = all_rows(connection, columns.where(_queued()))
+    return [Waiting(row.run_id, row.session, row.queued_at, row.urgent) for row in rows]
 
 
 def _served(connection: Connection) -> dict[str, int]:
-    return dict(connection.execute(select(SESSIONS.c.session, SESSIONS.c.served)).all())
+    return {row.session: row.served for row in all_rows(connection, select(SESSIONS.c.session, SESSIONS.c.served))}
 
 
 def _running(connection: Connection) -> Sequence[str]:
     wanted = select(RUNS.c.session).where(RUNS.c.state == State.RUNNING)
-    return connection.scalars(wanted.order_by(RUNS.c.started_at)).all()
+    return [row.session for row in all_rows(connection, wanted.order_by(RUNS.c.started_at))]
 
 
 def _num_queued(connection: Connection) -> int:

@@ -9,14 +9,13 @@ import json
 import math
 import time
 import uuid
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-import numpy as np
 from sqlalchemy import Connection, delete, func, insert, literal, select
 
-from echo_core.catalogue import EVERYBODY, Catalogue, Entry, Page, RunRow, Wanted, longer
+from echo_core.catalogue import EVERYBODY, Entry, Page, RunRow, Wanted, longer
 from echo_core.config import RunConfig
 from echo_core.database import (
     CHECKPOINTS,
@@ -31,10 +30,11 @@ from echo_core.database import (
     Trouble,
 )
 from echo_core.queueing import Ticket, change, watched_at
-from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot, State
+from echo_core.readings import Glance, ProgressRow, Readings
+from echo_core.records import Checkpoint, Evaluation, Progress, State
 
-__all__ = ["EVERYBODY", "OUTAGES", "Begun", "Entry", "Page", "ProgressRow", "RunRow", "Signal", "Store", "StoreError",
-           "Superseded", "Ticket", "Wanted", "longer"]
+__all__ = ["EVERYBODY", "OUTAGES", "Begun", "Entry", "Glance", "Page", "ProgressRow", "RunRow", "Signal", "Store",
+           "StoreError", "Superseded", "Ticket", "Wanted", "longer"]
 
 #: Points of a curve that a run which goes on from another one keeps of it at most.
 MAX_CURVE_POINTS = 500
@@ -66,18 +66,7 @@ class Begun(NamedTuple):
     seconds: float
 
 
-@dataclass(frozen=True)
-class ProgressRow:
-    """One chunk of training as the store keeps it; see `records.Progress`."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    seconds: float
-    points: tuple[Point, ...]
-
-
-class Store(Catalogue):
+class Store(Readings):
     """Runs, in SQLite or PostgreSQL by URL alone. For any number of threads and processes.
 
     `Store("sqlite:////srv/echo/runs.db")` creates the file, or migrates what is there.
@@ -170,7 +159,7 @@ class Store(Catalogue):
 
     def beat(self, ticket: Ticket, unwatched_seconds: float = math.inf, write: bool = True) -> Signal:
         """What the worker has to do about its run; with `write` also say that the worker lives."""
-        with self._database.read() as connection:
+        with self._database.read(alone=True) as connection:
             signal = _signal(connection, ticket, unwatched_seconds)
         if write and signal is not Signal.SUPERSEDED:
             with self._database.write() as connection:
@@ -217,39 +206,6 @@ class Store(Catalogue):
         """End an attempt that raised. Raises `Superseded`."""
         with self._database.write() as connection:
             _write(connection, ticket, state=State.FAILED, ended_at=time.time(), reason=reason, stop_requested=False)
-
-    # --- reading -------------------------------------------------------------------------------
-
-    def history(self, run_id: str, after_epoch: int = -1, newest: int | None = None) -> list[ProgressRow]:
-        """The records of a run past an epoch, in order; all of them, or so many of the newest."""
-        wanted = select(PROGRESS).where(PROGRESS.c.run_id == run_id, PROGRESS.c.epoch > after_epoch)
-        with self._database.read() as connection:
-            rows = connection.execute(wanted.order_by(PROGRESS.c.epoch.desc()).limit(newest)).all()[::-1]
-        return [ProgressRow(row.epoch, _or_nan(row.loss), _or_nan(row.accuracy), row.seconds,
-                            tuple(Point(*point) for point in json.loads(row.points))) for row in rows]
-
-    def points(self, run_id: str) -> list[Point]:
-        """The curve of a run, in order: some hundred points, however many records there are."""
-        wanted = select(PROGRESS.c.points).where(PROGRESS.c.run_id == run_id, PROGRESS.c.points != "[]")
-        with self._database.read() as connection:
-            chunks = connection.scalars(wanted.order_by(PROGRESS.c.epoch)).all()
-        return [Point(*point) for chunk in chunks for point in json.loads(chunk)]
-
-    def snapshots(self, run_id: str, newest: int | None = None) -> list[Snapshot]:
-        """The snapshots of a run in order of epochs; all of them, or so many of the newest."""
-        wanted = select(SNAPSHOTS).where(SNAPSHOTS.c.run_id == run_id)
-        with self._database.read() as connection:
-            rows = connection.execute(wanted.order_by(SNAPSHOTS.c.epoch.desc()).limit(newest)).all()[::-1]
-            config = connection.scalar(select(RUNS.c.config).where(RUNS.c.run_id == run_id))
-        width = json.loads(config or "{}").get("output_length", 1)
-        return [Snapshot(row.epoch, np.frombuffer(row.predicted, "<i4").reshape(-1, width),
-                         np.frombuffer(row.confidence, "<f4").reshape(-1, width)) for row in rows]
-
-    def checkpoint(self, run_id: str) -> Checkpoint | None:
-        """The newest checkpoint; of a finished run its weights."""
-        with self._database.read() as connection:
-            data = connection.scalar(select(CHECKPOINTS.c.data).where(CHECKPOINTS.c.run_id == run_id))
-        return Checkpoint.from_bytes(data) if data is not None else None
 
     # --- whether others see the same store -----------------------------------------------------
 
@@ -340,8 +296,3 @@ def _size_of_history(connection: Connection, run_id: str) -> int:
     parts = ((PROGRESS, PROGRESS.c.points), (SNAPSHOTS, SNAPSHOTS.c.predicted), (SNAPSHOTS, SNAPSHOTS.c.confidence))
     return sum(connection.scalar(select(func.sum(func.length(column))).where(table.c.run_id == run_id)) or 0
                for table, column in parts)
-
-
-def _or_nan(number: float | None) -> float:
-    """What was written: the store keeps NaN as null."""
-    return math.nan if number is None else number

@@ -116,14 +116,14 @@ def forecast(store: Store) -> dict[str, Wait]:
     return waits
 
 
-def speed(history: Sequence[ProgressRow], seconds: float = 3.0) -> float:
-    """Epochs a second over the newest records; NaN before there are two trained ones."""
-    trained = [row for row in history if row.epoch > 0]
+def speed(pace: Sequence[tuple[int, float]], seconds: float = 3.0) -> float:
+    """Epochs a second over the newest records, each an epoch and its seconds; NaN before there are two trained ones."""
+    trained = [record for record in pace if record[0] > 0]
     if len(trained) < 2:
         return math.nan
-    newest = trained[-1]
-    since = next((row for row in reversed(trained[:-1]) if newest.seconds - row.seconds >= seconds), trained[0])
-    return (newest.epoch - since.epoch) / max(newest.seconds - since.seconds, 1e-9)
+    epoch, now = trained[-1]
+    since_epoch, since = next((record for record in reversed(trained[:-1]) if now - record[1] >= seconds), trained[0])
+    return (epoch - since_epoch) / max(now - since, 1e-9)
 
 
 def _left(run: RunRow, finished: Sequence[RunRow], now: float) -> float:

@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from echo_core.database import RUNS
 from echo_core.records import Point, State
-from echo_core.store import ProgressRow, Signal, Store, Superseded, Ticket
+from echo_core.store import Glance, ProgressRow, Signal, Store, Superseded, Ticket
 from echo_core.worker import reason_of
 
 
@@ -48,19 +48,26 @@ def test_page_reads_only_what_is_new(store, ticket):
     for epoch in range(5):
         store.append(ticket, progress(epoch, with_snapshot=True))
     assert [row.epoch for row in store.history(ticket.run_id, after_epoch=2)] == [3, 4]
-    assert [row.epoch for row in store.history(ticket.run_id, newest=2)] == [3, 4]
     assert [snapshot.epoch for snapshot in store.snapshots(ticket.run_id, newest=2)] == [3, 4]
     assert store.history("unknown") == []
     assert store.snapshots("unknown") == []
 
 
-def test_curve_is_the_points_of_all_records_most_of_which_have_none(store, ticket):
-    for epoch in range(30):
-        record = progress(epoch)
+def test_glance_is_the_curve_the_newest_answers_and_the_pace_of_the_newest_records(store, ticket):
+    for epoch in range(100):
+        record = progress(epoch, seconds=epoch / 3, with_snapshot=epoch % 40 == 0)
         store.append(ticket, record if epoch % 10 == 0 else replace(record, points=()))
-    expected = [point for row in store.history(ticket.run_id) for point in row.points]
-    assert repr(store.points(ticket.run_id)) == repr(expected)
-    assert [point.epoch for point in expected] == [0, 10, 20]
+    glance, history = store.glance(ticket.run_id), store.history(ticket.run_id)
+    assert repr(glance.points) == repr([point for row in history for point in row.points])
+    assert [point.epoch for point in glance.points] == list(range(0, 100, 10))
+    newest, = store.snapshots(ticket.run_id, newest=1)
+    assert repr(glance.snapshot) == repr(newest)
+    assert glance.pace == [(row.epoch, pytest.approx(row.seconds)) for row in history[-20:]]
+
+
+def test_glance_of_a_run_that_has_not_begun_is_empty(store, ticket):
+    for run_id in (ticket.run_id, "unknown"):
+        assert store.glance(run_id) == Glance([], [], None)
 
 
 def test_loss_that_is_no_number_is_kept(store, ticket):

@@ -15,10 +15,6 @@ from echo_core.store import ProgressRow, Store
 CONFIG = RunConfig(variant="encoder_decoder", output_length=2, batch_size=21)
 
 
-def row(epoch: int, seconds: float) -> ProgressRow:
-    return ProgressRow(epoch, 4.0, 0.1, seconds, (Point(epoch, 4.0, 0.1),))
-
-
 @pytest.fixture
 def store(tmp_path):
     opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
@@ -60,12 +56,12 @@ def test_answers_hold_each_window_with_its_echo_and_whether_it_is_right():
 
 
 def test_speed_is_that_of_the_newest_records():
-    assert tables.speed([row(0, 0.1), row(1, 2.0), row(101, 3.0), row(1101, 6.0)]) == pytest.approx(1000 / 3)
+    assert tables.speed([(0, 0.1), (1, 2.0), (101, 3.0), (1101, 6.0)]) == pytest.approx(1000 / 3)
 
 
 def test_speed_is_unknown_before_two_trained_records():
-    assert math.isnan(tables.speed([row(0, 0.1)]))
-    assert math.isnan(tables.speed([row(0, 0.1), row(1, 0.2)]))
+    assert math.isnan(tables.speed([(0, 0.1)]))
+    assert math.isnan(tables.speed([(0, 0.1), (1, 0.2)]))
 
 
 def estimated(config: RunConfig, store: Store) -> float:
