@@ -29,11 +29,19 @@ def _page() -> None:
     config, run = session.config(), session.shown_run()
     beyond = _beyond_limits(config)
     left, panel = st.columns([2, 5], gap="large")
+    behind = st.container()
     with left:
         st.session_state[session.ELSEWHERE] = _elsewhere(config, run, beyond)
         st.fragment(faults.part(_settings), key="settings")()
         controls.advanced_controls(config.num_windows)
         faults.attempt(_other_runs)
+    with behind:  # before the run, which waits for its first records: meanwhile a browser has this to draw
+        if not beyond:
+            faults.attempt(_behind, config, run)
+        if st.session_state.pop(session.PRESSED, False):
+            # On a telephone the run is drawn below the controls, out of sight.
+            st.html("<script>if (innerWidth < 640) document.querySelector('.st-key-run')"
+                    "?.scrollIntoView({behavior: 'smooth'})</script>", unsafe_allow_javascript=True)
     with panel:
         with st.container(key="seeds"):
             if run and st.session_state[session.SEEDS]:
@@ -44,12 +52,6 @@ def _page() -> None:
                 live.run_panel(run)
             elif not beyond:  # a link may ask for more than a page can draw
                 live.preview(config)
-    if not beyond:
-        faults.attempt(_behind, config, run)
-    if st.session_state.pop(session.PRESSED, False):
-        # On a telephone the run is drawn below the controls, out of sight.
-        st.html("<script>if (innerWidth < 640) document.querySelector('.st-key-run')"
-                "?.scrollIntoView({behavior: 'smooth'})</script>", unsafe_allow_javascript=True)
 
 
 def _settings() -> None:
