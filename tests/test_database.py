@@ -128,6 +128,21 @@ def test_transaction_that_raises_leaves_nothing(database):
         assert connection.execute(RUNS.select()).all() == []
 
 
+@pytest.mark.parametrize("fresh_url", ["sqlite"], indirect=True)
+def test_reader_of_a_single_statement_sends_nothing_else(database):
+    """Beside threads that compute, each call of the driver costs milliseconds."""
+    sent: list[str] = []
+    for alone in (True, False):
+        with database.read(alone=alone) as connection:
+            raw = connection.connection.dbapi_connection
+            raw.set_trace_callback(sent.append)
+            connection.execute(select(RUNS.c.run_id).where(RUNS.c.run_id == "unknown")).all()
+        raw.set_trace_callback(None)
+        words = [statement.split()[0] for statement in sent]
+        assert words == (["SELECT"] if alone else ["BEGIN", "SELECT", "ROLLBACK"])
+        sent.clear()
+
+
 def test_reader_sees_one_moment_throughout(database):
     row = {"token": "a", "made_at": 0.0}
     with database.read() as connection:

@@ -25,13 +25,15 @@ class Page(Session):
     deltas = 0
 
     async def run(self, **changes: object) -> float:
-        self.deltas, self.ends, self.progress, self.kept = 0, [], "", 0
+        self.deltas, self.ends, self.progress, self.kept, self.kinds = 0, [], "", 0, list[str]()
         return await super().run(**changes)
 
     def _take(self, message: ForwardMsg) -> bool:
         self.deltas += message.HasField("delta")
         self.kept += message.metadata.cacheable or message.HasField("ref_hash")
         self.progress = message.delta.new_element.progress.text or self.progress
+        drawn = message.delta.new_element if message.delta.HasField("new_element") else message.delta.add_block
+        self.kinds.append(str(drawn.WhichOneof("type")))
         if message.HasField("script_finished"):
             self.ends.append(message.script_finished)
         return super()._take(message)
@@ -78,6 +80,8 @@ def test_a_control_redraws_the_settings_alone_unless_the_page_shows_more_of_what
         await page.run(train=True)
         assert page.ends == [ForwardMsg.FINISHED_EARLY_FOR_RERUN, ForwardMsg.FINISHED_SUCCESSFULLY]
         assert page.interval < 1
+        # What is behind the run comes first, as the run waits for its first records.
+        assert page.kinds.index("tab_container") < page.kinds.index("progress")
         await page.run(epochs=80_000.0)
         assert page.ends == [ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY]
         await page.run(output_length=1.0)  # which decides what its memory has to hold
