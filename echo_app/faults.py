@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 
 from echo_core.database import FAULTS, Trouble, trouble_of
 
-__all__ = ["FAULTS", "attempt", "careful", "is_alone", "is_away", "note", "page", "part", "refusal", "refuse"]
+__all__ = ["FAULTS", "attempt", "careful", "is_alone", "is_away", "leave_off", "note", "page", "part", "refusal",
+           "refuse"]
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +69,7 @@ def page(body: Callable[[], None]) -> None:
     if state[_TOLD]:
         with place:
             _say(state[_TROUBLE])
-        st.stop()  # unlike the end of the script, it forgets no widget that could not be drawn
+        leave_off()
 
 
 def part(body: Callable[P, None]) -> Callable[P, None]:
@@ -87,9 +89,15 @@ def part(body: Callable[P, None]) -> Callable[P, None]:
         if alone and (state[_TROUBLE] is not None) != state[_TOLD]:
             st.rerun()
         if alone and state[_TOLD]:
-            st.stop()
+            leave_off()
 
     return drawn
+
+
+def leave_off() -> NoReturn:
+    """End this run of the script here. Unlike its end, this forgets no widget that could not be drawn; and unlike
+    `st.stop`, it does not throw away what somebody has pressed meanwhile."""
+    raise StopException
 
 
 def attempt(draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:

@@ -15,6 +15,7 @@ from benchmarks.server import Server, serve
 pytestmark = pytest.mark.slow
 
 PAGE = ("streamlit", "run", str(Path(__file__).parent / "delivery_app.py"))
+AWAY = ("streamlit", "run", str(Path(__file__).parent / "away_app.py"))
 ROUNDS = 40
 
 
@@ -82,3 +83,16 @@ def test_streamlit_as_it_is_still_needs_both_mendings(tmp_path: Path):
         tries = (shown_after_presses(server, by_timer_too=False, patience=0.1) for _ in range(5))
         assert any(shown != ONCE_EACH for shown in tries)  # at the first try, most times
         assert shown_after_presses(server, by_timer_too=True, patience=0.1)[-1] > ROUNDS
+
+
+def test_what_is_pressed_while_a_page_finds_the_store_away_is_done(tmp_path: Path):
+    """`st.stop` would end the page, and with it what waits for the page's end."""
+    with serve(tmp_path, *AWAY) as server, connect(
+            server.url.replace("http", "ws") + "/_stcore/stream", subprotocols=[Subprotocol("streamlit")],
+            max_size=None, close_timeout=0.5) as socket:
+        browser = Browser(socket)
+        browser.send()
+        browser.read(until=0, patience=10.0)  # the page itself goes on
+        browser.send(is_press=True)
+        browser.read(until=1, patience=5.0)
+        assert browser.shown == 1

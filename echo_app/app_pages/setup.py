@@ -3,7 +3,7 @@
 import streamlit as st
 from pydantic import ValidationError
 
-from echo_app import session
+from echo_app import faults, session
 from echo_core.database import StoreAway, StoreError
 from echo_core.mending import explain
 
@@ -17,4 +17,4 @@ def begin() -> None:
     except (StoreError, ValidationError) as error:
         st.error("Echo Lab cannot work here as it is set up.", icon=":material/block:")
         st.text("\n".join(explain(error)) if isinstance(error, ValidationError) else str(error))
-        st.stop()
+        faults.leave_off()
