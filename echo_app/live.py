@@ -97,6 +97,9 @@ def _panel(run_id: str, phase: str, pace: float) -> None:
     windows, curves = _halves()
     with windows:
         with st.container(key="replay_panel"):
+            if is_active and run.restarts:  # here, as beside the progress it would leave no room for the bar
+                st.caption(":material/restart_alt: A worker was lost; the run went on by itself from its last "
+                           "checkpoint.")
             shown = _newest(seen.snapshots) if is_active else _replay(seen.snapshots)
         _windows(run.config, shown)
         if shown and not is_active:
@@ -163,8 +166,6 @@ def _progress(run: RunRow, seen: looks.Look) -> None:
         st.progress(min(1.0, run.epoch / run.config.epochs), text=text)
         st.button("Stop", key="stop", icon=":material/stop:", on_click=session.stop, args=(run.run_id,),
                   disabled=run.stop_requested)
-        if run.restarts:
-            st.caption(":material/restart_alt: A worker was lost; the run went on by itself from its last checkpoint.")
 
 
 def _outcome(run: RunRow) -> None:

@@ -110,12 +110,14 @@ NO_CURVES = _curve_tables([])
 
 
 def windows(config: RunConfig, snapshot: Snapshot | None) -> str:
-    """The grid of windows as HTML: at each epoch of a run the same for everybody."""
-    return _windows(config.run_id, snapshot.epoch if snapshot else -1, config, snapshot)
+    """The grid of windows as HTML, made once for everybody who looks at the same answers."""
+    # By the answers themselves: trained again on another kind of machine, a run may give others.
+    answers = (snapshot.epoch, snapshot.predicted.tobytes(), snapshot.confidence.tobytes()) if snapshot else None
+    return _windows(config.run_id, answers, config, snapshot)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _windows(run_id: str, epoch: int, _config: RunConfig, _snapshot: Snapshot | None) -> str:
+def _windows(run_id: str, answers: object, _config: RunConfig, _snapshot: Snapshot | None) -> str:
     return grid(_config, shown_examples(_config), _snapshot)
 
 

@@ -290,14 +290,15 @@ def _evictable(connection: Connection, excess: int) -> list[tuple[Any, Sequence[
     found: list[tuple[Any, Sequence[str]]] = []
     for table in (MOMENTS, CHECKPOINTS):
         is_named = RUNS.c.run_id.in_(named) if table is CHECKPOINTS else RUNS.c.run_id.is_(None)
-        held = connection.scalars(select(table.c.run_id).join(RUNS, RUNS.c.run_id == table.c.run_id).where(
-            _ended()).order_by(is_named, RUNS.c.state != State.FINISHED, RUNS.c.ended_at, RUNS.c.run_id)).all()
+        held = [row.run_id for row in all_rows(connection, select(table.c.run_id).join(
+            RUNS, RUNS.c.run_id == table.c.run_id).where(_ended()).order_by(
+            is_named, RUNS.c.state != State.FINISHED, RUNS.c.ended_at, RUNS.c.run_id))]
         for begin in range(0, len(held), _EVICTED_AT_ONCE):
             if excess <= 0:
                 return found
             some = held[begin:begin + _EVICTED_AT_ONCE]
-            sizes = dict(connection.execute(select(table.c.run_id, func.length(table.c.data)).where(
-                table.c.run_id.in_(some))).all())
+            sizes = {row.run_id: row.size for row in all_rows(connection, select(
+                table.c.run_id, func.length(table.c.data).label("size")).where(table.c.run_id.in_(some)))}
             going = []
             for run_id in some:
                 if excess > 0:

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from itertools import count
 
+import numpy as np
 import pytest
 import streamlit as st
 from samples import TINY
 from streamlit.runtime.caching import cache_utils
 
 from echo_app import looks, session
+from echo_core.records import Snapshot
 from echo_core.store import Store
 
 
@@ -41,3 +43,11 @@ def test_what_is_shared_for_a_while_may_run_out_between_any_two_moments(run, rea
     monkeypatch.setattr(cache_utils, "TTLCACHE_TIMER", lambda: next(clock))
     for _ in range(40):
         read(run)
+
+
+def test_grid_is_that_of_the_answers_whichever_were_seen_at_this_epoch_before():
+    """Trained again on another kind of machine, a run may give others."""
+    shape = (TINY.windows_per_sequence, TINY.output_length)
+    grids = [looks.windows(TINY, Snapshot(4, np.full(shape, answer, np.int32), np.full(shape, 0.5, np.float32)))
+             for answer in (1, 2, 1)]
+    assert grids[0] == grids[2] != grids[1]

@@ -13,8 +13,9 @@ from benchmarks.server import Server, serve
 #: Notes each place of the page that is there twice, be it for a moment: old pictures beside new ones flicker. So it
 #: does an exception, which no visitor is to see.
 DOUBLES = """() => { window.doubles = new Set();
-  const look = () => { for (const key of ['windows', 'progress', 'loss_chart', 'accuracy_chart', 'train'])
+  const look = () => { for (const key of ['windows', 'progress', 'loss_chart', 'train'])
     if (document.querySelectorAll(`.st-key-${key}`).length > 1) window.doubles.add(key);
+    if (document.querySelectorAll('.st-key-run [data-testid=stVegaLiteChart]').length > 2) window.doubles.add('curves');
     if (document.querySelector('[data-testid=stException]')) window.doubles.add('an exception that was shown'); };
   new MutationObserver(look).observe(document.body, {childList: true, subtree: true}); }"""
 
