@@ -1,7 +1,8 @@
 # Each of these is one command from a bare clone with only Python 3.11 to 3.13 and make:
 #
 #   make run      set up and open the app           (HOST=0.0.0.0 PORT=8502 make run)
-#   make test     set up and pass the tests         (make test ARGS="-k data")
+#   make test     set up and pass the quick tests   (make test ARGS="-k data")
+#   make test-all set up and pass all tests: also the slow ones, and ten times the random examples
 #   make bench    set up and run the benchmarks
 #   make lint     ruff and the type checker alone
 #   make clean    remove caches and environments; the runs in .echo stay
@@ -18,6 +19,8 @@ PYTHON  ?=
 ARGS    ?=
 # Much of what the tests do is waiting, so two at a time take little more than half as long on two cores.
 JOBS    ?= 2
+# A file's tests share servers and databases, so one process runs them all.
+PYTEST  := $(PYTHON3) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Stamps: what is made once and again only when a list of requirements changes.
 MADE := $(VENV)/.made
@@ -25,7 +28,7 @@ APP  := $(VENV)/.installed-app
 DEV  := $(VENV)/.installed-dev
 PEERS := $(VENV)-bench/.installed
 
-.PHONY: help run test bench lint browser postgres clean
+.PHONY: help run test test-all bench lint browser postgres clean
 .DELETE_ON_ERROR:
 
 help:
@@ -35,7 +38,10 @@ run: $(APP)
 	$(PYTHON3) -m echo_app --server.address=$(HOST) --server.port=$(PORT)
 
 test: lint browser postgres
-	$(PYTHON3) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: lint browser postgres
+	$(PYTEST) --hypothesis-profile=thorough $(ARGS)
 
 bench: $(PEERS)
 	$(PYTHON3) -m benchmarks.bench $(ARGS)

@@ -11,8 +11,10 @@ from postgres import NoPostgres, Server, in_ci, postgres
 
 from echo_core.store import Store
 
-# The machine that runs the tests is shared and slow at times, which is no fault of the code.
+# No deadline for an example: the machine that runs the tests is shared and slow at times, which is no fault of the code.
+# `make test-all` asks for the thorough profile by pytest's option --hypothesis-profile.
 hypothesis.settings.register_profile("lab", deadline=None, max_examples=60)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=600)
 hypothesis.settings.load_profile("lab")
 
 FROM_OUTSIDE = ("DATABASE_URL", "DASK_SCHEDULER_ADDRESS")
