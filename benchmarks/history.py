@@ -182,7 +182,8 @@ def browse(browser: Browser, url: str, report: Report) -> None:
         report("tick a run", _rerun(page, lambda: _tick(page)))
         report("pick none", _rerun(page, lambda: page.click(".st-key-runs_none button")))
         report("search for a name", _rerun(page, lambda: _search(page, MEMORIES[0])))
-        report("search for an id", _rerun(page, lambda: _search(page, "0a")))
+        report("search for a preset", _rerun(page, lambda: _search(page, "quick")))
+        report("search for a setting", _rerun(page, lambda: _search(page, "64 units")))
         report("search for nothing", _rerun(page, lambda: _search(page, "")))
     for name in SORTS:
         page.locator(".st-key-runs_sort input").click()

@@ -9,23 +9,7 @@ from echo_core.combinations import AXES, offered
 from echo_core.config import RunConfig, divisors
 from echo_core.mending import following
 from echo_core.presets import PRESETS
-
-TITLES = {
-    "task": {"echo": "Echo: say it again", "reverse": "Reverse: say it backwards",
-             "pairs": "Pairs: questions of your own"},
-    "variant": {
-        "whole": "Whole: answers while it reads",
-        "encoder_decoder": "Encoder–decoder: reads, then answers",
-        "padded": "Padded: one layer that waits",
-        "attention": "Attention: may look back",
-        "one_to_one": "One to one: all timesteps at once",
-        "many_to_one": "Many to one: the answer in one go",
-        "no_memory": "No memory: the baseline"},
-    "cell": {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "Simple RNN"},
-    "representation": {"one_hot": "One-hot", "linear": "Scaled 0…1"},
-    "missing": {"drop": "Drop", "mask": "Keep and mask"},
-    "schedule": {"constant": "Constant", "cosine": "Cosine"},
-}
+from echo_core.wording import TITLES, label_of
 
 #: Pixels: two controls side by side in the column at 1280 pixels and on a telephone, framed or not.
 _WIDTH, _FRAMED_WIDTH = 130, 117
@@ -39,16 +23,16 @@ def main_controls() -> None:
                  help="Settings worth starting from. Each sets all the controls below.")
     preset = PRESETS.get(state[session.PRESET])
     st.caption(preset.watch_for if preset else "Settings of your own. Choose one above to begin afresh.")
-    _choice("task", "Task", AXES["task"], on_change=session.task_changed)
+    _choice("task", AXES["task"], on_change=session.task_changed)
     with st.container():  # a place of their own, so that what follows does not move
         if state.task == "pairs":
             _pairs()
-    _choice("variant", "Network", offered("variant", {"task": state.task}))
+    _choice("variant", offered("variant", {"task": state.task}))
     with st.container(horizontal=True):
-        _number("units", "Units", limits.max_units)
-        _number("epochs", "Epochs", limits.max_epochs, step=100)
+        _number("units", limits.max_units)
+        _number("epochs", limits.max_epochs, step=100)
         whole, pairs = state.variant == "whole", state.task == "pairs"
-        _number("output_length", "Output length", max(state.input_length, state.output_length), disabled=whole or pairs,
+        _number("output_length", max(state.input_length, state.output_length), disabled=whole or pairs,
                 more=" Whole echo answers at every step, so it is the input length." if whole else
                 " It is the longest answer of your pairs." if pairs else "")
 
@@ -62,27 +46,28 @@ def advanced_controls(num_windows: int) -> None:
         if not pairs:
             _own_words()
         with st.container(horizontal=True):
-            for field, label in (("cell", "Cell"), ("representation", "Numbers as"), ("missing", "Rows with gaps")):
+            for field in ("cell", "representation", "missing"):
                 others = {name: state[name] for name in AXES if name != field}
-                _choice(field, label, offered(field, others), width=framed)
-            _number("echo_start", "Echo from", max(0, state.input_length - state.output_length), least=0,
+                _choice(field, offered(field, others), width=framed)
+            _number("echo_start", max(0, state.input_length - state.output_length), least=0,
                     disabled=pairs or state.variant == "whole", width=framed)
         with st.container(horizontal=True):
-            _number("input_length", "Input length", min(limits.max_input_length, state.sequence_length),
+            _number("input_length", min(limits.max_input_length, state.sequence_length),
                     disabled="input_length" in follows, width=framed)
-            _number("sequence_length", "Sequence", limits.max_sequence_length, disabled=pairs, width=framed)
-            _number("vocab_size", "Vocabulary", limits.max_vocab_size, least=2, disabled="vocab_size" in follows,
+            _number("sequence_length", limits.max_sequence_length, disabled=pairs, width=framed)
+            _number("vocab_size", limits.max_vocab_size, least=2, disabled="vocab_size" in follows,
                     more=" It follows from the words." if follows else "", width=framed)
-            _number("sequences_per_epoch", "Sequences", limits.max_windows, disabled=pairs, width=framed)
-            st.selectbox("Batch size", divisors(num_windows), key="batch_size", help=_help("batch_size"), width=framed)
-            st.number_input("Rate", min(1e-6, state.learning_rate), 1.0, key="learning_rate", step=0.001,
-                            format="%g", help="Learning rate. " + _help("learning_rate"), width=framed)
-            _choice("schedule", "Schedule", ("constant", "cosine"), width=framed)
-            st.number_input("Clip norm", 0.0, max(1000.0, state.clip_norm), key="clip_norm", step=0.5, format="%g",
-                            help=_help("clip_norm"), width=framed)
-            _number("seed", "Seed", 2**31 - 1, least=0, width=framed)
+            _number("sequences_per_epoch", limits.max_windows, disabled=pairs, width=framed)
+            st.selectbox(label_of("batch_size"), divisors(num_windows), key="batch_size", help=_help("batch_size"),
+                         width=framed)
+            st.number_input(label_of("learning_rate"), min(1e-6, state.learning_rate), 1.0, key="learning_rate",
+                            step=0.001, format="%g", help="Learning rate. " + _help("learning_rate"), width=framed)
+            _choice("schedule", ("constant", "cosine"), width=framed)
+            st.number_input(label_of("clip_norm"), 0.0, max(1000.0, state.clip_norm), key="clip_norm", step=0.5,
+                            format="%g", help=_help("clip_norm"), width=framed)
+            _number("seed", 2**31 - 1, least=0, width=framed)
         several = state.sequences_per_epoch > 1
-        st.toggle("Stateful", key="stateful", disabled=several or pairs, help=_help("stateful") + (
+        st.toggle(label_of("stateful"), key="stateful", disabled=several or pairs, help=_help("stateful") + (
             " Only with one sequence an epoch." if several else ""))
 
 
@@ -108,16 +93,17 @@ def _text_error() -> None:
         st.text(st.session_state[session.TEXT_ERROR])  # as plain text: it repeats what was typed
 
 
-def _choice(field: str, label: str, options: tuple[str | bool, ...], **more: Any) -> None:
+def _choice(field: str, options: tuple[str | bool, ...], **more: Any) -> None:
     """One of a few values. What makes no sense beside the other settings is not offered."""
-    st.selectbox(label, options, key=field, format_func=TITLES[field].__getitem__, help=_help(field), **more)
+    st.selectbox(label_of(field), options, key=field, format_func=TITLES[field].__getitem__, help=_help(field), **more)
 
 
-def _number(field: str, label: str, most: int, *, least: int = 1, step: int = 1, disabled: bool = False,
+def _number(field: str, most: int, *, least: int = 1, step: int = 1, disabled: bool = False,
             more: str = "", width: int = _WIDTH) -> None:
     # A link may bring more than this host allows; Train says so, the control shows it.
     most = max(most, int(st.session_state[field]))
-    st.number_input(label, least, most, key=field, step=step, disabled=disabled, help=_help(field) + more, width=width)
+    st.number_input(label_of(field), least, most, key=field, step=step, disabled=disabled, help=_help(field) + more,
+                    width=width)
 
 
 def _help(field: str) -> str:

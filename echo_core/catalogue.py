@@ -1,6 +1,7 @@
 """The catalogue: the runs of the store found page by page, named, hidden, deleted and brought back, and kept in bounds.
 
-Nothing here reads more than a page: with ten thousand runs it sorts and counts in the database.
+Lists are sorted, counted and cut into pages by the database, so ten thousand runs are as quick as ten; a search
+reads one line of each run.
 """
 
 import json
@@ -11,19 +12,41 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Double,
+    Row,
+    Select,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from echo_core.config import RunConfig
-from echo_core.database import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, SNAPSHOTS
+from echo_core.database import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, Database
 from echo_core.queueing import Queue
 from echo_core.records import Evaluation, State
 from echo_core.rows import all_rows
+from echo_core.search import Description, Query, describe
 
 #: A deleted run can be brought back for so long.
 UNDO_SECONDS = 600.0
 #: Whose names and hiding count on a copy of one's own, where all visitors are one.
 EVERYBODY = ""
+#: Steps of a loss sparkline, which is about as many pixels wide.
+_SPARKLINE = 60
+#: Descriptions of runs that are kept to be searched, and runs whose settings are read at once to make them.
+_MOST_DESCRIPTIONS, _DESCRIBED_AT_ONCE = 100_000, 500
 #: Runs that lose something in one transaction.
 _EVICTED_AT_ONCE = 100
 
@@ -78,7 +101,7 @@ class Wanted:
         only_own: Only runs that this visitor asked for, and `shared` ones.
         shared: Runs that anybody may see.
         hidden: Those that the visitor has hidden, instead of the others.
-        text: Part of a name, or the beginning of a `run_id`.
+        text: What is looked for: words that the list shows, settings, or the beginning of a `run_id`; see `search`.
         variants, states: One of these; none given are all.
     """
 
@@ -98,13 +121,14 @@ class Entry:
     """A run in a list.
 
     Attributes:
-        losses: Some of its losses in order of epochs, for a sparkline; NaN is null.
+        losses: Its loss at equal steps of epochs from the first to the newest, for a sparkline; losses that are no
+            numbers are left out.
     """
 
     run: RunRow
     name: str | None
     hidden: bool
-    losses: tuple[float | None, ...]
+    losses: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -116,7 +140,11 @@ class Page:
 
 
 class Catalogue(Queue):
-    """The part of the `Store` that knows all runs by what they are, and none by heart."""
+    """The part of the `Store` that lists runs and finds them."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._descriptions: dict[str, Description] = {}
 
     def run(self, run_id: str) -> RunRow | None:
         """One run; None if it is unknown or deleted, or of settings that this version cannot read."""
@@ -142,19 +170,45 @@ class Catalogue(Queue):
         """A page of the runs that are wanted. Those that this version cannot read are counted and left out."""
         mark = and_(MARKS.c.run_id == RUNS.c.run_id, MARKS.c.visitor == wanted.visitor)
         joined = RUNS.outerjoin(MARKS, mark)
-        where = _conditions(wanted)
-        column: Any = MARKS.c.name if wanted.sort == "name" else RUNS.c[wanted.sort]
-        # What is never null is not asked for it, so that an index can give the order.
-        order = ((column.is_(None),) if column.nullable else (),
-                 (column.desc() if wanted.descending else column,),
-                 (RUNS.c.created_at.desc(),) if column is not RUNS.c.created_at else (), (RUNS.c.run_id,))
-        listed = select(RUNS, MARKS.c.name, MARKS.c.hidden).select_from(joined).where(*where).order_by(*chain(*order))
+        where, order = _conditions(wanted), _order(wanted)
+        listed = select(RUNS, MARKS.c.name, MARKS.c.hidden).select_from(joined)
         with self._database.read() as connection:
-            total = connection.scalar(select(func.count()).select_from(joined).where(*where)) or 0
-            rows = all_rows(connection, listed.limit(limit).offset(offset))
+            if query := wanted.text.strip():
+                every = select(RUNS.c.run_id, RUNS.c.state, MARKS.c.name).select_from(joined)
+                found = self._fitting(connection, every.where(*where).order_by(*order), Query(query))
+                total, shown = len(found), found[offset:offset + limit]
+                by_id = {row.run_id: row for row in all_rows(connection, listed.where(RUNS.c.run_id.in_(shown)))}
+                rows: Sequence[Row[Any]] = [by_id[run_id] for run_id in shown]
+            else:
+                total = connection.scalar(select(func.count()).select_from(joined).where(*where)) or 0
+                rows = all_rows(connection, listed.where(*where).order_by(*order).limit(limit).offset(offset))
             losses = _sparklines(connection, [row.run_id for row in rows])
         return Page([Entry(run, row.name, bool(row.hidden), losses[run.run_id])
                      for row in rows if (run := run_row(row)) is not None], total)
+
+    def _fitting(self, connection: Connection, every: Select[Any], query: Query) -> list[str]:
+        """The `run_id`s of those runs that fit what is looked for, in their order.
+
+        They are compared here and not by the database: what pages show of a run is made by code, and databases
+        fold the case of other letters than ASCII's in ways of their own.
+        """
+        rows = all_rows(connection, every)
+        self._describe(connection, [row.run_id for row in rows])
+        return [row.run_id for row in rows
+                if query.fits(row.run_id, row.state, row.name, self._descriptions[row.run_id])]
+
+    def _describe(self, connection: Connection, run_ids: Sequence[str]) -> None:
+        """Have the descriptions of these runs at hand. They depend on the config alone, as a `run_id` does."""
+        if len(self._descriptions) > _MOST_DESCRIPTIONS:
+            self._descriptions = {}
+        new = [run_id for run_id in run_ids if run_id not in self._descriptions]
+        for begin in range(0, len(new), _DESCRIBED_AT_ONCE):
+            some = select(RUNS.c.run_id, RUNS.c.config).where(RUNS.c.run_id.in_(new[begin:begin + _DESCRIBED_AT_ONCE]))
+            for row in all_rows(connection, some):
+                try:
+                    self._descriptions[row.run_id] = describe(RunConfig.from_json(row.config))
+                except ValidationError:  # of another version
+                    self._descriptions[row.run_id] = Description("", "")
 
     def name_of(self, run_id: str, visitor: str = EVERYBODY) -> str | None:
         """What a visitor calls a run."""
@@ -257,9 +311,6 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     conditions = [_present(), hidden.is_(True) if wanted.hidden else hidden.is_(False)]
     if wanted.only_own:
         conditions.append(or_(MARKS.c.run_id.is_not(None), RUNS.c.run_id.in_(wanted.shared)))
-    if wanted.text:
-        conditions.append(or_(MARKS.c.name.icontains(wanted.text, autoescape=True),
-                              RUNS.c.run_id.startswith(wanted.text.lower(), autoescape=True)))
     if wanted.variants:
         conditions.append(RUNS.c.variant.in_(wanted.variants))
     if wanted.states:
@@ -267,15 +318,40 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _sparklines(connection: Connection, run_ids: Collection[str]) -> dict[str, tuple[float | None, ...]]:
-    """The loss at each snapshot: at most about a hundred a run, however long it was."""
-    same = and_(PROGRESS.c.run_id == SNAPSHOTS.c.run_id, PROGRESS.c.epoch == SNAPSHOTS.c.epoch)
-    wanted = select(PROGRESS.c.run_id, PROGRESS.c.loss).select_from(SNAPSHOTS.join(PROGRESS, same)).where(
-        SNAPSHOTS.c.run_id.in_(run_ids)).order_by(PROGRESS.c.run_id, PROGRESS.c.epoch)
-    losses: dict[str, list[float | None]] = defaultdict(list)
-    for row in all_rows(connection, wanted):
-        losses[row.run_id].append(row.loss)
-    return {run_id: tuple(losses[run_id]) for run_id in run_ids}
+def _order(wanted: Wanted) -> list[Any]:
+    column: Any = MARKS.c.name if wanted.sort == "name" else RUNS.c[wanted.sort]
+    # What is never null is not asked for it, so that an index can give the order.
+    order = ((column.is_(None),) if column.nullable else (),
+             (column.desc() if wanted.descending else column,),
+             (RUNS.c.created_at.desc(),) if column is not RUNS.c.created_at else (), (RUNS.c.run_id,))
+    return list(chain(*order))
+
+
+def _sparklines(connection: Connection, run_ids: Collection[str]) -> dict[str, tuple[float, ...]]:
+    """The loss of each run at `_SPARKLINE` equal steps of epochs, between its records as if it fell in a line.
+
+    Records are made at equal steps of time and more often at the beginning, so the database takes the mean of those
+    in each step.
+    """
+    reached = case((RUNS.c.epoch > 0, RUNS.c.epoch), else_=1)
+    step = (cast(PROGRESS.c.epoch, BigInteger) * _SPARKLINE // reached).label("step")
+    epoch, loss = func.avg(cast(PROGRESS.c.epoch, Double)).label("epoch"), func.avg(PROGRESS.c.loss).label("loss")
+    first = case((PROGRESS.c.epoch == 0, 0), else_=1)  # the untrained network is a point of its own
+    means = select(PROGRESS.c.run_id, cast(epoch, Double).label("epoch"), cast(loss, Double).label("loss")).join(
+        RUNS, RUNS.c.run_id == PROGRESS.c.run_id).where(
+        PROGRESS.c.run_id.in_(run_ids), PROGRESS.c.loss.is_not(None)).group_by(PROGRESS.c.run_id, first, step)
+    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for row in all_rows(connection, means):
+        points[row.run_id].append((row.epoch, row.loss))
+    return {run_id: _at_equal_steps(points[run_id]) for run_id in run_ids}
+
+
+def _at_equal_steps(points: list[tuple[float, float]]) -> tuple[float, ...]:
+    """Losses at equal steps of epochs, from losses at any epochs."""
+    if len(points) < 2:
+        return tuple(loss for _, loss in points)
+    epochs, losses = zip(*sorted(points), strict=True)
+    return tuple(np.interp(np.linspace(epochs[0], epochs[-1], _SPARKLINE + 1), epochs, losses).tolist())
 
 
 def _size(connection: Connection) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy import select, text, update
 
 from echo_core import migrations
 from echo_core.database import RUNS, Database
+from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Evaluation, State
 from echo_core.store import Store, Ticket, Wanted, longer
 
@@ -39,7 +40,6 @@ def test_page_has_some_of_the_runs_and_says_how_many_there_are(store):
     made = [finish(store, number).run_id for number in range(5)]
     page = store.find(Wanted(), limit=2, offset=1)
     assert (ids(page), page.total) == (made[::-1][1:3], 5)
-    assert page.entries[0].losses == (3.0, 2.5, 2.0)
 
 
 def test_runs_are_sorted_by_what_is_asked_and_those_without_it_come_last(store):
@@ -71,6 +71,66 @@ def test_runs_are_filtered_by_state_variant_name_and_id(store):
     assert store.name_of(finished) == "my best % run"
     store.rename(finished, "  ")
     assert store.name_of(finished) is None
+
+
+def listed(store: Store, text: str, **which) -> list[str]:
+    return ids(store.find(Wanted(text=text, **which)))
+
+
+def test_runs_are_found_by_their_preset_network_task_settings_state_and_name(store):
+    wanted = {name: PRESETS[name].config for name in ("quick", "attention_20", "pairs")}
+    made = {name: store.request(config, "a session", "me") for name, config in wanted.items()}
+    near = store.request(wanted["quick"].model_copy(update={"units": 65}), "a session", "me")
+    store.rename(made["pairs"], "ÜBUNG eins")
+    assert listed(store, "quick") == listed(store, "QUICK partial echo") == [near, made["quick"]]
+    assert listed(store, "attention") == [made["pairs"], made["attention_20"]]
+    assert listed(store, "pairs") == listed(store, "questions of your own") == [made["pairs"]]
+    assert listed(store, "units=65") == listed(store, "65 units quick") == [near]
+    assert listed(store, "übung") == [made["pairs"]]
+    assert len(listed(store, "queued")) == 4
+    assert listed(store, "finished") == []
+
+
+def test_found_runs_come_in_their_order_and_page_by_page(store):
+    made = [finish(store, number, right=number / 10).run_id for number in range(5)]
+    store.request(PRESETS["quick"].config, "a session", "me")
+    page = store.find(Wanted(text="units=6", sort="window_accuracy"), limit=2, offset=2)
+    assert (ids(page), page.total) == ([made[2], made[1]], 5)
+
+
+def test_search_of_a_stranger_finds_their_own_runs_and_shared_ones_and_no_other_name(store):
+    mine, other = finish(store, 1, visitor="me").run_id, finish(store, 2, visitor="somebody").run_id
+    store.rename(other, "a secret name", "somebody")
+    assert listed(store, "units=6", visitor="me", only_own=True) == [mine]
+    assert listed(store, "units=6", visitor="me", only_own=True, shared=[other]) == [other, mine]
+    assert listed(store, "secret", visitor="me", only_own=True, shared=[other]) == []
+
+
+@pytest.mark.parametrize("epochs", [(0, 1, 2, 3, 5, 8, 13, 20, 31, 48, 60), (0, 60), range(61), (0, 1, 60)])
+def test_sparkline_shows_the_loss_at_equal_steps_of_epochs_wherever_records_were_made(store, epochs):
+    ticket = store.take(config(0), "a worker")
+    for epoch in epochs:
+        store.append(ticket, progress(epoch, loss=4 - epoch / 20))
+    losses = store.find(Wanted()).entries[0].losses
+    assert losses == pytest.approx([4 - epoch / 20 for epoch in np.linspace(0, 60, len(losses))])
+    assert 40 <= len(losses) <= 100
+
+
+def test_sparkline_of_a_long_run_is_thinned_and_leaves_out_what_is_no_number(store):
+    long = config(0).model_copy(update={"epochs": 10_000_000})
+    ticket = store.take(long, "a worker")
+    for epoch in [0, *range(1, 9_000_000, 30_000)]:
+        store.append(ticket, progress(epoch, loss=5.0 if epoch == 0 else 1.0))
+    store.append(ticket, progress(10_000_000, loss=math.nan))
+    losses = store.find(Wanted()).entries[0].losses
+    assert losses[0] == 5.0
+    assert losses[1:] == (1.0,) * (len(losses) - 1)
+    assert len(losses) <= 100
+
+
+def test_run_without_records_has_no_sparkline(store):
+    store.request(config(0), "a session", "me")
+    assert store.find(Wanted()).entries[0].losses == ()
 
 
 def test_stranger_sees_their_own_runs_and_shared_ones_and_their_names_are_theirs(store):

@@ -47,7 +47,10 @@ def _page(open_run: Callable[[], None]) -> None:
 
 def _filters() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="runs_filters"):
-        st.text_input("Search", key="runs_text", placeholder="a name, or a run's id", on_change=_first_page, width=220)
+        st.text_input("Search", key="runs_text", placeholder="quick, attention, units=64", on_change=_first_page,
+                      width=220, help="Finds runs by what this list shows of them, and by their settings: a preset, a "
+                      "network, a task, a state, a name of your own, `units=64` or `64 units`, or the beginning of a "
+                      "run's id. All of it must fit; case does not count.")
         st.selectbox("Sort by", list(_SORTING), key="runs_sort", on_change=_first_page, width=160)
         with st.popover("Filter", icon=":material/filter_list:"):
             st.multiselect("State", list(State), key="runs_states", on_change=_first_page, placeholder="any state",
@@ -115,7 +118,7 @@ def _table(entries: Sequence[Entry]) -> pd.DataFrame:
         return {"run": " · ".join(filter(None, [entry.name, short_name(run.config)])), "state": str(run.state),
                 "windows": in_percent(judged.window_accuracy) if judged else None,
                 "tokens": in_percent(judged.token_accuracy) if judged else None,
-                "curve": [loss for loss in entry.losses if loss is not None],
+                "curve": list(entry.losses),
                 "epochs": run.epoch, "seconds": run.seconds,
                 "when": datetime.fromtimestamp(run.created_at, UTC)}
 

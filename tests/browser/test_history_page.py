@@ -41,7 +41,7 @@ def test_runs_are_listed_compared_named_deleted_and_brought_back(visit: Visit, s
     differences = page.locator(".echo-differences")
     expect(differences).to_contain_text("A · whole, epochs=90, seed=42")
     expect(differences.locator("th")).to_have_text(
-        ["line", "run", "epochs", "seed", "epochs trained", "windows right", "numbers right", "seconds"])
+        ["Line", "Run", "Windows right", "Numbers right", "Epochs trained", "Seconds", "Epochs", "Seed"])
     page.get_by_text("seconds", exact=True).first.click()
     page.get_by_text("Log scale").click()
     expect(page.locator(".st-key-comparison_chart canvas, .st-key-comparison_chart svg").first).to_be_visible()
