@@ -8,14 +8,16 @@ import streamlit as st
 from echo_app import charts, faults, looks, session
 from echo_app.words import escape, percent
 from echo_core import tables
-from echo_core.config import written
 from echo_core.presets import differing, short_name
 from echo_core.store import RunRow
+from echo_core.wording import label_of, value_in_words
 
 #: As many as colours and dashes can tell apart.
 MOST = len(charts.COLOURS)
 _POLL = 1.0
 _SMOOTHING = 5
+#: Characters of a cell and of a run's label.
+_LONGEST_CELL, _LONGEST_LABEL = 32, 60
 
 
 def comparison(run_ids: Sequence[str]) -> None:
@@ -49,7 +51,7 @@ def _curves(run_ids: list[str], was_live: bool) -> None:
     with st.container(key="comparison_chart"):
         st.vega_lite_chart(table, charts.comparison(labels, state["compare_by"], what, log),
                            alt=f"{what} of {len(runs)} runs against {state['compare_by']}")
-    _differences(runs, labels)
+    st.html(differences(runs, labels) + STYLE)
 
 
 def _curve(run: RunRow, label: str, smooth: bool) -> pd.DataFrame:
@@ -60,21 +62,30 @@ def _curve(run: RunRow, label: str, smooth: bool) -> pd.DataFrame:
 def _labels(runs: Sequence[RunRow]) -> tuple[str, ...]:
     """A letter for each run, and what it is called."""
     names = [session.name_of(run.run_id) or short_name(run.config) for run in runs]
-    return tuple(f"{chr(ord('A') + place)} · {name[:60]}" for place, name in enumerate(names))
+    return tuple(f"{chr(ord('A') + place)} · {name[:_LONGEST_LABEL]}" for place, name in enumerate(names))
 
 
-def _differences(runs: Sequence[RunRow], labels: Sequence[str]) -> None:
-    """Each run with its line, the settings in which they differ, and how well it does."""
-    fields = differing([run.config for run in runs])
-    rows = [{"line": _line(place), "run": label,
-             **{name: written(getattr(run.config, name)) for name in fields},
-             "epochs trained": f"{run.epoch:,}", "windows right": _share(run, "window_accuracy"),
-             "numbers right": _share(run, "token_accuracy"), "seconds": f"{run.seconds:.1f}"}
-            for place, (run, label) in enumerate(zip(runs, labels, strict=True))]
-    head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in rows[0])
-    st.html(f"<table class='echo-differences'><tr>{head}</tr>" + "".join(
-        "<tr>" + "".join(f"<td>{value if name == 'line' else escape(value)}</td>" for name, value in row.items())
-        + "</tr>" for row in rows) + "</table>" + STYLE)
+def differences(runs: Sequence[RunRow], labels: Sequence[str]) -> str:
+    """A table as HTML: each run with its line, how well it does, and the settings in which they differ.
+
+    How well it does comes first and texts last, so that what is compared is in sight however much differs.
+    """
+    fields = sorted(differing([run.config for run in runs]), key=lambda field: field == "text")
+    heads = ["Line", "Run", "Windows right", "Numbers right", "Epochs trained", "Seconds", *map(label_of, fields)]
+    rows = [[_line(place), *map(_cell, (
+        label, _share(run, "window_accuracy"), _share(run, "token_accuracy"), f"{run.epoch:,}", f"{run.seconds:.1f}",
+        *(value_in_words(run.config, field) or "none" for field in fields)))]
+        for place, (run, label) in enumerate(zip(runs, labels, strict=True))]
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table class='echo-differences'><tr>{head}</tr>{body}</table>"
+
+
+def _cell(text: str) -> str:
+    """A text as plain text of a cell, short enough for the columns beside it to stay in sight; all of it on hover."""
+    if len(text) <= _LONGEST_CELL:
+        return escape(text)
+    return f'<span title="{escape(text)}">{escape(text[:_LONGEST_CELL - 1].rstrip())}…</span>'
 
 
 def _share(run: RunRow, name: str) -> str:
