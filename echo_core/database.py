@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -33,8 +33,22 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from echo_core.troubles import (
+    FAULTS,
+    FULL,
+    OUTAGES,
+    StoreAway,
+    StoreError,
+    Trouble,
+    address_of,
+    error_code,
+    trouble_of,
+    without_secrets,
+)
+
+__all__ = ["FAULTS", "OUTAGES", "StoreAway", "StoreError", "Trouble", "trouble_of"]
 
 #: The newest revision in migrations/versions. Known here, so that opening a store that has it
 #: costs one query and never imports alembic. A test compares the two.
@@ -45,49 +59,16 @@ _ADVISORY_LOCK = 0x4543484F
 
 _BUSY_SECONDS = 30
 
+#: What a URL cannot hold as it is.
+_QUOTE = " In a user or a password write %40 for @, %2F for /, %3A for :, %3F for ? and %25 for %."
+
 #: A PostgreSQL that is out of reach is given up after seconds; the system's own limits are minutes and hours.
 _REACH = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
           "tcp_user_timeout": 30_000}
 
 
-class StoreError(Exception):
-    """The store cannot be opened or used; the message is one line for whoever runs this host."""
-
-
-class StoreAway(StoreError):
-    """It cannot be opened at the moment: it is one of `OUTAGES`."""
-
-
-#: What is raised where the database cannot be reached or written to, which may pass: it restarts, is locked by
-#: somebody, its disk is full or its file read-only.
-OUTAGES = (OperationalError, InterfaceError, InternalError, NoConnectionFree, StoreAway)
-
-
-#: All that a database may raise, and what is raised where it cannot be opened.
-FAULTS = (DBAPIError, NoConnectionFree, StoreError)
-
-
-class Trouble(NamedTuple):
-    """What is wrong with a database, for people: half a sentence, and what to do about it."""
-
-    cause: str
-    remedy: str
-
-
-_FULL = Trouble("its disk is full", "Make room on that disk, then try again.")
 #: With less than that a disk is full: small things still fit into what a file has, and checkpoints do not.
 _LEAST_BYTES_FREE = 4 * 2**20
-#: By what the databases say.
-_TROUBLES = {
-    "is locked": Trouble("another program has locked it", "Try again when that program is done."),
-    "disk is full": _FULL,
-    "no space left": _FULL,
-    "readonly": Trouble("it can only be read", "Allow writing to it, then try again."),
-    "read-only": Trouble("it can only be read", "Allow writing to it, then try again."),
-    "queuepool": Trouble("too many ask it at once", "Try again in a moment."),
-}
-_NO_ANSWER = Trouble("it does not answer", "Try again in a moment.")
-_OTHER = Trouble("it refuses, and the server's log says why", "Try again in a moment.")
 
 
 class Measured(TypeDecorator[float]):
@@ -236,7 +217,7 @@ class Database:
             self.close()  # what was opened to be migrated has more of it
 
     def __str__(self) -> str:
-        return self._url.render_as_string(hide_password=True)
+        return address_of(self._url)
 
     @contextmanager
     def read(self, alone: bool = False) -> Iterator[Connection]:
@@ -267,7 +248,7 @@ class Database:
         if not self.is_sqlite:
             return None
         free = shutil.disk_usage(Path(str(self._url.database)).parent).free
-        return _FULL if free < _LEAST_BYTES_FREE else None
+        return FULL if free < _LEAST_BYTES_FREE else None
 
     def close(self) -> None:
         """Close all connections. A later transaction opens new ones."""
@@ -329,25 +310,20 @@ class Database:
         command.upgrade(config, "head")
 
 
-def trouble_of(error: Exception) -> Trouble:
-    """What is wrong, by what a database raised: one of `FAULTS`."""
-    said = f"{type(error).__name__} {error}".lower()
-    known = (trouble for words, trouble in _TROUBLES.items() if words in said)
-    return next(known, _NO_ANSWER if isinstance(error, OUTAGES) else _OTHER)
-
-
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-        if parsed.drivername in ("postgres", "postgresql"):
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-            raise StoreError(f"the store must be SQLite or PostgreSQL; received DATABASE_URL={parsed}. "
-                             "Try sqlite:////absolute/path/runs.db.")
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter where a password with a / is taken for a port
         # The text is not repeated: it may hold a password.
         raise StoreError("DATABASE_URL is not a database's URL. Try sqlite:////absolute/path/runs.db, or "
-                         "postgresql://user:password@host/name.") from None
+                         f"postgresql://user:password@host/name.{_QUOTE}") from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "postgresql" and "@" in f"{parsed.host}{parsed.database}":
+        raise StoreError(f"the user or the password in DATABASE_URL cannot be told from its host.{_QUOTE}")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(f"the store must be SQLite or PostgreSQL; received DATABASE_URL={address_of(parsed)}. "
+                         "Try sqlite:////absolute/path/runs.db.")
     return parsed
 
 
@@ -371,11 +347,11 @@ def _insist(action: Callable[[], None]) -> None:
         try:
             return action()
         except Exception as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
+            if not error_code(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
 
 
 def _one_line(error: DBAPIError) -> str:
-    return " ".join(str(error.orig).split())
+    return without_secrets(" ".join(str(error.orig).split()))
 

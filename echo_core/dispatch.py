@@ -26,6 +26,7 @@ from echo_core.records import State
 from echo_core.roster import Entry, Errand, Roster
 from echo_core.settings import Limits, Settings
 from echo_core.store import OUTAGES, Store, Superseded, Ticket
+from echo_core.troubles import without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -205,7 +206,8 @@ class Dispatcher:
             done.used_at = time.monotonic()
         elif not done.is_greeted:
             why = f"its workers cannot run Echo Lab: {worker.reason_of(error)}" if error else future.result()
-            refusal = why and f"The cluster at {self._settings.dask_scheduler_address} is refused: {why}."
+            refusal = why and without_secrets(
+                f"The cluster at {self._settings.dask_scheduler_address} is refused: {why}.")
             if refusal and refusal != done.refusal:
                 logger.error("%s", refusal)
             done.refusal, done.refused_at, done.is_greeted = refusal, time.monotonic(), True

@@ -6,12 +6,18 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import URL
 
 from echo_core.config import RunConfig
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 Positive = Annotated[int, Field(ge=1)]
+
+
+def _sqlite_url(file: Path) -> str:
+    """A file's URL: a path may hold what means something else in a URL, such as % or ?."""
+    return URL.create("sqlite", database=str(file)).render_as_string()
 
 
 class LimitExceeded(ValueError):
@@ -58,8 +64,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ECHO_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    database_url: str = Field(f"sqlite:///{PROJECT_ROOT / '.echo' / 'runs.db'}", validation_alias="DATABASE_URL")
-    dask_scheduler_address: str | None = Field(None, validation_alias="DASK_SCHEDULER_ADDRESS")
+    # Neither is printed with the other settings, as both may hold a password.
+    database_url: str = Field(_sqlite_url(PROJECT_ROOT / ".echo" / "runs.db"), validation_alias="DATABASE_URL",
+                              repr=False)
+    dask_scheduler_address: str | None = Field(None, validation_alias="DASK_SCHEDULER_ADDRESS", repr=False)
     threads: Positive = Field(default_factory=lambda: min(2, os.cpu_count() or 1), description="of one training")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="worker processes; 0 is as many as the cores allow")
     worker_mb: Positive = Field(1050, description="memory of an idle worker above which it is recycled")

@@ -32,6 +32,7 @@ from echo_core.database import (
 from echo_core.queueing import Ticket, change, watched_at
 from echo_core.readings import Glance, ProgressRow, Readings
 from echo_core.records import Checkpoint, Evaluation, Progress, State
+from echo_core.troubles import StoreUrl
 
 __all__ = ["EVERYBODY", "OUTAGES", "Begun", "Entry", "Glance", "Page", "ProgressRow", "RunRow", "Signal", "Store",
            "StoreError", "Superseded", "Ticket", "Wanted", "longer"]
@@ -80,7 +81,7 @@ class Store(Readings):
     """
 
     def __init__(self, url: str, create: bool = True, patience: float | None = None) -> None:
-        self.url = url
+        self.url = StoreUrl(url)  # which workers are given, and Dask prints what a task that failed was given
         super().__init__(Database(url, create, patience))
 
     def __str__(self) -> str:

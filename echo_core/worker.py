@@ -23,6 +23,7 @@ from echo_core.queueing import unwatched_reason
 from echo_core.records import Checkpoint, Floats, Progress
 from echo_core.settings import Settings
 from echo_core.store import OUTAGES, Begun, Signal, Store, StoreError, Superseded, Ticket
+from echo_core.troubles import without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -225,7 +226,7 @@ def shake_hands(store_url: str, token: str, training_version: int) -> str | None
 def reason_of(error: BaseException) -> str:
     """An error in one line that any database can keep: `ValueError: units must be …`."""
     said = str(getattr(error, "orig", None) or error)  # of SQLAlchemy's what the database said, without the statement
-    line = " ".join(said.split()).encode(errors="replace").decode().replace("\0", "?")
+    line = without_secrets(" ".join(said.split())).encode(errors="replace").decode().replace("\0", "?")
     return f"{type(error).__name__}: {line}"[:500]
 
 

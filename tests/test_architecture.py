@@ -21,8 +21,9 @@ ORDER = (
     "echo_core.settings", "echo_core.data", "echo_core.records", "echo_core.networks", "echo_core.forward",
     "echo_core.evaluation", "echo_core.cells", "echo_core.tensors", "echo_core.models", "echo_core.naming",
     "echo_core.training",
-    "echo_core.programs", "echo_core.database", "echo_core.migrations", "echo_core.rows", "echo_core.queueing",
-    "echo_core.catalogue", "echo_core.readings", "echo_core.store",
+    "echo_core.private", "echo_core.programs", "echo_core.troubles", "echo_core.clock", "echo_core.storefile",
+    "echo_core.database", "echo_core.migrations", "echo_core.rows", "echo_core.queueing", "echo_core.catalogue",
+    "echo_core.readings", "echo_core.store",
     "echo_core.tables", "echo_core.process", "echo_core.worker", "echo_core.cluster", "echo_core.roster",
     "echo_core.dispatch", "echo_core.engine", "echo_core.sweeps", "echo_core.layers", "echo_core.snippets",
     "echo_core.listing", "echo_core.script", "echo_core.notebook", "echo_core.picture", "echo_core.export",
@@ -39,8 +40,9 @@ TENSORFLOW = {"keras", "tensorflow"}
 SCREEN = {"streamlit", "altair"}
 
 #: The store is between those who train and those who look, and knows neither.
-STORE = {"echo_core.database", "echo_core.migrations", "echo_core.rows", "echo_core.queueing", "echo_core.catalogue",
-         "echo_core.readings", "echo_core.store"}
+STORE = {"echo_core.private", "echo_core.troubles", "echo_core.clock", "echo_core.storefile", "echo_core.database",
+         "echo_core.migrations", "echo_core.rows", "echo_core.queueing", "echo_core.catalogue", "echo_core.readings",
+         "echo_core.store"}
 STORE_KNOWS = STORE | {"echo_core.config", "echo_core.settings", "echo_core.records", "echo_core.search"}
 
 

@@ -1,0 +1,110 @@
+"""What can be wrong with a store: its errors, what people are told of them, and what nobody may read in them.
+
+Whoever runs this host reads the errors, in the log or on the command line. Visitors read a `Trouble`, or the
+`public` sentence of a `StoreError`: neither holds a path, an address or the text of an exception.
+"""
+
+import re
+from typing import NamedTuple
+
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+
+class StoreError(Exception):
+    """The store cannot be opened or used; the message is one line for whoever runs this host.
+
+    Attributes:
+        public: What visitors are told instead.
+    """
+
+    public = "The store of the runs cannot be used as this copy is set up. Its log says why."
+
+
+class StoreAway(StoreError):
+    """It cannot be opened at the moment: it is one of `OUTAGES`."""
+
+    public = "The store of the runs cannot be used at the moment. Try again in a moment."
+
+
+#: What is raised where the database cannot be reached or written to, which may pass: it restarts, is locked by
+#: somebody, its disk is full or its file read-only.
+OUTAGES = (OperationalError, InterfaceError, InternalError, NoConnectionFree, StoreAway)
+
+
+#: All that a database may raise, and what is raised where it cannot be opened.
+FAULTS = (DBAPIError, NoConnectionFree, StoreError)
+
+
+class Trouble(NamedTuple):
+    """What is wrong with a database, for people: half a sentence, and what to do about it."""
+
+    cause: str
+    remedy: str
+
+
+FULL = Trouble("its disk is full", "Make room on that disk, then try again.")
+_LOCKED = Trouble("another program has locked it", "Try again when that program is done.")
+_READ_ONLY = Trouble("it can only be read", "Allow writing to it, then try again.")
+_CROWDED = Trouble("too many ask it at once", "Try again in a moment.")
+_CLOSED = Trouble("its file cannot be opened", "Allow this program to open it, then try again.")
+_DAMAGED = Trouble("its file is damaged", "Put a good copy in its place, or take it away: a new one is made by itself.")
+_DISK = Trouble("its disk cannot be read or written to", "See to that disk, then try again.")
+_GONE = Trouble("its database is not there", "Make that database again: its tables are made by themselves.")
+_FORBIDDEN = Trouble("its database does not allow it", "Give its user the right to, then try again.")
+_NO_ANSWER = Trouble("it does not answer", "Try again in a moment.")
+_OTHER = Trouble("it refuses, and the server's log says why", "Try again in a moment.")
+
+#: By SQLite's name for an error, and by SQLSTATE: servers speak many languages.
+_TROUBLES = {
+    "SQLITE_BUSY": _LOCKED, "SQLITE_LOCKED": _LOCKED, "SQLITE_FULL": FULL, "SQLITE_READONLY": _READ_ONLY,
+    "SQLITE_PERM": _CLOSED, "SQLITE_AUTH": _CLOSED, "SQLITE_CANTOPEN": _CLOSED, "SQLITE_CORRUPT": _DAMAGED,
+    "SQLITE_NOTADB": _DAMAGED, "SQLITE_IOERR": _DISK,
+    "53100": FULL, "25006": _READ_ONLY, "53300": _CROWDED, "55P03": _LOCKED, "3D000": _GONE, "42501": _FORBIDDEN,
+    "58030": _DISK, "XX001": _DAMAGED, "XX002": _DAMAGED,
+}
+
+
+def trouble_of(error: BaseException) -> Trouble:
+    """What is wrong, by what a database raised: one of `FAULTS`."""
+    if isinstance(error, NoConnectionFree):
+        return _CROWDED
+    if isinstance(error, StoreAway) and isinstance(error.__cause__, DBAPIError):
+        error = error.__cause__
+    code = error_code(error)
+    known = (trouble for beginning, trouble in _TROUBLES.items() if code.startswith(beginning))
+    return next(known, _NO_ANSWER if isinstance(error, OUTAGES) else _OTHER)
+
+
+def error_code(error: BaseException) -> str:
+    """How the database names what went wrong: `SQLITE_BUSY_SNAPSHOT`, or a SQLSTATE; empty if it does not say."""
+    said = getattr(error, "orig", None) or error
+    return str(getattr(said, "sqlite_errorname", None) or getattr(said, "sqlstate", None) or "")
+
+
+# --- passwords -------------------------------------------------------------------------------------------------------
+
+#: What stands between `://` and a host, and what follows the name of a secret in a URL or a connection string.
+_CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*@")
+_SECRETS = re.compile(r"(\w*(?:password|passfile|passwd|pwd|secret)\w*\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)",
+                      re.IGNORECASE)
+
+
+class StoreUrl(str):
+    """The URL of a store. It may hold a password, so what prints objects prints it without."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(without_secrets(self))
+
+
+def address_of(url: URL) -> str:
+    """A database's URL for people: without the password, and without options, each of which may hold one."""
+    return url.set(query={}).render_as_string(hide_password=True) + ("?…" if url.query else "")
+
+
+def without_secrets(text: str) -> str:
+    """Any text, with `***` where it has the credentials of an address or a secret by its name."""
+    return _SECRETS.sub(r"\1***", _CREDENTIALS.sub("***@", text))
