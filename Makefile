@@ -51,10 +51,10 @@ lint: $(DEV)
 	$(PYTHON3) -m mypy
 
 browser: $(DEV)
-	$(PYTHON3) tests/browser/provide.py
+	$(PYTHON3) tests/helpers/provide.py
 
 postgres: $(DEV)
-	$(PYTHON3) tests/postgres.py
+	$(PYTHON3) tests/helpers/postgres.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

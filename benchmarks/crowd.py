@@ -11,17 +11,15 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from benchmarks.page import address
-from benchmarks.server import Server, serve
+from tests.helpers.page import address
+from tests.helpers.server import Server, serve
+from tests.helpers.visitor import Session
 
 #: Seconds between two acts of one person, at least and at most.
 ACTS = (1.0, 3.0)
@@ -39,75 +37,24 @@ class Figures:
     errors: list[str] = field(default_factory=list)
 
 
-class Session:
-    """One page of one visitor."""
-
-    def __init__(self, socket: ClientConnection, query: str) -> None:
-        self._socket, self._query = socket, query
-        self._timers: dict[str, tuple[float, float]] = {}  # fragment -> (interval, when it is due)
-        self._widgets: dict[str, tuple[str, str]] = {}  # key -> (id, its fragment)
-        self.errors: list[str] = []
-
-    async def run(self, **changes: Any) -> float:
-        """Have the script rerun and wait for its end; the seconds that this took."""
-        message = BackMsg()
-        message.rerun_script.query_string = self._query
-        for name, value in changes.items():
-            if name in ("fragment_id", "is_auto_rerun"):
-                setattr(message.rerun_script, name, value)
-            else:
-                id_, message.rerun_script.fragment_id = self._widgets[name]
-                widget = message.rerun_script.widget_states.widgets.add(id=id_)
-                if isinstance(value, bool):
-                    widget.trigger_value = value
-                else:
-                    widget.double_value = value
-        if not message.rerun_script.fragment_id:
-            self._timers.clear()  # a full run arms them anew
-        started = time.perf_counter()
-        await self._socket.send(message.SerializeToString())
-        while not self._take(ForwardMsg.FromString(await asyncio.wait_for(self._socket.recv(decode=False), 60))):
-            pass
-        return time.perf_counter() - started
-
-    def _take(self, message: ForwardMsg) -> bool:
-        """Note what a message tells; whether the script has ended."""
-        kind = message.WhichOneof("type")
-        if kind == "auto_rerun":
-            interval = message.auto_rerun.interval
-            self._timers[message.auto_rerun.fragment_id] = (interval, time.monotonic() + interval)
-        elif kind == "stop_auto_rerun":
-            for fragment in message.stop_auto_rerun.fragment_ids:
-                self._timers.pop(fragment, None)
-        elif kind == "page_info_changed":
-            self._query = message.page_info_changed.query_string
-        elif kind == "delta":
-            element = message.delta.new_element
-            for widget in (element.number_input, element.button):
-                if widget.id:
-                    self._widgets[widget.id.rpartition("-")[2]] = widget.id, message.delta.fragment_id
-            if element.HasField("exception"):
-                self.errors.append(element.exception.message)
-        return kind == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
-
-    async def live(self, until: float, figures: Figures, measured_from: float) -> None:
-        """Act and look until the time is over."""
-        acts_at = time.monotonic() + random.uniform(*ACTS)
-        while time.monotonic() < until:
-            fragment, (_, looks_at) = min(
-                self._timers.items(), key=lambda item: item[1][1], default=("", (0.0, float("inf"))))
-            await asyncio.sleep(max(0.0, min(acts_at, looks_at) - time.monotonic()))
-            if acts_at <= looks_at:
-                seconds, kind = await self.run(units=float(random.randint(8, 200))), figures.acts
-                acts_at = time.monotonic() + random.uniform(*ACTS)
-            else:
-                seconds, kind = await self.run(fragment_id=fragment, is_auto_rerun=True), figures.polls
-                if fragment in self._timers:
-                    interval = self._timers[fragment][0]  # which this look may have set anew
-                    self._timers[fragment] = (interval, max(looks_at + interval, time.monotonic()))
-            if time.monotonic() > measured_from:
-                kind.append(seconds)
-        figures.errors += self.errors
+async def live(page: Session, until: float, figures: Figures, measured_from: float) -> None:
+    """Act and look until the time is over."""
+    acts_at = time.monotonic() + random.uniform(*ACTS)
+    while time.monotonic() < until:
+        fragment, (_, looks_at) = min(
+            page.timers.items(), key=lambda item: item[1][1], default=("", (0.0, float("inf"))))
+        await asyncio.sleep(max(0.0, min(acts_at, looks_at) - time.monotonic()))
+        if acts_at <= looks_at:
+            seconds, kind = await page.run(units=float(random.randint(8, 200))), figures.acts
+            acts_at = time.monotonic() + random.uniform(*ACTS)
+        else:
+            seconds, kind = await page.run(fragment_id=fragment, is_auto_rerun=True), figures.polls
+            if fragment in page.timers:
+                interval = page.timers[fragment][0]  # which this look may have set anew
+                page.timers[fragment] = (interval, max(looks_at + interval, time.monotonic()))
+        if time.monotonic() > measured_from:
+            kind.append(seconds)
+    figures.errors += page.errors
 
 
 async def visit(server: Server, sessions: int, seconds: float) -> Figures:
@@ -122,7 +69,7 @@ async def visit(server: Server, sessions: int, seconds: float) -> Figures:
         await page.run(train=True)
         pages.append(page)
     begins = time.monotonic() + SETTLING
-    await asyncio.gather(*(page.live(begins + seconds, figures, begins) for page in pages))
+    await asyncio.gather(*(live(page, begins + seconds, figures, begins) for page in pages))
     for socket in sockets:
         await socket.close()
     return figures

@@ -17,14 +17,15 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import Engine, Table, create_engine, insert, make_url, text
 
-from benchmarks.page import CHROMIUM, FINISHED, QUIET, REST, TRAINED, WARMING, Report, address, press, settled, until
-from benchmarks.server import serve
+from benchmarks.page import CHROMIUM, FINISHED, REST, TRAINED, WARMING, Report, until
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.database import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, SNAPSHOTS
 from echo_core.presets import PRESETS
 from echo_core.records import State
 from echo_core.store import EVERYBODY, Store
-from tests.postgres import postgres
+from tests.helpers.page import QUIET, address, press, settled
+from tests.helpers.postgres import postgres
+from tests.helpers.server import serve
 
 RUNS_IN_ALL = 10_000
 #: Of each run: records, of which some have a snapshot, and bytes of its weights. Every so many have a name.

@@ -13,16 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.server import Server, loads_tensorflow, serve
-from echo_core.presets import PRESETS
+from tests.helpers.page import QUIET, address, press
+from tests.helpers.server import Server, loads_tensorflow, serve
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update"]
 #: Milliseconds for a page to come to rest before it is measured, and for a worker to warm up.
 REST, WARMING = 1500, 25_000
 #: Units of networks that no preset has.
@@ -36,26 +33,10 @@ SAID = "() => /Stopping|Paused/.test(document.querySelector('.st-key-progress')?
 STOPPED = "() => /Paused/.test(document.querySelector('.st-key-progress')?.innerText ?? '')"
 
 
-def address(preset: str, **changes: object) -> str:
-    """The query string of a preset with some fields changed."""
-    return "?" + urlencode(PRESETS[preset].config.model_copy(update=changes).to_query())
-
-
 def until(page: Page, what: str, started: float) -> float:
     """Seconds from `started` until the page shows it."""
     page.wait_for_function(what, polling=20, timeout=120_000)
     return time.perf_counter() - started
-
-
-def press(page: Page, key: str) -> float:
-    """Press a button by its widget's key; the time at which that was done."""
-    page.click(f".st-key-{key} button")
-    return time.perf_counter()
-
-
-def settled(page: Page) -> None:
-    """Wait until the page's script has run to its end."""
-    page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']")
 
 
 def _first_points(page: Page, report: Callable[[str, float], None], name: str) -> None:

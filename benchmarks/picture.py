@@ -5,8 +5,9 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.page import CHROMIUM, FINISHED, QUIET, address
-from benchmarks.server import ROOT, serve
+from benchmarks.page import CHROMIUM, FINISHED
+from tests.helpers.page import QUIET, address
+from tests.helpers.server import ROOT, serve
 
 
 def main() -> None:

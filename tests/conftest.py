@@ -1,34 +1,20 @@
 """What all tests share: a store of their own, be it SQLite or PostgreSQL, and examples that do not race the clock."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import hypothesis
 import pytest
-from postgres import NoPostgres, Server, in_ci, postgres
 
 from echo_core.store import Store
+from tests.helpers.postgres import NoPostgres, Server, in_ci, postgres
 
-# No deadline for an example: the machine that runs the tests is shared and slow at times, which is no fault of the code.
+# An example has no deadline: the machine that runs the tests is slow at times, which is no fault of the code.
 # `make test-all` asks for the thorough profile by pytest's option --hypothesis-profile.
 hypothesis.settings.register_profile("lab", deadline=None, max_examples=60)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=600)
 hypothesis.settings.load_profile("lab")
-
-FROM_OUTSIDE = ("DATABASE_URL", "DASK_SCHEDULER_ADDRESS")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads the settings, or writes to the runs, of whoever runs it; nor do processes it starts."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("ECHO_") or name in FROM_OUTSIDE]:
-            patch.delenv(name)
-        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('store') / 'runs.db'}")
-        yield
-
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from samples import TINY
-from waiting import PATIENCE, until
 
 from echo_core import dispatch, roster
 from echo_core.config import RunConfig
@@ -14,6 +12,8 @@ from echo_core.engine import Engine
 from echo_core.records import State
 from echo_core.roster import Entry
 from echo_core.settings import Limits, Settings
+from tests.helpers.samples import TINY
+from tests.helpers.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 

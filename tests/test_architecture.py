@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from waiting import PATIENCE
+
+from tests.helpers.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 
@@ -186,6 +187,39 @@ def test_the_entry_imports_nothing_heavy_at_its_top():
     # Worker processes that are spawned run it again as __mp_main__.
     assert offenders(lambda found: found.importer == "streamlit_app" and not found.in_function
                      and found.package not in {"streamlit", "echo_app", "echo_core", *sys.stdlib_module_names}) == []
+
+
+# --- the tests ---------------------------------------------------------------------------------------
+
+
+TESTS = {file: ast.parse(file.read_text()) for file in sorted((ROOT / "tests").rglob("*.py"))}
+
+
+def imports_in(tree: ast.Module) -> list[tuple[str, int]]:
+    """The modules that a test imports, wherever in its source, and the lines."""
+    found = [(alias.name, node.lineno) for node in ast.walk(tree) if isinstance(node, ast.Import)
+             for alias in node.names]
+    return found + [(f"{node.module or ''}.{alias.name}", node.lineno) for node in ast.walk(tree)
+                    if isinstance(node, ast.ImportFrom) for alias in node.names]
+
+
+def test_what_several_tests_need_is_in_tests_helpers_and_no_test_is():
+    for file, tree in TESTS.items():
+        is_helper, is_test = file.parent == ROOT / "tests" / "helpers", file.name.startswith("test_")
+        assert is_helper or is_test or file.name in ("conftest.py", "__init__.py"), f"{file.name}: move it to helpers"
+        defined = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        assert not is_helper or not [name for name in (file.name, *defined) if name.startswith("test_")]
+
+
+def test_a_test_imports_neither_another_test_nor_a_benchmark():
+    helpers = {file.stem for file in TESTS if file.parent.name == "helpers"} - {"__init__"}
+    for file, tree in TESTS.items():
+        for imported, line in imports_in(tree):
+            first, *rest = imported.split(".")
+            where = f"{file.relative_to(ROOT)}:{line} imports {imported}"
+            assert first not in {"benchmarks", *helpers}, f"{where}; helpers are in tests.helpers"
+            assert not any(part.startswith("test_") or part == "conftest" for part in (first, *rest[:-1])), where
+            assert first != "tests" or rest[0] == "helpers", where
 
 
 @pytest.mark.slow

@@ -4,14 +4,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from samples import small
-from trained import LONG, PARTIAL, SMALL, STATELESS, last, sampled, with_
 
 from echo_core.combinations import VARIANTS, combinations, offered
 from echo_core.config import RunConfig
 from echo_core.data import network_input, scale
 from echo_core.models import build_model, first_weights
 from echo_core.training import Rate, adam, sample_examples, train_epoch
+from tests.helpers.samples import small
+from tests.helpers.trained import LONG, PARTIAL, SMALL, STATELESS, last, sampled, with_
 
 
 def test_our_adam_takes_the_steps_of_the_keras_optimiser():

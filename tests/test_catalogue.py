@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from alembic import command
 from alembic.config import Config
-from samples import EVALUATION, TINY, checkpoint, config, progress
 from sqlalchemy import select, text, update
 
 from echo_core import migrations
@@ -17,6 +16,7 @@ from echo_core.database import RUNS, Database
 from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Evaluation, State
 from echo_core.store import Store, Ticket, Wanted, longer
+from tests.helpers.samples import EVALUATION, TINY, checkpoint, config, progress
 
 
 def finish(store: Store, number: int = 0, right: float = 0.5, visitor: str = "me", weights: int = 0) -> Ticket:

@@ -13,7 +13,6 @@ from unittest import mock
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from waiting import PATIENCE
 
 from echo_core import tables
 from echo_core.cli import cli
@@ -24,6 +23,7 @@ from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Progress, State
 from echo_core.store import Store
 from echo_core.worker import records_of
+from tests.helpers.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 TINY = ["--set", "units=4", "--set", "vocab_size=10", "--set", "epochs=3"]

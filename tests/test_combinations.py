@@ -8,11 +8,11 @@ from typing import get_args
 
 import pytest
 from pydantic import ValidationError
-from waiting import PATIENCE
 
 from echo_core.combinations import AXES, REFUSALS, VARIANTS, combinations, offered, page, refusal
 from echo_core.config import RunConfig
 from echo_core.mending import explain
+from tests.helpers.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 

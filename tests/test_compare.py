@@ -3,12 +3,11 @@
 import re
 from html import unescape
 
-from samples import TINY
-
 from echo_app.compare import differences
 from echo_core.config import RunConfig
 from echo_core.presets import PRESETS
 from echo_core.store import Store
+from tests.helpers.samples import TINY
 
 
 def compared(store: Store, *configs: RunConfig) -> tuple[list[str], list[list[str]], str]:

@@ -9,50 +9,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from test_text import pair_texts, word_texts
 
 from echo_core import config as config_module
 from echo_core import text as texts
-from echo_core.combinations import AXES, REFUSALS, combinations
-from echo_core.config import FIELDS_ADDED_LATER, TRAINING_VERSION, RunConfig, by_nearness, divisors, sizes_of_text
+from echo_core.combinations import AXES, REFUSALS
+from echo_core.config import FIELDS_ADDED_LATER, TRAINING_VERSION, RunConfig, by_nearness, divisors
 from echo_core.mending import explain, mend
-
-FIELDS = list(RunConfig.model_fields)
-DEFAULTS = RunConfig().to_query()
-PAIRS = "how are you ? => fine\nand you ? => fine too"
-
-COMBINATIONS = list(combinations())
-
-#: Lengths as people have them, and now and then any at all.
-lengths = st.integers(1, 40) | st.integers(1, 100_000)
-
-
-@st.composite
-def configs(draw):
-    """Any config that can be: of every combination, of numbers, of words and of pairs."""
-    chosen = draw(st.sampled_from(COMBINATIONS))
-    if chosen["task"] == "pairs":
-        sizes = sizes_of_text("pairs", text := draw(pair_texts))
-        windows = sizes["batch_size"]
-    else:
-        text = draw(st.just("") | word_texts())
-        longest = len(texts.words(text)) if text else 100_000
-        read = min(draw(lengths), longest)
-        sequence = min(read + draw(st.integers(0, 30) | st.integers(0, 100_000)), 100_000)
-        echo = read if chosen["variant"] == "whole" else draw(st.integers(1, read))
-        sequences = 1 if chosen["stateful"] else draw(st.integers(1, 8) | st.integers(1, 100_000))
-        windows = sequences * (sequence + echo - 1 if chosen["missing"] == "mask" else sequence - read + 1)
-        sizes = {
-            "vocab_size": len(texts.vocabulary(text)) if text else draw(st.integers(2, 100_000)),
-            "input_length": read, "sequence_length": sequence, "output_length": echo,
-            "echo_start": draw(st.integers(0, read - echo)), "sequences_per_epoch": sequences}
-    batches = [size for size in divisors(windows) if size <= 10_000_000]
-    return RunConfig(**{
-        **chosen, **sizes, "text": text, "batch_size": draw(st.sampled_from(batches)),
-        "units": draw(st.integers(1, 100_000)), "epochs": draw(st.integers(1, 10_000_000)),
-        "seed": draw(st.integers(0, 2**31 - 1)), "learning_rate": draw(st.floats(0, 1, exclude_min=True)),
-        "schedule": draw(st.sampled_from(["constant", "cosine"])),
-        "clip_norm": draw(st.just(0.0) | st.floats(0, 1_000_000))})
+from tests.helpers.strategies import COMBINATIONS, FIELDS, PAIRS, VARIANTS_IN_WORDS, configs, pair_texts, word_texts
 
 
 def lines_about(**settings):
@@ -199,9 +162,6 @@ def test_no_batch_size_is_offered_that_is_larger_than_may_be():
 
 
 # --- what is refused, in words -------------------------------------------------------------------
-
-VARIANTS_IN_WORDS = ("'whole', 'encoder_decoder', 'padded', 'attention', 'one_to_one', 'many_to_one' "
-                     "or 'no_memory'")
 
 
 @pytest.mark.parametrize(("settings", "line"), [

@@ -9,18 +9,18 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import faults
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from samples import TINY, config
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
 
 from echo_core import migrations
 from echo_core.database import HANDSHAKES, HEAD, METADATA, RUNS, Database, StoreError, trouble_of
 from echo_core.store import Store
+from tests.helpers import faults
+from tests.helpers.samples import TINY, config
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from benchmarks.server import Server, serve
+from tests.helpers.server import ROOT, Server, serve
 
 pytestmark = pytest.mark.slow
 
-PAGE = ("streamlit", "run", str(Path(__file__).parent / "delivery_app.py"))
-AWAY = ("streamlit", "run", str(Path(__file__).parent / "away_app.py"))
+PAGE = ("streamlit", "run", str(ROOT / "tests" / "helpers" / "delivery_app.py"))
+AWAY = ("streamlit", "run", str(ROOT / "tests" / "helpers" / "away_app.py"))
 ROUNDS = 40
 
 

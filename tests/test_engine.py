@@ -15,10 +15,8 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from samples import TINY, config
 from sqlalchemy import delete, update
 from sqlalchemy.exc import OperationalError
-from waiting import PATIENCE, until
 
 from echo_core import cluster, dispatch, roster
 from echo_core.config import RunConfig
@@ -28,6 +26,8 @@ from echo_core.records import State
 from echo_core.roster import Entry
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
 from echo_core.store import Store
+from tests.helpers.samples import TINY, config
+from tests.helpers.waiting import PATIENCE, until
 
 LONG = TINY.model_copy(update={"epochs": 40_000})  # one to two seconds on a quiet machine
 ENDLESS = TINY.model_copy(update={"epochs": 10_000_000})
@@ -130,8 +130,8 @@ def test_app_process_has_no_tensorflow_after_a_run_and_nothing_of_it_is_left(tmp
         import sys, threading, time
 
         from echo_core.engine import Engine
-        from samples import config
-        from waiting import PATIENCE
+        from tests.helpers.samples import config
+        from tests.helpers.waiting import PATIENCE
         assert "distributed" not in sys.modules and "alembic" not in sys.modules
 
         if __name__ == "__main__":
@@ -148,8 +148,7 @@ def test_app_process_has_no_tensorflow_after_a_run_and_nothing_of_it_is_left(tmp
             assert not left, left
     """)
     (tmp_path / "app.py").write_text(script)
-    tests = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)]), "ECHO_WORKERS": "1",
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "ECHO_WORKERS": "1",
                    "DATABASE_URL": f"sqlite:///{tmp_path / 'runs.db'}", "ECHO_XLA_CACHE": str(xla_cache)}
     app = subprocess.run([sys.executable, "-W", "error", "app.py"], cwd=tmp_path, env=environment, capture_output=True,
                          text=True, timeout=PATIENCE, check=False)

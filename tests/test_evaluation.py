@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from samples import small
 
 from echo_core.config import RunConfig
 from echo_core.data import (
@@ -17,6 +16,7 @@ from echo_core.evaluation import answer, ask_again, evaluate, judge, predict, sh
 from echo_core.models import build_model, first_weights
 from echo_core.presets import PRESETS
 from echo_core.text import pairs
+from tests.helpers.samples import small
 
 CONFIG = RunConfig(variant="encoder_decoder", vocab_size=6, units=8, output_length=2, batch_size=21)
 

@@ -7,8 +7,6 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from samples import ALL, MORE, small
-from waiting import PATIENCE
 
 from echo_core import export, tables, worker
 from echo_core.config import RunConfig
@@ -17,6 +15,8 @@ from echo_core.evaluation import predict, take_snapshot
 from echo_core.models import build_model, first_weights, keras_file
 from echo_core.records import Checkpoint, Point, Snapshot
 from echo_core.store import ProgressRow
+from tests.helpers.samples import ALL, MORE, small
+from tests.helpers.waiting import PATIENCE
 
 CONFIG = small(variant="encoder_decoder", text=MORE["own words"].text, vocab_size=6)
 HISTORY = [ProgressRow(0, 1.75, 0.125, 0.1, (Point(0, 1.75, 0.125),)),

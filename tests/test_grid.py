@@ -3,13 +3,13 @@ import re
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import small
 
 from echo_app import grid as grid_module
 from echo_app.grid import MAX_ROWS
 from echo_core.config import RunConfig
 from echo_core.data import Examples, text_examples
 from echo_core.records import Snapshot
+from tests.helpers.samples import small
 
 WINDOWS = np.array([[1, 2, 3], [2, 3, 4]])
 

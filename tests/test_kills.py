@@ -10,13 +10,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from samples import TINY
-from waiting import PATIENCE
 
-from benchmarks.kills import Trial
 from echo_core.cluster import has_ended, local_name
 from echo_core.queueing import STALE_SECONDS
 from echo_core.records import State
+from tests.helpers.samples import TINY
+from tests.helpers.trial import Trial
+from tests.helpers.waiting import PATIENCE
 
 LONG = TINY.model_copy(update={"epochs": 30_000})  # a second or two on a quiet machine
 

@@ -1,12 +1,12 @@
 import keras
 import pytest
-from samples import small
 
 from echo_core.combinations import combinations
 from echo_core.config import RunConfig
 from echo_core.layers import keras_summary, layers, line_length
 from echo_core.models import build_model
 from echo_core.presets import PRESETS
+from tests.helpers.samples import small
 
 CONFIGS = {
     "tiny": RunConfig(vocab_size=3, units=2),

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import ALL, MORE, NASTY, small, unused
-from waiting import PATIENCE
 
 from echo_core.config import RunConfig
 from echo_core.data import Examples, network_input, one_hot_encode, shown_examples, shown_sequence, to_examples
@@ -19,6 +17,8 @@ from echo_core.layers import layers
 from echo_core.listing import keras_listing
 from echo_core.models import first_weights
 from echo_core.presets import PRESETS
+from tests.helpers.samples import ALL, MORE, NASTY, small, unused
+from tests.helpers.waiting import PATIENCE
 
 #: A listing of each kind, for what takes longer.
 VARIED = {name: config for name, config in ALL.items()

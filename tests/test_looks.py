@@ -6,12 +6,12 @@ from itertools import count
 import numpy as np
 import pytest
 import streamlit as st
-from samples import TINY
 from streamlit.runtime.caching import cache_utils
 
 from echo_app import looks, session
 from echo_core.records import Snapshot
 from echo_core.store import Store
+from tests.helpers.samples import TINY
 
 
 @pytest.fixture(autouse=True)

@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from test_config import DEFAULTS, FIELDS, PAIRS, VARIANTS_IN_WORDS, configs
-from test_text import pair_texts, word_texts
 
 from echo_core import text as texts
 from echo_core.combinations import AXES, VARIANTS
 from echo_core.config import RunConfig, sizes_of_text
 from echo_core.mending import explain, following, mend, parse_settings, with_settings
 from echo_core.presets import PRESETS, SAMPLE_PAIRS
+from tests.helpers.strategies import DEFAULTS, FIELDS, PAIRS, VARIANTS_IN_WORDS, configs, pair_texts, word_texts
 
 LENGTHS = ("sequence_length", "input_length", "output_length", "echo_start")
 CHOICES = ("task", "variant", "cell", "representation", "missing", "schedule")

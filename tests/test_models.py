@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from samples import small
 
 from echo_core.combinations import VARIANTS, combinations
 from echo_core.config import RunConfig
@@ -14,6 +13,7 @@ from echo_core.models import MODEL_BUILDERS, build_model, first_weights
 from echo_core.networks import NETWORKS, run
 from echo_core.presets import PRESETS
 from echo_core.tensors import TensorOps, zero_states
+from tests.helpers.samples import small
 
 COMBINATIONS = {"-".join(map(str, chosen.values())): small(**chosen) for chosen in combinations()}
 VARIED = {variant: small(variant=variant, stateful=False) for variant in VARIANTS}

@@ -1,10 +1,10 @@
 import pytest
-from samples import TINY, small
 from tensorflow.python.eager import context
 
 from echo_core.combinations import VARIANTS
 from echo_core.models import first_weights
 from echo_core.training import compiled_epochs
+from tests.helpers.samples import TINY, small
 
 
 def names_of(config):

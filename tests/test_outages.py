@@ -8,10 +8,7 @@ import time
 from contextlib import closing, suppress
 from functools import partial
 
-import faults
 import pytest
-import waiting
-from samples import TINY, config
 
 from echo_core import database, dispatch, worker
 from echo_core.engine import Engine
@@ -19,6 +16,8 @@ from echo_core.queueing import STALE_SECONDS
 from echo_core.records import State
 from echo_core.settings import Limits, Settings
 from echo_core.store import OUTAGES, Store
+from tests.helpers import faults, waiting
+from tests.helpers.samples import TINY, config
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,6 @@ from collections import defaultdict
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples import EVALUATION, checkpoint, config, progress
 from sqlalchemy import delete, select, update
 
 from echo_core import queueing
@@ -20,6 +19,8 @@ from echo_core.queueing import MAX_FRUITLESS_RESTARTS, Waiting, begin_order
 from echo_core.records import State
 from echo_core.settings import QueueFull
 from echo_core.store import Superseded
+from tests.helpers.samples import EVALUATION, checkpoint, config, progress
+from tests.helpers.strategies import fewer_examples
 
 
 def age(store, table, seconds, **columns):
@@ -279,7 +280,7 @@ events = st.lists(st.one_of(
     st.tuples(st.just("finish"), st.integers(0, 2)), st.tuples(st.just("lose"), st.integers(0, 2))), max_size=40)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(fewer_examples(2 / 3), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=events, num_workers=st.integers(1, 3))
 def test_places_are_the_order_in_which_runs_are_then_handed_out(store, events, num_workers):
     """Whatever happened before: from here on, runs end in the order they began."""

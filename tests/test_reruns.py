@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from waiting import PATIENCE
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from benchmarks.crowd import Session
-from benchmarks.page import address
-from benchmarks.server import Server, serve
+from tests.helpers.page import address
+from tests.helpers.server import Server, serve
+from tests.helpers.visitor import Session
+from tests.helpers.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ class Page(Session):
         self.deltas, self.ends, self.progress, self.kept, self.kinds = 0, [], "", 0, list[str]()
         return await super().run(**changes)
 
-    def _take(self, message: ForwardMsg) -> bool:
+    def take(self, message: ForwardMsg) -> bool:
         self.deltas += message.HasField("delta")
         self.kept += message.metadata.cacheable or message.HasField("ref_hash")
         self.progress = message.delta.new_element.progress.text or self.progress
@@ -36,16 +36,16 @@ class Page(Session):
         self.kinds.append(str(drawn.WhichOneof("type")))
         if message.HasField("script_finished"):
             self.ends.append(message.script_finished)
-        return super()._take(message)
+        return super().take(message)
 
     @property
     def interval(self) -> float:
         """Seconds between two looks at its run."""
-        (seconds, _), = self._timers.values()
+        (seconds, _), = self.timers.values()
         return seconds
 
     async def look(self) -> None:
-        await self.run(fragment_id=next(iter(self._timers)), is_auto_rerun=True)
+        await self.run(fragment_id=next(iter(self.timers)), is_auto_rerun=True)
 
 
 async def come(stack: AsyncExitStack, server: Server, query: str) -> Page:
@@ -131,7 +131,7 @@ def test_a_browser_is_never_asked_to_keep_what_it_may_have_dropped_when_it_is_re
         page = await come(stack, server, address("whole", epochs=600)[1:])
         await page.run(train=True)
         async with asyncio.timeout(PATIENCE):
-            while page._timers:  # until it has finished
+            while page.timers:  # until it has finished
                 await page.look()
                 assert page.kept == 0
                 await page.run()

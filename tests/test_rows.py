@@ -47,7 +47,7 @@ def database(fresh_url):
     database.close()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(VALUES, max_size=8, unique_by=lambda values: values["number"]))
 def test_they_are_the_same_to_the_last_bit_and_in_the_same_order(database, rows):
     wanted = select(THINGS, func.coalesce(THINGS.c.truth, False).label("at_all"), literal("a b").label("said"))

@@ -12,8 +12,6 @@ import keras
 import nbformat
 import numpy as np
 import pytest
-from samples import ALL, MORE, NASTY, small, unused
-from waiting import PATIENCE
 
 from echo_core.config import RunConfig
 from echo_core.data import shown_examples
@@ -25,6 +23,8 @@ from echo_core.presets import PRESETS
 from echo_core.records import Floats
 from echo_core.script import keras_script
 from echo_core.tables import answers
+from tests.helpers.samples import ALL, MORE, NASTY, small, unused
+from tests.helpers.waiting import PATIENCE
 
 #: Where the windows that are shown are not all there are, or do not fill the batches.
 CUT = {

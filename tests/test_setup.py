@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from waiting import PATIENCE
+
+from tests.helpers.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from samples import EVALUATION, TINY, checkpoint, config, progress
 from sqlalchemy import update
 
 from echo_core.database import RUNS
 from echo_core.records import Point, State
 from echo_core.store import Glance, ProgressRow, Signal, Store, Superseded, Ticket
 from echo_core.worker import reason_of
+from tests.helpers.samples import EVALUATION, TINY, checkpoint, config, progress
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from samples import progress
 
 from echo_core import tables
 from echo_core.config import RunConfig
@@ -11,6 +10,7 @@ from echo_core.data import shown_sequence
 from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot
 from echo_core.store import ProgressRow, Store
+from tests.helpers.samples import progress
 
 CONFIG = RunConfig(variant="encoder_decoder", output_length=2, batch_size=21)
 

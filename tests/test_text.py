@@ -26,30 +26,10 @@ from echo_core.text import (
     vocabulary,
     words,
 )
+from tests.helpers.strategies import pair_texts, sides, word_texts
 
 #: Any text that Python can hold, surrogates and all.
 anything = st.text(st.characters() | st.sampled_from(" \n\r\t\x00=>\u200b\u202e\ufeff\u0301\u0338"))
-
-#: A word of any characters that people see.
-tokens = (st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=6)
-          | st.sampled_from(["how", "are", "you", "?", "<b>", "1.0", "0", "zip:", "zip:eJw", "=", ">", "&text=", "#"])
-          ).map(lambda text: words(normalise(text))[0]).filter(lambda token: token != ARROW)
-sides = st.lists(tokens, min_size=1, max_size=5).map(tuple)
-
-
-@st.composite
-def word_texts(draw):
-    """A row of words in its form that can be trained on."""
-    different = draw(st.lists(tokens, min_size=2, max_size=8, unique=True))
-    more = draw(st.lists(st.sampled_from(different), max_size=30))
-    shuffled = draw(st.permutations(different + more))
-    return "".join(token + draw(st.sampled_from(" \n")) for token in shuffled).strip()
-
-
-#: Pairs in their form that can be trained on.
-pair_texts = st.lists(st.tuples(sides, sides), min_size=1, max_size=12).map(
-    lambda rows: "\n".join(f"{' '.join(question)} {ARROW} {' '.join(answer)}" for question, answer in rows)
-).filter(lambda text: len(vocabulary(text)) > 1)
 
 
 def line_about(function, *arguments):

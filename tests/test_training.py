@@ -5,11 +5,8 @@ from itertools import islice, pairwise, zip_longest
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from samples import small
-from trained import PARTIAL, SMALL, STATELESS, last, sampled, with_
-from waiting import PATIENCE
 
 from echo_core.combinations import VARIANTS
 from echo_core.config import RunConfig
@@ -26,13 +23,17 @@ from echo_core.models import first_weights
 from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Progress
 from echo_core.training import Rate, snapshot_epochs, train, train_epoch
+from tests.helpers.samples import small
+from tests.helpers.strategies import fewer_examples
+from tests.helpers.trained import PARTIAL, SMALL, STATELESS, last, sampled, with_
+from tests.helpers.waiting import PATIENCE
 
 
 def same_weights(one: Checkpoint, other: Checkpoint) -> bool:
     return one.fingerprint == other.fingerprint
 
 
-@settings(max_examples=20, deadline=None)
+@fewer_examples(1 / 3)
 @given(seed=st.integers(0, 2**31 - 1), epoch=st.integers(1, 10**6), sequences=st.integers(1, 3),
        length=st.integers(2, 9), data=st.data())
 def test_windows_sampled_in_the_graph_are_those_that_the_tutorials_framing_gives(seed, epoch, sequences, length, data):
@@ -51,7 +52,7 @@ def test_windows_sampled_in_the_graph_are_those_that_the_tutorials_framing_gives
         np.testing.assert_array_equal(echoes, one_hot_decode(expected))
 
 
-@settings(max_examples=20, deadline=None)
+@fewer_examples(1 / 3)
 @given(seed=st.integers(0, 2**31 - 1), length=st.integers(2, 9), data=st.data())
 def test_rows_kept_with_their_gaps_are_those_of_the_shift_table_that_have_a_part_of_their_echo(seed, length, data):
     input_length = data.draw(st.integers(1, length))
@@ -154,7 +155,6 @@ def test_a_curve_has_at_most_500_points_and_no_epoch_twice():
     assert (points[0], points[-1]) == (0, 2345)
 
 
-@settings(max_examples=50, deadline=None)
 @given(epochs=st.integers(1, 100_000))
 def test_at_least_40_snapshots_are_due_from_the_first_epoch_to_the_last(epochs: int):
     due = snapshot_epochs(epochs)

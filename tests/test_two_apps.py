@@ -10,14 +10,14 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
-from clusters import dask_cluster, runs_begun
-from samples import TINY, config
-from waiting import until
 
-from benchmarks.server import ROOT
 from echo_core.config import RunConfig
 from echo_core.records import State
 from echo_core.store import Store
+from tests.helpers.clusters import dask_cluster, runs_begun
+from tests.helpers.samples import TINY, config
+from tests.helpers.server import ROOT
+from tests.helpers.waiting import until
 
 ENDLESS = TINY.model_copy(update={"epochs": 99_000, "units": 16})
 

@@ -13,17 +13,17 @@ from contextlib import closing
 from itertools import count
 from types import SimpleNamespace
 
-import faults
 import pytest
-from samples import EVALUATION, TINY, checkpoint, config, progress
 from sqlalchemy.exc import OperationalError
-from waiting import PATIENCE, until
 
 from echo_core import database, process, worker
 from echo_core.config import TRAINING_VERSION
 from echo_core.records import State
 from echo_core.settings import Settings
 from echo_core.store import Store
+from tests.helpers import faults
+from tests.helpers.samples import EVALUATION, TINY, checkpoint, config, progress
+from tests.helpers.waiting import PATIENCE, until
 
 LONG = TINY.model_copy(update={"epochs": 10_000})
 

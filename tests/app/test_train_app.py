@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
-from waiting import PATIENCE
 
 from echo_app import explanations, faults, live, session
 from echo_core.combinations import VARIANTS
@@ -18,6 +17,7 @@ from echo_core.presets import PRESETS, SAMPLE_PAIRS
 from echo_core.records import State
 from echo_core.settings import LimitExceeded
 from echo_core.store import StoreError
+from tests.helpers.waiting import PATIENCE
 
 APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-import provide
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from benchmarks.page import QUIET, settled
-from benchmarks.server import Server, serve
+from tests.helpers import provide
+from tests.helpers.page import QUIET, settled
+from tests.helpers.server import Server, serve
 
 #: Notes each place of the page that is there twice, be it for a moment: old pictures beside new ones flicker. So it
 #: does an exception, which no visitor is to see.

@@ -8,12 +8,12 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
-from clusters import dask_cluster
 from playwright.sync_api import Browser, Page, expect
-from postgres import Server as Postgres
 
-from benchmarks.page import address, press, settled
-from benchmarks.server import ROOT, Server, serve
+from tests.helpers.clusters import dask_cluster
+from tests.helpers.page import address, press, settled
+from tests.helpers.postgres import Server as Postgres
+from tests.helpers.server import ROOT, Server, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

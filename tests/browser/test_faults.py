@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
-import faults
 import pytest
 from playwright.sync_api import Page, expect
-from postgres import Server as Postgres
 
-from benchmarks.page import address, press, settled
-from benchmarks.server import Server, serve
 from echo_core.records import State
 from echo_core.store import Store
+from tests.helpers import faults
+from tests.helpers.page import address, press, settled
+from tests.helpers.postgres import Server as Postgres
+from tests.helpers.server import Server, serve
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

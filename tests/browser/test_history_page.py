@@ -8,12 +8,12 @@ from urllib.parse import urlparse
 
 import pytest
 from playwright.sync_api import Page, expect
-from steps import history, press_as_a_timer_is_late, run_of, tick
 
-from benchmarks.page import address, press, settled
-from benchmarks.server import Server
 from echo_core.presets import PRESETS
 from echo_core.store import Store
+from tests.helpers.page import address, press, settled
+from tests.helpers.server import Server
+from tests.helpers.steps import history, press_as_a_timer_is_late, run_of, tick
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

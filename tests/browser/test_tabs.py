@@ -7,12 +7,12 @@ from contextlib import closing
 
 import pytest
 from playwright.sync_api import Page, expect
-from steps import history, run_of, tick
 
-from benchmarks.page import address, press
-from benchmarks.server import Server, serve
 from echo_core.records import State
 from echo_core.store import Store
+from tests.helpers.page import address, press
+from tests.helpers.server import Server, serve
+from tests.helpers.steps import history, run_of, tick
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from playwright.sync_api import Page, expect
 
-from benchmarks.page import address, press, settled
-from benchmarks.server import Server, loads_tensorflow
 from echo_core.store import Store
+from tests.helpers.page import address, press, settled
+from tests.helpers.server import Server, loads_tensorflow
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 #: What a healthy server never writes.
 TROUBLE = re.compile(r"Traceback|Exception|ERROR|CRITICAL|WARNING|Error:")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres import Server
 from sqlalchemy import event
 
 from echo_core.store import Store
+from tests.helpers.postgres import Server
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests and benchmarks; `python tests/postgres.py` finds or provides one.
+"""A real PostgreSQL for tests and benchmarks; `python tests/helpers/postgres.py` finds or provides one.
 
     with postgres() as server:                # a cluster of its own, in a temporary folder, on loopback
         with server.database() as url:        # a fresh database in it, dropped at the end

@@ -1,4 +1,4 @@
-"""Find or provide a Chromium for the browser tests: `python tests/browser/provide.py`.
+"""Find or provide a Chromium for the browser tests: `python tests/helpers/provide.py`.
 
 One already here; else the system's package, where that may be installed; else Playwright's own.
 Where none can be had the tests that need it are skipped, and that is said loudly; in CI it fails.

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.server import ROOT
+from tests.helpers.server import ROOT
 
 #: A process of Dask's gets so long to be there, or to end.
 START_SECONDS, END_SECONDS = 60.0, 10.0
@@ -51,7 +51,7 @@ def runs_begun(dask_worker: Any) -> list[str]:
 @contextmanager
 def _dask(kind: str, folder: Path, cwd: Path, environment: dict[str, str], *options: str | Path) -> Iterator[None]:
     command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--host", "127.0.0.1", "--no-dashboard", *options]
-    surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)]),
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT),
                     "DASK_TEMPORARY_DIRECTORY": str(folder), **environment}
     with (folder / f"{kind}s.log").open("a") as log:
         started = subprocess.Popen(command, cwd=cwd, env=surroundings, stdout=log, stderr=log)

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlparse
 
 from playwright.sync_api import Page, expect
 
-from benchmarks.page import settled
+from tests.helpers.page import settled
 
 
 def history(page: Page) -> None:

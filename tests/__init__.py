@@ -1,0 +1,1 @@
+"""The tests, one folder for each room; what several of them need is in `tests.helpers`."""

@@ -1,0 +1,18 @@
+"""The fixture that keeps every test, here and in benchmarks, away from the runs of whoever runs it."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+FROM_OUTSIDE = ("DATABASE_URL", "DASK_SCHEDULER_ADDRESS")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads the settings, or writes to the runs, of whoever runs it; nor do processes it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("ECHO_") or name in FROM_OUTSIDE]:
+            patch.delenv(name)
+        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('store') / 'runs.db'}")
+        yield

@@ -1,0 +1,28 @@
+"""The Train page in a browser: its address, its buttons, and when it is at rest."""
+
+import time
+from urllib.parse import urlencode
+
+from playwright.sync_api import Page
+
+from echo_core.presets import PRESETS
+
+#: How Chromium is started, so that it asks nothing of the network or of a graphics card.
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update"]
+
+
+def address(preset: str, **changes: object) -> str:
+    """The query string of a preset with some fields changed."""
+    return "?" + urlencode(PRESETS[preset].config.model_copy(update=changes).to_query())
+
+
+def press(page: Page, key: str) -> float:
+    """Press a button by its widget's key; the time at which that was done."""
+    page.click(f".st-key-{key} button")
+    return time.perf_counter()
+
+
+def settled(page: Page) -> None:
+    """Wait until the page's script has run to its end."""
+    page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']")

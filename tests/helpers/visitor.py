@@ -1,0 +1,61 @@
+"""A page of one visitor without a browser: it speaks to a real server as a browser does."""
+
+import asyncio
+import time
+from typing import Any
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection
+
+
+class Session:
+    """One page of one visitor."""
+
+    def __init__(self, socket: ClientConnection, query: str) -> None:
+        self._socket, self.query = socket, query
+        self.timers: dict[str, tuple[float, float]] = {}  # fragment -> (interval, when it is due)
+        self.widgets: dict[str, tuple[str, str]] = {}  # key -> (id, its fragment)
+        self.errors: list[str] = []
+
+    async def run(self, **changes: Any) -> float:
+        """Have the script rerun and wait for its end; the seconds that this took."""
+        message = BackMsg()
+        message.rerun_script.query_string = self.query
+        for name, value in changes.items():
+            if name in ("fragment_id", "is_auto_rerun"):
+                setattr(message.rerun_script, name, value)
+            else:
+                id_, message.rerun_script.fragment_id = self.widgets[name]
+                widget = message.rerun_script.widget_states.widgets.add(id=id_)
+                if isinstance(value, bool):
+                    widget.trigger_value = value
+                else:
+                    widget.double_value = value
+        if not message.rerun_script.fragment_id:
+            self.timers.clear()  # a full run arms them anew
+        started = time.perf_counter()
+        await self._socket.send(message.SerializeToString())
+        while not self.take(ForwardMsg.FromString(await asyncio.wait_for(self._socket.recv(decode=False), 60))):
+            pass
+        return time.perf_counter() - started
+
+    def take(self, message: ForwardMsg) -> bool:
+        """Note what a message tells; whether the script has ended."""
+        kind = message.WhichOneof("type")
+        if kind == "auto_rerun":
+            interval = message.auto_rerun.interval
+            self.timers[message.auto_rerun.fragment_id] = (interval, time.monotonic() + interval)
+        elif kind == "stop_auto_rerun":
+            for fragment in message.stop_auto_rerun.fragment_ids:
+                self.timers.pop(fragment, None)
+        elif kind == "page_info_changed":
+            self.query = message.page_info_changed.query_string
+        elif kind == "delta":
+            element = message.delta.new_element
+            for widget in (element.number_input, element.button):
+                if widget.id:
+                    self.widgets[widget.id.rpartition("-")[2]] = widget.id, message.delta.fragment_id
+            if element.HasField("exception"):
+                self.errors.append(element.exception.message)
+        return kind == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
