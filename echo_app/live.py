@@ -159,13 +159,17 @@ def _progress(run: RunRow, seen: looks.Look) -> None:
         text = ("Epoch 0: the untrained network. Compiling its program …" if seen.has_begun else
                 "Its worker is starting …")
     else:
-        left = (run.config.epochs - run.epoch) / seen.speed if seen.speed > 0 else math.nan
-        pace = "" if math.isnan(seen.speed) else f" · {seen.speed:,.0f} epochs/s · {duration(left)} left"
-        text = f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}"
+        pace = "" if math.isnan(seen.speed) else f" · {_speed(seen.speed)} epochs/s"
+        left = "" if math.isnan(seen.seconds_left) else f" · {duration(seen.seconds_left)} left"
+        text = f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}{left}"
     with st.container(key="progress", horizontal=True, vertical_alignment="bottom"):
         st.progress(min(1.0, run.epoch / run.config.epochs), text=text)
         st.button("Stop", key="stop", icon=":material/stop:", on_click=session.stop, args=(run.run_id,),
                   disabled=run.stop_requested)
+
+
+def _speed(epochs_a_second: float) -> str:
+    return f"{epochs_a_second:,.0f}" if epochs_a_second >= 10 else f"{epochs_a_second:.2g}"  # 0 would mean it hangs
 
 
 def _outcome(run: RunRow) -> None:

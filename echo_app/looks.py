@@ -41,12 +41,14 @@ class Look:
     Attributes:
         loss, accuracy: Arrow tables of the curves, with the columns epoch and loss, or accuracy.
         speed: Epochs a second; NaN before there is one, and of a run that has ended.
+        seconds_left: About how long it will still train; NaN of a run that has ended.
         snapshots: All of a run that has ended, and the newest of one under way.
     """
 
     loss: Any
     accuracy: Any
     speed: float
+    seconds_left: float
     snapshots: list[Snapshot]
 
     @property
@@ -67,8 +69,9 @@ def _curve(run_id: str, attempt: int, epoch: int) -> pd.DataFrame:
 
 def look(run: RunRow) -> Look:
     """The records of a run up to the epoch of its row."""
-    read = _look_at_live if run.state.is_active else _look_at_ended
-    return read(run.run_id, run.attempt, run.epoch, run.seconds)
+    if run.state.is_active:
+        return _look_at_live(run.run_id, run.attempt, run.epoch, run.seconds, run.config)
+    return _look_at_ended(run.run_id, run.attempt, run.epoch, run.seconds)
 
 
 def look_or_last(run: RunRow) -> Look:
@@ -87,14 +90,22 @@ def look_or_last(run: RunRow) -> Look:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _look_at_live(run_id: str, attempt: int, epoch: int, seconds: float) -> Look:
+def _look_at_live(run_id: str, attempt: int, epoch: int, seconds: float, _config: RunConfig) -> Look:
     glance = store().glance(run_id)
-    return Look(*_curve_tables(glance.points), tables.speed(glance.pace), [glance.snapshot] if glance.snapshot else [])
+    left = tables.time_left(epoch, _config.epochs, glance.pace, _expected_seconds(run_id, attempt, _config))
+    return Look(*_curve_tables(glance.points), tables.speed(glance.pace), left,
+                [glance.snapshot] if glance.snapshot else [])
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _look_at_ended(run_id: str, attempt: int, epoch: int, seconds: float) -> Look:
-    return Look(*_curve_tables(store().glance(run_id).points), math.nan, store().snapshots(run_id))
+    return Look(*_curve_tables(store().glance(run_id).points), math.nan, math.nan, store().snapshots(run_id))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _expected_seconds(run_id: str, attempt: int, _config: RunConfig) -> float:
+    """The forecast for a run, kept as it was at first: one that changed with other runs would make its time jump."""
+    return estimate_seconds(_config)
 
 
 def _curve_tables(points: Sequence[Point]) -> tuple[pa.Table, pa.Table]:

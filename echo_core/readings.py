@@ -14,7 +14,7 @@ from echo_core.records import Checkpoint, Point, Snapshot
 from echo_core.rows import all_rows
 
 #: Records of which the pace is read: some seconds of training.
-_PACE_RECORDS = 20
+_PACE_RECORDS = 40
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,13 @@ class Readings(Catalogue):
         return Glance(sorted(points, key=lambda point: point.epoch),
                       sorted((int(epoch), float(seconds)) for epoch, seconds in pace),
                       _snapshot(row, _width(row.config)) if row.predicted is not None else None)
+
+    def pace(self, run_id: str) -> list[tuple[int, float]]:
+        """Epoch and seconds of training at the newest records of a run, in order."""
+        newest = select(PROGRESS.c.epoch, PROGRESS.c.seconds).where(PROGRESS.c.run_id == run_id).order_by(
+            PROGRESS.c.epoch.desc()).limit(_PACE_RECORDS)
+        with self._database.read(alone=True) as connection:
+            return [(row.epoch, row.seconds) for row in all_rows(connection, newest)][::-1]
 
     def snapshots(self, run_id: str, newest: int | None = None) -> list[Snapshot]:
         """The snapshots of a run in order of epochs; all of them, or so many of the newest."""

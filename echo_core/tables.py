@@ -1,10 +1,12 @@
 """What the store keeps, as tidy tables for charts and files. Columns are documented and stay."""
 
+import itertools
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from statistics import median_low
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,12 @@ from echo_core.store import ProgressRow, RunRow, Store
 #: Multiplications and additions a second that training reaches on small networks, and what every
 #: update costs beside them: a guess for a machine that has not trained yet.
 _GUESSED_FLOPS, _GUESSED_UPDATE_SECONDS, _START_SECONDS = 150e9, 5e-5, 1.5
+#: The newest seconds of training of which the pace is taken.
+_PACE_SECONDS = 3.0
+#: A pace is trusted alone after as many seconds of training and as many records.
+_TRUSTED_SECONDS, _TRUSTED_RECORDS = 6.0, 12
+#: A record that took this many times the usual time did not only train.
+_OUTLIER = 8.0
 
 
 @dataclass(frozen=True)
@@ -97,8 +105,7 @@ def estimate_seconds(config: RunConfig, finished: Sequence[RunRow]) -> float:
     """
     same = [run for run in finished if run.config.network == config.network]
     if same:
-        trained = max(same[0].seconds - _START_SECONDS, 0.5 * same[0].seconds)
-        return _START_SECONDS + trained * config.epochs / same[0].config.epochs
+        return _START_SECONDS + _without_start(same[0].seconds) * config.epochs / same[0].config.epochs
     took, guessed = sum(run.seconds for run in finished), sum(_guess(run.config) for run in finished)
     return _guess(config) * (min(max(took / guessed, 0.25), 4.0) if finished else 1.0)
 
@@ -106,32 +113,75 @@ def estimate_seconds(config: RunConfig, finished: Sequence[RunRow]) -> float:
 def forecast(store: Store) -> dict[str, Wait]:
     """For each queued run, how many will be begun before it and about when it will be its turn."""
     active, finished, now = store.active(), newest_finished(store), time.time()
-    free_at = [_left(run, finished, now) for run in active.values() if run.state is State.RUNNING] or [0.0]
+
+    def left(run: RunRow) -> float:
+        expected = estimate_seconds(run.config, finished)
+        if run.state is State.RUNNING and run.epoch == 0 and run.started_at:
+            return max(0.5, expected - (now - run.started_at))
+        return time_left(run.epoch, run.config.epochs, store.pace(run.run_id) if run.epoch else (), expected)
+
+    free_at = [left(run) for run in active.values() if run.state is State.RUNNING] or [0.0]
     heapify(free_at)  # seconds from now at which each worker will be free
     waits: dict[str, Wait] = {}
     for place, run_id in enumerate(run_id for run_id in store.order() if run_id in active):
         turn = heappop(free_at)
         waits[run_id] = Wait(place, turn)
-        heappush(free_at, turn + _left(active[run_id], finished, now))
+        heappush(free_at, turn + left(active[run_id]))
     return waits
 
 
-def speed(pace: Sequence[tuple[int, float]], seconds: float = 3.0) -> float:
+def speed(pace: Sequence[tuple[int, float]]) -> float:
     """Epochs a second over the newest records, each an epoch and its seconds; NaN before there are two trained ones."""
+    return _measured(pace)[0]
+
+
+def time_left(epoch: int, epochs: int, pace: Sequence[tuple[int, float]], expected: float) -> float:
+    """About how many seconds a run under way will still train.
+
+    It begins with the forecast and moves to the measured pace as the share of trained epochs grows, or as enough
+    records are measured: the first ones are slow, as each comes with a snapshot.
+
+    Args:
+        epoch: Trained epochs, of `epochs` in all.
+        pace: Epoch and seconds of training at the newest records, in order.
+        expected: Seconds of training that were forecast for the whole run, its start included.
+    """
+    share = epoch / epochs
+    by_forecast = _without_start(expected) * (1 - share)
+    if epoch == 0:
+        return max(by_forecast, expected - (pace[-1][1] if pace else 0.0))
+    epochs_a_second, trust = _measured(pace)
+    if share >= 1 or math.isnan(epochs_a_second):
+        return by_forecast
+    by_pace = (epochs - epoch) / epochs_a_second
+    weight = max(share, trust ** 2)
+    return float(by_forecast ** (1 - weight) * by_pace ** weight)  # by ratio: either may be many times the other
+
+
+def _measured(pace: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """Epochs a second over the last `_PACE_SECONDS` of training, and how far they can be trusted, from 0 to 1.
+
+    A record that took many times as long as others is left out: a program was compiled or the machine slept.
+    """
     trained = [record for record in pace if record[0] > 0]
-    if len(trained) < 2:
-        return math.nan
-    epoch, now = trained[-1]
-    since_epoch, since = next((record for record in reversed(trained[:-1]) if now - record[1] >= seconds), trained[0])
-    return (epoch - since_epoch) / max(now - since, 1e-9)
+    steps = [(epoch - before, max(seconds - since, 1e-9)) for (before, since), (epoch, seconds)
+             in itertools.pairwise(trained)]
+    if not steps:
+        return math.nan, 0.0
+    usual = median_low([seconds for _, seconds in steps])
+    steps = [(epochs, seconds) for epochs, seconds in steps if seconds <= _OUTLIER * usual]
+    epochs, seconds = 0, 0.0
+    for newest in reversed(steps):
+        epochs, seconds = epochs + newest[0], seconds + newest[1]
+        if seconds >= _PACE_SECONDS:
+            break
+    measured = sum(seconds for _, seconds in steps)
+    return epochs / seconds, min(1.0, measured / _TRUSTED_SECONDS, len(steps) / _TRUSTED_RECORDS)
 
 
-def _left(run: RunRow, finished: Sequence[RunRow], now: float) -> float:
-    """Seconds that a run will still train: by its own pace, once it has one."""
-    if run.epoch > 0 and run.seconds > 1:
-        return run.seconds * (run.config.epochs - run.epoch) / run.epoch
-    since = now - run.started_at if run.state is State.RUNNING and run.started_at else 0.0
-    return max(0.5, estimate_seconds(run.config, finished) - since)
+def _without_start(seconds: float) -> float:
+    """The part of a run's seconds in which it trains epochs."""
+    return max(seconds - _START_SECONDS, 0.5 * seconds)
 
 
 def _guess(config: RunConfig) -> float:

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -64,6 +65,69 @@ def test_speed_is_unknown_before_two_trained_records():
     assert math.isnan(tables.speed([(0, 0.1), (1, 0.2)]))
 
 
+def test_speed_leaves_out_a_record_in_which_a_program_was_compiled():
+    steady = [(100 * k, 0.25 * k) for k in range(1, 9)]
+    compiled = [(epoch + 1, seconds + 5) for epoch, seconds in steady[4:]]
+    assert tables.speed([*steady[:4], *compiled]) == pytest.approx(400, rel=0.01)
+
+
+def records(epochs: int, seconds_an_epoch: float, compiling: float, snapshot: float = 0.05) -> list[tuple[int, float]]:
+    """Epoch and seconds of each record, as training makes them: one epoch at first, more after each, all of them with
+    a snapshot in the beginning; the first waits for the program to be compiled."""
+    due = sorted(set(np.geomspace(1, epochs, 60).round().astype(int).tolist()))
+    made, now, chunk = [(0, 0.1)], 0.1, 1
+    while made[-1][0] < epochs:
+        epoch = made[-1][0]
+        next_due = next(each for each in due if each > epoch)
+        step = min(chunk, next_due - epoch)
+        took = step * seconds_an_epoch + (compiling if epoch == 0 else 0)
+        now += took + (snapshot if epoch + step == next_due else 0)
+        made.append((epoch + step, now))
+        chunk = max(1, int(min(step * 0.25 / took, 4 * step + 4)))
+    return made
+
+
+def lefts(made: list[tuple[int, float]], expected: float) -> list[float]:
+    """The seconds left that a page shows after each record."""
+    epochs = made[-1][0]
+    return [tables.time_left(epoch, epochs, made[max(0, k - 39):k + 1], expected) for k, (epoch, _) in enumerate(made)]
+
+
+@pytest.mark.parametrize("compiling", [0.0, 3.0, 40.0])
+@pytest.mark.parametrize(("epochs", "seconds_an_epoch"), [
+    (500, 0.001), (5000, 0.0015), (5000, 0.02), (100_000, 0.01), (60, 10.0), (300, 1.0)])
+def test_time_left_begins_with_the_forecast_and_never_rises_by_a_jump(epochs, seconds_an_epoch, compiling):
+    made = records(epochs, seconds_an_epoch, compiling)
+    expected = 1.5 + epochs * seconds_an_epoch
+    shown = lefts(made, expected)
+    assert shown[1] == pytest.approx(expected, rel=0.7)
+    assert all(left <= 1.1 * before + 0.2 for before, left in pairwise(shown))
+    true = [made[-1][1] - seconds for _, seconds in made]
+    half = next(k for k, (epoch, _) in enumerate(made) if epoch >= epochs / 2)
+    assert shown[half] == pytest.approx(true[half], rel=0.3, abs=0.5)
+    assert shown[-1] == 0
+
+
+@pytest.mark.parametrize("wrong_by", [0.1, 0.25, 4.0, 10.0])
+def test_time_left_moves_smoothly_to_the_measured_pace_where_the_forecast_was_wrong(wrong_by: float):
+    made = records(5000, 0.02, compiling=3.0)
+    shown = lefts(made, 1.5 + 100 * wrong_by)
+    ratios = [left / before for before, left in pairwise(shown) if left]
+    assert max(ratios) < 1.35
+    true = [made[-1][1] - seconds for _, seconds in made]
+    settled = next(k for k, (_, seconds) in enumerate(made) if seconds > 15)
+    assert all(left == pytest.approx(truth, rel=0.15, abs=0.5)
+               for left, truth in zip(shown[settled:], true[settled:], strict=True))
+
+
+def test_time_left_does_not_jump_when_a_run_goes_on_and_is_compiled_again():
+    made = [(100 * k, 0.25 * k) for k in range(1, 41)]
+    resumed = [*made, *((4000 + 100 * k - 90, 10 + 30 + 0.25 * k) for k in range(1, 41))]
+    shown = [tables.time_left(epoch, 10_000, resumed[max(0, k - 39):k + 1], 26.5)
+             for k, (epoch, _) in enumerate(resumed)]
+    assert all(left <= before * 1.05 for before, left in pairwise(shown))
+
+
 def estimated(config: RunConfig, store: Store) -> float:
     return tables.estimate_seconds(config, tables.newest_finished(store))
 
@@ -101,7 +165,18 @@ def test_a_forecast_adds_up_what_is_left_of_the_runs_ahead(store: Store):
     assert waits[ids[1]].seconds == pytest.approx(11.5, abs=0.5)
     store.begin(ticket, 2)
     store.append(ticket, progress(400, 4.0))
-    assert tables.forecast(store)[ids[2]] == tables.Wait(1, pytest.approx(1.0 + 21.5))
+    assert tables.forecast(store)[ids[2]] == tables.Wait(1, pytest.approx(2.0 + 21.5))
+
+
+def test_a_wait_does_not_take_the_compiling_of_the_run_ahead_for_its_pace(store: Store):
+    finish(store, PRESETS["whole"].config, seconds=11.5)
+    running, waiting = queued(store, 1), queued(store, 2)
+    ticket = store.claim("a worker")
+    assert ticket.run_id == running
+    store.begin(ticket, 2)
+    for record in (progress(0, 0.1), progress(1, 40.0), progress(2, 40.02)):
+        store.append(ticket, record)
+    assert 9 < tables.forecast(store)[waiting].seconds < 11
 
 
 def test_a_forecast_with_two_workers_lets_both_take_turns(store: Store):
@@ -111,10 +186,10 @@ def test_a_forecast_with_two_workers_lets_both_take_turns(store: Store):
         ticket = store.claim(f"worker {number}")
         assert ticket.run_id == run_id
         store.begin(ticket, 2)
-        store.append(ticket, progress(100 * number, 2.0))  # 8 s and 3 s left
+        store.append(ticket, progress(100 * number, 2.0))  # 8 s and 6 s left by the forecast
     ids = [queued(store, number) for number in (3, 4, 5)]
     seconds = [tables.forecast(store)[run_id].seconds for run_id in ids]
-    assert seconds == [pytest.approx(3.0), pytest.approx(8.0), pytest.approx(3.0 + 11.5)]
+    assert seconds == [pytest.approx(6.0), pytest.approx(8.0), pytest.approx(6.0 + 11.5)]
 
 
 def test_a_band_is_the_mean_and_spread_of_the_seeds_that_have_come_so_far():
