@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from echo_core.combinations import VARIANTS, combinations, offered
+from echo_core.combinations import VARIANTS, offered
 from echo_core.config import RunConfig
 from echo_core.data import network_input, scale
 from echo_core.models import build_model, first_weights
 from echo_core.training import Rate, adam, sample_examples, train_epoch
-from tests.helpers.samples import small
+from tests.helpers.samples import COMBINATIONS, each, small
 from tests.helpers.trained import LONG, PARTIAL, SMALL, STATELESS, last, sampled, with_
 
 
@@ -67,9 +67,8 @@ def without_compiling(config: RunConfig, epochs: int) -> list[np.ndarray]:
     return [weight.numpy() for weight in trained[0]]
 
 
-@pytest.mark.parametrize("chosen", list(combinations()), ids=lambda chosen: "-".join(map(str, chosen.values())))
-def test_every_combination_moves_its_weights_as_keras_would(chosen: dict):
-    config = small(**chosen)
+@each(COMBINATIONS)
+def test_every_combination_moves_its_weights_as_keras_would(config: RunConfig):
     for mine, theirs in zip(without_compiling(config, 1), by_keras(config, 1), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=3e-4)
 

@@ -15,7 +15,7 @@ from echo_core.evaluation import predict, take_snapshot
 from echo_core.models import build_model, first_weights, keras_file
 from echo_core.records import Checkpoint, Point, Snapshot
 from echo_core.store import ProgressRow
-from tests.helpers.samples import ALL, MORE, small
+from tests.helpers.samples import ALL, MORE, each, small
 from tests.helpers.waiting import PATIENCE
 
 CONFIG = small(variant="encoder_decoder", text=MORE["own words"].text, vocab_size=6)
@@ -66,7 +66,7 @@ NETWORKS = {name: config for name, config in ALL.items()
             if not config.stateful and config.task != "reverse" and config.representation == "one_hot"}
 
 
-@pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS)
+@each(NETWORKS)
 def test_weights_are_named_as_keras_names_them_and_in_its_order(config: RunConfig):
     model = build_model(config)
     weights = [np.full(variable.shape, number, np.float32) for number, variable in enumerate(model.trainable_variables)]

@@ -1,12 +1,11 @@
 import keras
 import pytest
 
-from echo_core.combinations import combinations
 from echo_core.config import RunConfig
 from echo_core.layers import keras_summary, layers, line_length
 from echo_core.models import build_model
 from echo_core.presets import PRESETS
-from tests.helpers.samples import small
+from tests.helpers.samples import COMBINATIONS, each
 
 CONFIGS = {
     "tiny": RunConfig(vocab_size=3, units=2),
@@ -16,7 +15,7 @@ CONFIGS = {
     "attention that fills its columns": RunConfig(
         variant="attention", input_length=100, output_length=100, sequence_length=1099, batch_size=1000, units=2000),
     **{name: preset.config for name, preset in PRESETS.items()},
-    **{"-".join(map(str, chosen.values())): small(**chosen) for chosen in combinations()},
+    **COMBINATIONS,
 }
 
 
@@ -35,11 +34,11 @@ def plain_keras(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(initializer, "__call__", keras.initializers.Zeros().__call__)
 
 
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@each(CONFIGS)
 def test_summary_is_what_keras_prints(config: RunConfig):
     assert keras_summary(config) == printed_by_keras(config)
 
 
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@each(CONFIGS)
 def test_layers_sum_to_the_parameters_of_the_config(config: RunConfig):
     assert sum(layer.parameters for layer in layers(config)) == config.num_parameters

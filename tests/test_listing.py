@@ -17,7 +17,7 @@ from echo_core.layers import layers
 from echo_core.listing import keras_listing
 from echo_core.models import first_weights
 from echo_core.presets import PRESETS
-from tests.helpers.samples import ALL, MORE, NASTY, small, unused
+from tests.helpers.samples import ALL, MORE, NASTY, each, small, unused
 from tests.helpers.waiting import PATIENCE
 
 #: A listing of each kind, for what takes longer.
@@ -53,7 +53,7 @@ def expected_outputs(config: RunConfig, examples: Examples) -> np.ndarray:
     return network_input(config, examples.expected).reshape(len(examples.expected), config.output_length, -1)
 
 
-@pytest.mark.parametrize("config", ALL.values(), ids=ALL)
+@each(ALL)
 def test_the_listing_builds_the_network_of_the_run(config: RunConfig):
     model = defined(config)["model"]
     operations = ("NotEqual", "Any")  # no layers, though a summary has them
@@ -67,7 +67,7 @@ def test_the_listing_builds_the_network_of_the_run(config: RunConfig):
         ([layer.name for layer in model.layers if hasattr(layer, "reset_state")] if config.stateful else [])
 
 
-@pytest.mark.parametrize("config", ALL.values(), ids=ALL)
+@each(ALL)
 def test_the_listing_makes_the_data_of_the_run(config: RunConfig):
     shape = config.sequences_per_epoch, config.sequence_length
     sequences = np.random.default_rng(1).integers(config.vocab_size, size=shape)
@@ -79,7 +79,7 @@ def test_the_listing_makes_the_data_of_the_run(config: RunConfig):
         np.testing.assert_array_equal(defined(config)["present"](echo), examples.present(config.vocab_size))
 
 
-@pytest.mark.parametrize("config", VARIED.values(), ids=VARIED)
+@each(VARIED)
 def test_the_listing_counts_loss_and_accuracy_as_the_run_does(config: RunConfig):
     names, weights = defined(config.model_copy(update={"stateful": False})), first_weights(config)
     windows, echo = data_of(config.model_copy(update={"stateful": False}), shown_sequence(config)[None])
@@ -103,7 +103,7 @@ def test_the_listing_steps_as_the_run_does():
     assert (schedule["alpha"], schedule["warmup_steps"]) == (0.0, 0)
 
 
-@pytest.mark.parametrize("config", ALL.values(), ids=ALL)
+@each(ALL)
 def test_the_listing_has_nothing_that_it_does_not_need(config: RunConfig):
     code = keras_listing(config)
     tree = ast.parse(code)

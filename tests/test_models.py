@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from echo_core.combinations import VARIANTS, combinations
+from echo_core.combinations import VARIANTS
 from echo_core.config import RunConfig
 from echo_core.data import Examples, network_input, text_examples, to_examples
 from echo_core.evaluation import attention_weights, predict
@@ -13,9 +13,8 @@ from echo_core.models import MODEL_BUILDERS, build_model, first_weights
 from echo_core.networks import NETWORKS, run
 from echo_core.presets import PRESETS
 from echo_core.tensors import TensorOps, zero_states
-from tests.helpers.samples import small
+from tests.helpers.samples import COMBINATIONS, each, small
 
-COMBINATIONS = {"-".join(map(str, chosen.values())): small(**chosen) for chosen in combinations()}
 VARIED = {variant: small(variant=variant, stateful=False) for variant in VARIANTS}
 
 
@@ -56,10 +55,9 @@ def test_every_combination_answers_as_its_keras_model(config: RunConfig):
     np.testing.assert_allclose(tf.transpose(told, [1, 0, 2]), expected, atol=2e-6)
 
 
-@pytest.mark.parametrize("name", [name for name, config in COMBINATIONS.items() if config.stateful
-                                  and config.representation == "one_hot" and config.task == "echo"])
-def test_state_carried_from_batch_to_batch_equals_a_stateful_keras_model(name: str):
-    config = COMBINATIONS[name]
+@each({name: config for name, config in COMBINATIONS.items()
+       if config.stateful and config.representation == "one_hot" and config.task == "echo"})
+def test_state_carried_from_batch_to_batch_equals_a_stateful_keras_model(config: RunConfig):
     inputs, size = examples_of(config).inputs, config.batch_size
     model, weights = build_model(config), first_weights(config)
     states, carried = zero_states(config, size), None

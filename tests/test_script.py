@@ -23,7 +23,7 @@ from echo_core.presets import PRESETS
 from echo_core.records import Floats
 from echo_core.script import keras_script
 from echo_core.tables import answers
-from tests.helpers.samples import ALL, MORE, NASTY, small, unused
+from tests.helpers.samples import ALL, MORE, NASTY, each, small, unused
 from tests.helpers.waiting import PATIENCE
 
 #: Where the windows that are shown are not all there are, or do not fill the batches.
@@ -90,7 +90,7 @@ def cells(config: RunConfig) -> list[str]:
     return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 
 
-@pytest.mark.parametrize("config", EVERY.values(), ids=EVERY)
+@each(EVERY)
 def test_the_script_is_a_script_and_has_nothing_that_it_does_not_need(config: RunConfig):
     code = keras_script(config, 5000)
     compile(code, "run.py", "exec")
@@ -100,7 +100,7 @@ def test_the_script_is_a_script_and_has_nothing_that_it_does_not_need(config: Ru
     assert "after 5,000 epochs" in code
 
 
-@pytest.mark.parametrize("config", EVERY.values(), ids=EVERY)
+@each(EVERY)
 def test_the_notebook_is_a_notebook_and_always_the_same(config: RunConfig):
     written = keras_notebook(config, 5000)
     notebook = nbformat.reads(written, as_version=4)
@@ -112,8 +112,7 @@ def test_the_notebook_is_a_notebook_and_always_the_same(config: RunConfig):
     assert unused("\n".join(cells(config))) == set()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("config", ASKED.values(), ids=ASKED)
+@each(ASKED)
 def test_the_script_prints_what_the_app_showed(config: RunConfig, run_script, monkeypatch: pytest.MonkeyPatch):
     # To compile the prediction of each of them would take minutes; some below do.
     monkeypatch.setattr(keras.Model, "predict", lambda self, windows, verbose: np.array(self(windows)))

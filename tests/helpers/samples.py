@@ -1,12 +1,15 @@
 """Records made by hand, for tests of those who keep them and do not train; and a run of every kind."""
 
 import ast
+from collections.abc import Mapping
 
 import numpy as np
+import pytest
 
 from echo_core.combinations import combinations
 from echo_core.config import RunConfig, divisors
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot
+from tests.helpers.cover import cover
 
 #: Small enough to compile in a second or two, whatever its seed, epochs and rate.
 TINY = RunConfig(variant="encoder_decoder", vocab_size=10, sequence_length=8, input_length=3, output_length=2, units=6,
@@ -31,7 +34,9 @@ WORDS = "a rose is a rose is a rose and so on " * 5
 #: Words that would end a string, begin a command or look like something else, wherever they are put unharmed.
 NASTY = '''it's "quoted" \\ \\n \\" {c} {0} %s """ \'\'\' # ${HOME} \\u0041 \\N{BULLET} 日本語 😀 é ")]) \\'''
 
-COMBINATIONS = {"-".join(map(str, chosen.values())): small(**chosen) for chosen in combinations()}
+#: The table of combinations, and a run of each.
+TABLE = {"-".join(map(str, chosen.values())): chosen for chosen in combinations()}
+COMBINATIONS = {name: small(**chosen) for name, chosen in TABLE.items()}
 #: What there is beside combinations.
 MORE = {
     "echo that starts later": small(variant="many_to_one", task="reverse", echo_start=1),
@@ -45,6 +50,15 @@ MORE = {
 }
 #: A run of every kind.
 ALL = COMBINATIONS | MORE
+
+
+def each(configs: Mapping[str, RunConfig]) -> pytest.MarkDecorator:
+    """A test of one tool for each `config`: before each change for a cover of the combinations among them and for all
+    the others, and in `make test-all` for every one."""
+    quick = {"-".join(map(str, row.values())) for row in cover([TABLE[name] for name in configs if name in TABLE])}
+    return pytest.mark.parametrize("config", [
+        pytest.param(config, id=name, marks=[pytest.mark.slow] if name in TABLE and name not in quick else [])
+        for name, config in configs.items()])
 
 
 def unused(code: str) -> set[str]:
