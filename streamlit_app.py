@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from echo_app import delivery
+from echo_app import delivery, uploads
 
 #: A file of our own, as symbols would come from another host; as an address, or it would be hashed at each rerun.
 ICON = "data:image/svg+xml," + quote((Path(__file__).parent / "echo_app" / "icon.svg").read_text())
@@ -15,6 +15,7 @@ ICON = "data:image/svg+xml," + quote((Path(__file__).parent / "echo_app" / "icon
 def main() -> None:
     """Say what this is before the heavy imports, then show the page."""
     delivery.mend()
+    uploads.bound()
     st.set_page_config(page_title="Echo Lab", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
     st.title("Echo Lab", anchor=False)
     history = st.Page(lambda: _history(train), title="History", icon=":material/history:", url_path="history")

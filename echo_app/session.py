@@ -5,7 +5,6 @@ named below, and those of `faults`. The text is the exception: under its name st
 it serves the settings is under `SETTLED_TEXT`. Nothing is kept in modules, which all visitors would share.
 """
 
-import json
 import re
 import time
 import uuid
@@ -22,7 +21,7 @@ from echo_app.faults import careful, refuse
 from echo_core import text as texts
 from echo_core.config import RunConfig, check_text
 from echo_core.engine import Engine
-from echo_core.mending import explain, following, mend
+from echo_core.mending import explain, following, mend, settings_from_json
 from echo_core.presets import PRESETS
 from echo_core.store import EVERYBODY, RunRow, Store, Wanted, longer
 
@@ -317,14 +316,11 @@ def take_config() -> None:
     if file is None:
         return
     try:
-        found = json.loads(file.getvalue().decode("utf-8-sig"))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        st.session_state[NOTES] = ["The file must be settings as JSON, such as Share gives; this one cannot be read."]
-        return
-    settings, st.session_state[NOTES] = mend({name: value for name, value in found.items() if value is not None})
-    load(settings)
+        settings, st.session_state[NOTES] = mend(settings_from_json(file.getvalue()))
+    except ValueError as error:
+        st.session_state[NOTES] = [str(error)]
+    else:
+        load(settings)
 
 
 @careful

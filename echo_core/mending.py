@@ -1,6 +1,7 @@
 """Settings as people and links bring them: read, explained where they cannot be, or mended."""
 
-from collections.abc import Iterable, Mapping, Set
+import json
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -11,6 +12,30 @@ from echo_core import text as texts
 from echo_core.combinations import refusal
 from echo_core.config import LARGEST, RunConfig, by_nearness, check_text, sizes_of_text, written
 from echo_core.presets import SAMPLE_PAIRS
+
+#: Bytes that a file with settings may have; one with the longest text has about 5 kB.
+MAX_FILE_BYTES = 2**20
+#: Names that one line about unknown settings repeats.
+_MAX_NAMES = 3
+
+
+def settings_from_json(data: bytes) -> dict[str, object]:
+    """The settings in a file that Share has made; fields that are null have their defaults, and are left out.
+
+    Raises:
+        ValueError: If the file is too long, or is not one JSON object of plain values.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"A file with settings must have at most {MAX_FILE_BYTES:,} bytes; this one has "
+                         f"{len(data):,}. Try a file that was saved with Share.")
+    try:
+        found = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):  # json recurses into brackets, and refuses numbers of thousands of digits
+        found = None
+    if not isinstance(found, dict) or any(isinstance(value, dict | list) for value in found.values()):
+        raise ValueError("A file with settings must be one JSON object of plain values; this one cannot be read. "
+                         "Try a file that was saved with Share.")
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
@@ -61,9 +86,9 @@ def mend(values: Mapping[str, object]) -> tuple[RunConfig, list[str]]:
     """
     accepted: dict[str, Any] = {}
     refused: dict[str, str] = {}
-    for name, value in values.items():
+    for name in [name for name in values if name in RunConfig.model_fields]:
         try:
-            accepted[name] = _check_field(name, value)
+            accepted[name] = _check_field(name, values[name])
         except ValidationError as error:
             refused[name] = " ".join(_explain_one(dict(item), advise=False) for item in error.errors())
     begin = RunConfig().model_dump()
@@ -77,8 +102,9 @@ def mend(values: Mapping[str, object]) -> tuple[RunConfig, list[str]]:
             del accepted["text"]
     config = RunConfig(**_fit({**begin, **accepted}, accepted.keys()))
     used = config.model_dump()
-    notes = [f"{line} {name} is {_show(written(used[name]))} instead." if name in used else line
-             for name, line in refused.items()]
+    notes = [f"{line} {name} is {_show(written(used[name]))} instead." for name, line in refused.items()]
+    if unknown := [name for name in values if name not in used]:
+        notes.append(_unknown(unknown))
     notes += [f"{name}={_show(written(value))} does not fit the other settings; it is {_show(written(used[name]))} "
               "instead." for name, value in accepted.items() if used[name] != value]
     return config, notes
@@ -86,8 +112,6 @@ def mend(values: Mapping[str, object]) -> tuple[RunConfig, list[str]]:
 
 def _check_field(name: str, value: object) -> object:
     """The value of one field, checked by that field's own rules alone."""
-    if name not in RunConfig.model_fields:
-        RunConfig.model_validate({name: value})  # raises, as an unknown field
     field = RunConfig.model_fields[name]
     if isinstance(value, bool) and field.annotation in (int, float):
         RunConfig.model_validate({name: value})  # raises, as a boolean for a number
@@ -187,11 +211,22 @@ def _explain_one(item: dict[str, Any], advise: bool = True) -> str:
     field = ".".join(str(part) for part in item["loc"])
     name = _show(field)
     if item["type"] == "extra_forbidden":
-        return f"{name} is not a setting. Try one of {', '.join(RunConfig.model_fields)}."
+        return _unknown([field])
     rule = _RULES.get(item["type"], "is not valid").format(limit=written(next(iter(context.values()), "")))
     default = RunConfig.model_fields[field].default if field in RunConfig.model_fields else None
     advice = f" Try {name}={_show(written(default))}." if advise and default is not None else ""
     return f"{name} {rule}; received {_show(item['input'])}.{advice}"
+
+
+def _unknown(names: Sequence[str]) -> str:
+    """One line however many names there are: a stranger's file may have a hundred thousand."""
+    if len(names) == 1:
+        said = f"{_show(names[0])} is not a setting"
+    else:
+        shown, more = [_show(name) for name in names[:_MAX_NAMES]], len(names) - _MAX_NAMES
+        said = ", ".join(shown) + f" and {more:,} more are not settings" if more > 0 else (
+            f"{', '.join(shown[:-1])} and {shown[-1]} are not settings")
+    return f"{said}. Try one of {', '.join(RunConfig.model_fields)}."
 
 
 def _show(value: object, longest: int = 40) -> str:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from echo_core import text as texts
 from echo_core.combinations import AXES, VARIANTS
 from echo_core.config import RunConfig, sizes_of_text
-from echo_core.mending import explain, following, mend, parse_settings, with_settings
+from echo_core.mending import explain, following, mend, parse_settings, settings_from_json, with_settings
 from echo_core.presets import PRESETS, SAMPLE_PAIRS
 from tests.helpers.strategies import DEFAULTS, FIELDS, PAIRS, VARIANTS_IN_WORDS, configs, pair_texts, word_texts
 
@@ -164,7 +164,8 @@ def test_mending_any_nonsense_gives_a_config_that_can_be_and_names_all_that_it_d
     for name, value in values.items():
         if name in FIELDS and not any(note.startswith((f"{name} ", f"{name}=")) for note in notes):
             assert is_meant(name, value, getattr(config, name))
-    assert sum("is not a setting" in note for note in notes) == len(set(values) - set(FIELDS))
+    about_unknown = [note for note in notes if "is not a setting." in note or "are not settings." in note]
+    assert len(about_unknown) == (not values.keys() <= {*FIELDS})
     assert all(note.isprintable() and len(note) < 400 for note in notes)
     assert mend(config.to_query()) == (config, [])
 
@@ -350,3 +351,41 @@ def test_mending_the_largest_settings_is_quick_enough_for_a_link_from_a_stranger
     assert time.perf_counter() - begun < 5  # a naive search takes minutes
     assert RunConfig.model_validate(config.model_dump()) == config
     assert all(len(note) < 400 for note in notes)
+
+
+def test_unknown_settings_are_one_line_however_many_there_are():
+    assert mend({"hue": 1, "size": 2})[1] == [f"hue and size are not settings. Try one of {', '.join(FIELDS)}."]
+    config, notes = mend({"units": 8, **{f"colour-{number}": "red" for number in range(100_000)}})
+    assert config.units == 8
+    assert notes == [f"colour-0, colour-1, colour-2 and 99,997 more are not settings. Try one of {', '.join(FIELDS)}."]
+
+
+@pytest.mark.parametrize("data", [
+    b"[" * 100_000, b'{"units":' * 100_000, b'{"units":' + b"[" * 500 + b"]" * 500 + b"}", b'{"units": {"a": 1}}',
+    b"[]", b"8", b"null", b"", b"\xff\xfe", b"\0", b'{"units": 8', b'{"units": 1' + b"0" * 10_000 + b"}"],
+    ids=lambda data: repr(data[:12]))
+def test_a_file_that_is_no_settings_is_refused_in_one_line(data):
+    with pytest.raises(ValueError, match="must be one JSON object of plain values") as refused:
+        settings_from_json(data)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_of_settings_that_is_too_long_is_refused_before_it_is_read():
+    with pytest.raises(ValueError, match="at most 1,048,576 bytes; this one has 41,943,040"):
+        settings_from_json(b" " * (40 * 2**20))
+
+
+def test_settings_in_a_file_are_read_as_share_writes_them():
+    config = PRESETS["pairs"].config
+    assert mend(settings_from_json(config.model_dump_json(indent=2).encode())) == (config, [])
+    assert settings_from_json(b'\xef\xbb\xbf{"units": 8, "seed": null}') == {"units": 8}
+
+
+@pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"NaN", b"1" + b"0" * 4000, b"-1" + b"0" * 4000])
+@pytest.mark.parametrize("field", ["units", "learning_rate", "clip_norm", "seed", "stateful", "text", "task"])
+def test_a_number_beyond_every_range_is_named_and_not_used(field, number):
+    config, notes = mend(settings_from_json(b'{"%s": %s}' % (field.encode(), number)))
+    assert config == RunConfig()
+    assert len(notes) == 1
+    assert notes[0].startswith(field)
+    assert len(notes[0]) < 250

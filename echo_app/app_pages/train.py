@@ -15,6 +15,8 @@ from echo_core.store import RunRow
 
 #: The tabs below the run, and the one of them that tells of no size.
 BEHIND, STORY = "behind", "How it works"
+#: Lines about settings that were not accepted, of which a link or file may bring one for each field.
+MAX_NOTES = 10
 
 
 def train_page() -> None:
@@ -93,7 +95,8 @@ def _notes(beyond: str | None) -> None:
         faults.refusal()
     if lines := st.session_state[session.NOTES]:
         st.warning("Some settings were not accepted or had to follow others:", icon=":material/tune:")
-        st.text("\n".join(lines))  # as plain text: a link may say anything
+        more = [f"and {len(lines) - MAX_NOTES} more."] if len(lines) > MAX_NOTES else []
+        st.text("\n".join(lines[:MAX_NOTES] + more))  # as plain text: a link may say anything
         st.session_state[session.NOTES] = []
 
 
