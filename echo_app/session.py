@@ -5,6 +5,7 @@ named below, and those of `faults`. The text is the exception: under its name st
 it serves the settings is under `SETTLED_TEXT`. Nothing is kept in modules, which all visitors would share.
 """
 
+import math
 import re
 import time
 import uuid
@@ -49,12 +50,15 @@ NEXT_AT = "next_at"        # when the next picture of the replay is due
 SLOW = "slow"
 SEEDS = "seeds_shown"      # run_ids of the seeds that are shown together, first first
 SELECTED = "selected"      # runs picked on the history page, in the order in which they were
+LOSS = "store_loss"        # what the store has lost, as this session was told of it, and when
 DELETED = "deleted_runs"   # run_ids of the last deletion, which can be undone
 IMPORT = "import_config"   # a file with settings
 
 OWN = "own"
 #: So many are few visitors. What more of them see of a run may be so many seconds old.
 FEW_SESSIONS, _SHARED_SECONDS = 5, 0.5
+#: A page says for so long that the store has lost its runs.
+_LOSS_SECONDS = 60.0
 #: Seeds of one press.
 NUM_SEEDS = 5
 MOST_SEEDS = 2**31
@@ -106,6 +110,15 @@ def _row(run_id: str, stretch: int) -> RunRow | None:
 @st.cache_resource(scope="session", on_release=_Presence.leave, show_spinner=False)
 def _presence(holder: str) -> _Presence:
     return _Presence(engine(), holder)
+
+
+def loss() -> str | None:
+    """What became of the runs, for a minute, if this session was there when the store lost them."""
+    state, said = st.session_state, engine().loss
+    known, since = state.setdefault(LOSS, (said, -math.inf))
+    if said != known:
+        state[LOSS] = known, since = said, time.monotonic()
+    return known if time.monotonic() - since < _LOSS_SECONDS else None
 
 
 def store() -> Store:

@@ -5,6 +5,7 @@ SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. All that differs betwe
 
 import math
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,13 +29,13 @@ from sqlalchemy import (
     TypeDecorator,
     create_engine,
     event,
-    inspect,
     make_url,
     text,
 )
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Engine, ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from echo_core.storefile import StoreFile
 from echo_core.troubles import (
     FAULTS,
     FULL,
@@ -58,6 +59,14 @@ HEAD = "0002"
 _ADVISORY_LOCK = 0x4543484F
 
 _BUSY_SECONDS = 30
+
+#: A connection that has found the tables has this in its `info`: a number that changes when they may be others.
+_GENERATION = "echo_generation"
+
+#: What a database says whose tables are gone, or others than before: SQLite of a statement that does not fit, or a file
+#: that is damaged, no database or moved away; PostgreSQL of unknown tables, columns or schemas.
+_OTHER_TABLES = ("SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY_DBMOVED",
+                 "42P01", "42703", "3F000")
 
 #: What a URL cannot hold as it is.
 _QUOTE = " In a user or a password write %40 for @, %2F for /, %3A for :, %3F for ? and %25 for %."
@@ -181,7 +190,10 @@ HANDSHAKES = Table(
 class Database:
     """One database, migrated to `HEAD`: short transactions for any number of threads and processes.
 
+    Where its tables were taken away while it is open, they are made again, and `losses` counts that.
+
     Args:
+        create: Make a file where there is none.
         patience: Seconds that a transaction waits for a file that others write to, once it is open.
     Raises:
         StoreError: If it cannot be opened, or a newer version of the project wrote it.
@@ -190,21 +202,17 @@ class Database:
     def __init__(self, url: str, create: bool = True, patience: float | None = None) -> None:
         self._url = _parse(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
-        self._patience = float(_BUSY_SECONDS)
-        if self.is_sqlite:
-            self._prepare_file(create)
-        options: dict[str, Any] = {"pool_size": 8, "max_overflow": 56}  # a page polls from a thread of its own
-        if self.is_sqlite:
-            options["connect_args"] = {"timeout": _BUSY_SECONDS}
-        else:
-            options["pool_pre_ping"] = True
-            options["connect_args"] = {name: _REACH[name] for name in _REACH.keys() - self._url.query.keys()}
-        self._engine = create_engine(self._url, **options)
-        if self.is_sqlite:
-            event.listen(self._engine, "connect", self._set_up_sqlite)
-            event.listen(self._engine, "begin", _begin_sqlite)
+        #: How often other tables than those that were opened were found in their place, or none.
+        self.losses = 0
+        self._create, self._patience = create, float(_BUSY_SECONDS)
+        self._generation = 0
+        self._identity: object = None  # of the tables that were found last
+        self._lock = threading.RLock()
+        self._file = self._open_file() if self.is_sqlite else None
+        self._engine = self._build_engine()
         try:
-            self._migrate()
+            with self.read():
+                pass
         except DBAPIError as error:
             self.close()
             kind = StoreAway if isinstance(error, OUTAGES) else StoreError
@@ -212,6 +220,7 @@ class Database:
         except BaseException:
             self.close()
             raise
+        event.listen(self._engine, "handle_error", self._look_into)
         if patience is not None:
             self._patience = patience
             self.close()  # what was opened to be migrated has more of it
@@ -226,7 +235,8 @@ class Database:
         Args:
             alone: There is a single statement in it, which needs no beginning and no end: half of the work.
         """
-        with self._engine.connect().execution_options(echo_alone=alone) as connection:
+        with self._connect() as connection:
+            connection = connection.execution_options(echo_alone=alone)
             if not self.is_sqlite:  # SQLite's are so in WAL mode
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
@@ -238,34 +248,58 @@ class Database:
         SQLite's are one at a time anyway. An `exclusive` one is so on PostgreSQL too, which what
         reads the queue before it writes to it needs.
         """
-        with self._engine.connect().execution_options(echo_writes=True) as connection, connection.begin():
+        with self._connect() as connection, self._begin_to_write(connection):
             if exclusive and not self.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+                _lock_postgres(connection)
             yield connection
 
     def shortage(self) -> Trouble | None:
         """What is wrong with a file that can be read and written to: its disk may be full."""
-        if not self.is_sqlite:
+        if self._file is None:
             return None
-        free = shutil.disk_usage(Path(str(self._url.database)).parent).free
+        free = shutil.disk_usage(self._file.path.parent).free
         return FULL if free < _LEAST_BYTES_FREE else None
 
     def close(self) -> None:
         """Close all connections. A later transaction opens new ones."""
         self._engine.dispose()
 
-    def _prepare_file(self, create: bool) -> None:
-        if not self._url.database or self._url.database == ":memory:":
-            raise StoreError("the store must be a file, because worker processes open it too; received "
-                             f"DATABASE_URL={self}. Try sqlite:////absolute/path/runs.db.")
-        path = Path(self._url.database)
-        try:
-            if not create and not path.is_file():
-                raise StoreError(f"there is no store at {self}.")
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:  # of a folder above it that is closed to us, too
-            verb = "created" if create else "opened"
-            raise StoreError(f"the store at {self} cannot be {verb}: {error.strerror}.") from error
+    # --- connections ---------------------------------------------------------------------------
+
+    def _build_engine(self) -> Engine:
+        options: dict[str, Any] = {"pool_size": 8, "max_overflow": 56}  # a page polls from a thread of its own
+        if self.is_sqlite:
+            options["connect_args"] = {"timeout": _BUSY_SECONDS}
+        else:
+            options["pool_pre_ping"] = True
+            options["connect_args"] = {name: _REACH[name] for name in _REACH.keys() - self._url.query.keys()}
+        engine = create_engine(self._url, **options)
+        if self.is_sqlite:
+            event.listen(engine, "connect", self._set_up_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        """A connection that finds the tables."""
+        if self._file is not None and self._file.is_gone():
+            with self._lock:
+                if self._file.is_gone():
+                    self._reopen_file()
+                    self._generation += 1
+        generation = self._generation
+        with self._engine.connect() as connection:
+            if connection.info.get(_GENERATION, generation) != generation:
+                connection.invalidate()  # what it writes may go to a file that nobody finds. It is opened anew
+            if _GENERATION not in connection.info:
+                self._find_tables(connection)
+                connection.info[_GENERATION] = generation
+            yield connection
+
+    @contextmanager
+    def _begin_to_write(self, connection: Connection) -> Iterator[None]:
+        with connection.execution_options(echo_writes=True).begin():
+            yield
 
     def _set_up_sqlite(self, raw: Any, _record: Any) -> None:
         raw.isolation_level = None  # the driver begins no transactions of its own; `_begin_sqlite` does
@@ -275,25 +309,70 @@ class Database:
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
-    def _migrate(self) -> None:
-        """Bring the tables to `HEAD`. Several processes may open a fresh store at the same time."""
-        with self.read() as connection:
-            if _revision(connection) == HEAD:
-                return
+    def _open_file(self) -> StoreFile:
+        if not self._url.database or self._url.database == ":memory:":
+            raise StoreError("the store must be a file, because worker processes open it too; received "
+                             f"DATABASE_URL={self}. Try sqlite:////absolute/path/runs.db.")
+        file = StoreFile(Path(self._url.database))
+        try:
+            file.open(self._create)
+        except OSError as error:  # of a folder above it that is closed to us, too
+            if isinstance(error, FileNotFoundError) and not self._create:
+                raise StoreError(f"there is no store at {self}.") from error
+            verb = "created" if self._create else "opened"
+            raise StoreError(f"the store at {self} cannot be {verb}: {error.strerror}.") from error
+        return file
+
+    def _reopen_file(self) -> None:
+        assert self._file is not None
+        try:
+            self._file.open(self._create)
+        except OSError as error:  # whoever may create it does so soon
+            why = error.strerror or "no such file"
+            raise StoreAway(f"the store at {self} is not there any more: {why}.") from error
+
+    # --- tables --------------------------------------------------------------------------------
+
+    def _find_tables(self, connection: Connection) -> None:
+        """See to it that the tables are there, and take note if they are not those of before."""
+        are_new = self._revision(connection) != HEAD and self._migrate(connection)
+        found = self._identify(connection), self._file and self._file.identity
+        connection.rollback()
+        with self._lock:
+            if self._file is not None:
+                self._file.note_content()
+            if self._identity is not None and (are_new or found != self._identity):
+                self.losses += 1
+            self._identity = found
+
+    def _migrate(self, connection: Connection) -> bool:
+        """Bring the tables to `HEAD`, which several processes may do at the same time; whether it was us who did."""
+        connection.rollback()
         if self.is_sqlite:
             # The mode stays with the file. Changing it does not wait for others as statements do.
-            _insist(self._switch_to_wal)
-        with self.write(exclusive=True) as connection:
-            found = _revision(connection)
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            _insist(lambda: raw.execute("PRAGMA journal_mode=WAL"))
+        with self._begin_to_write(connection):
+            if not self.is_sqlite:
+                _lock_postgres(connection)
+            found = self._revision(connection)
             if found != HEAD:
                 self._upgrade(connection, found)
+        return found != HEAD
 
-    def _switch_to_wal(self) -> None:
-        raw = self._engine.raw_connection()
-        try:
-            raw.cursor().execute("PRAGMA journal_mode=WAL")
-        finally:
-            raw.close()
+    def _revision(self, connection: Connection) -> str | None:
+        if self._identify(connection) is None:
+            return None
+        found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return found
+
+    def _identify(self, connection: Connection) -> object:
+        """Tells tables from others that were made in their place; None if there are none."""
+        return connection.scalar(text(
+            "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'" if self.is_sqlite else
+            "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()) || ' ' || "
+            "CAST(to_regclass('alembic_version') AS oid)"))
 
     def _upgrade(self, connection: Connection, found: str | None) -> None:
         from alembic import command
@@ -308,6 +387,14 @@ class Database:
             raise StoreError(f"the store at {self} is of revision {found}, which a newer Echo Lab wrote; this one "
                              f"knows revisions up to {HEAD}. Update Echo Lab, or set DATABASE_URL to another store.")
         command.upgrade(config, "head")
+
+    def _look_into(self, context: ExceptionContext) -> Exception | None:
+        """After an error which says that the tables are not what they were, look for them anew."""
+        error = context.original_exception
+        if not error_code(error).startswith(_OTHER_TABLES) or context.is_disconnect:
+            return None
+        self._generation += 1
+        return StoreAway(f"the tables of the store at {self} are not there: {without_secrets(str(error))}")
 
 
 def _parse(url: str) -> URL:
@@ -334,11 +421,8 @@ def _begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("echo_writes") else "BEGIN")
 
 
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return found
+def _lock_postgres(connection: Connection) -> None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
 
 
 def _insist(action: Callable[[], None]) -> None:

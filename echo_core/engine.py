@@ -63,6 +63,7 @@ class Engine:
         self.limits = limits or Limits()
         self.store = Store(self.settings.database_url, patience=PATIENCE)
         self._trouble: Trouble | None = None
+        self._loss, self._losses_told = "", 0
         self._own_holder = f"engine-{uuid.uuid4().hex}"
         self._connected = Counter([self._own_holder])
         self._lock = threading.Lock()
@@ -183,6 +184,11 @@ class Engine:
         """What is wrong with the store, as the keeper has met it; a store may be read and yet keep nothing."""
         return self._trouble
 
+    @property
+    def loss(self) -> str:
+        """What became of the runs, if the store was emptied or replaced while this engine had it open."""
+        return self._loss
+
     def close(self) -> None:
         """End everything that it started, within a few seconds. Runs of a local cluster pause at a checkpoint."""
         with self._lock:
@@ -218,9 +224,20 @@ class Engine:
                     self.store.purge()
                     self.store.evict(self.settings.store_mb * 2**20)
                     tidied_at = time.monotonic()
+                self._note_losses()
                 is_away, self._trouble = False, self.store.shortage()
             except Exception as error:
                 self._trouble = trouble_of(error)
                 if not is_away:
                     logger.warning("the store did not answer the keeper", exc_info=True)
                 is_away, spared_until = True, time.monotonic() + SPARED_SECONDS
+
+    def _note_losses(self) -> None:
+        if (losses := self.store.losses) == self._losses_told:
+            return
+        self._losses_told, now = losses, time.strftime("%H:%M UTC", time.gmtime())
+        self._loss = (f"The store was emptied while Echo Lab ran: the runs from before {now} are gone. "
+                      "New runs are kept as always." if not self.store.runs(limit=1) else
+                      f"Another store was put in the place of the one in use: runs from before {now} are gone, unless "
+                      "they are in it.")
+        logger.error("%s (%s)", self._loss, self.store)

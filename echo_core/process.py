@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar
 
 import psutil
 
+from echo_core.private import make_folder
 from echo_core.programs import program_folder
 from echo_core.settings import Settings
 
@@ -34,7 +35,7 @@ XLA_CACHE_FLAG = "--tf_xla_persistent_cache_directory="
 def environment(settings: Settings) -> dict[str, str]:
     """What a process that trains must have in its environment before TensorFlow is imported."""
     threads = str(settings.threads)
-    others = re.sub(rf'{XLA_CACHE_FLAG}("[^"]*"|\S*)', "", os.environ.get("TF_XLA_FLAGS", "")).split()
+    others = re.sub(rf'{XLA_CACHE_FLAG}("(\\.|[^"\\])*"|\S*)', "", os.environ.get("TF_XLA_FLAGS", "")).split()
     return {
         "ECHO_THREADS": threads,
         "ECHO_XLA_CACHE": str(settings.xla_cache),
@@ -43,9 +44,15 @@ def environment(settings: Settings) -> dict[str, str]:
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": threads,
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
-        "TF_XLA_FLAGS": " ".join([*others, f'{XLA_CACHE_FLAG}"{program_folder(settings)}"']),
+        "TF_XLA_FLAGS": " ".join([*others, XLA_CACHE_FLAG + _quoted(str(program_folder(settings)))]),
         "XLA_FLAGS": f"{WIDE_VECTORS} {os.environ.get('XLA_FLAGS', '').replace(WIDE_VECTORS, '')}".strip(),
     }
+
+
+def _quoted(value: str) -> str:
+    """A flag's value for TensorFlow's parser, which reads a backslash in double quotes as an escape."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def prepare(is_awaited: bool = True) -> None:
@@ -131,7 +138,7 @@ def load_training(settings: Settings) -> None:
         return
     os.environ.update(environment(settings))
     with suppress(OSError):  # without the folder every process compiles anew
-        program_folder(settings).mkdir(parents=True, exist_ok=True)
+        make_folder(program_folder(settings))
     with _quiet_stderr():
         import echo_core.training  # noqa: F401
 

@@ -15,9 +15,12 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 Positive = Annotated[int, Field(ge=1)]
 
 
-def _sqlite_url(file: Path) -> str:
+def sqlite_url(file: Path) -> str:
     """A file's URL: a path may hold what means something else in a URL, such as % or ?."""
-    return URL.create("sqlite", database=str(file)).render_as_string()
+    try:
+        return URL.create("sqlite", database=str(file)).render_as_string()
+    except UnicodeEncodeError:  # a name that is no text in UTF-8 cannot be escaped, and is taken as it is
+        return f"sqlite:///{file}"
 
 
 class LimitExceeded(ValueError):
@@ -65,7 +68,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ECHO_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     # Neither is printed with the other settings, as both may hold a password.
-    database_url: str = Field(_sqlite_url(PROJECT_ROOT / ".echo" / "runs.db"), validation_alias="DATABASE_URL",
+    database_url: str = Field(sqlite_url(PROJECT_ROOT / ".echo" / "runs.db"), validation_alias="DATABASE_URL",
                               repr=False)
     dask_scheduler_address: str | None = Field(None, validation_alias="DASK_SCHEDULER_ADDRESS", repr=False)
     threads: Positive = Field(default_factory=lambda: min(2, os.cpu_count() or 1), description="of one training")

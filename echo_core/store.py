@@ -96,6 +96,11 @@ class Store(Readings):
         """What is wrong with it although it answers."""
         return self._database.shortage()
 
+    @property
+    def losses(self) -> int:
+        """How often its tables were taken away, or others put in their place, since it was opened."""
+        return self._database.losses
+
     def close(self) -> None:
         """Close its connections."""
         self._database.close()

@@ -18,3 +18,5 @@ def begin() -> None:
         st.error("Echo Lab cannot work here as it is set up.", icon=":material/block:")
         st.text("\n".join(explain(error)) if isinstance(error, ValidationError) else str(error))
         faults.leave_off()
+    if loss := session.loss():
+        st.warning(loss, icon=":material/delete_history:")
