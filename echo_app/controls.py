@@ -74,8 +74,10 @@ def advanced_controls(num_windows: int) -> None:
 def _pairs() -> None:
     """Where the visitor writes questions and answers, or brings a file of them."""
     st.text_area("Question => answer, a pair a line", key="text", height=160, max_chars=8000, help=_help("text"))
-    st.file_uploader("Or a .txt or .csv file of pairs", ["txt", "csv"], key=session.UPLOAD,
+    st.file_uploader("Or a .txt, .csv or .tsv file of pairs", ["txt", "csv", "tsv"], key=session.UPLOAD,
                      on_change=session.take_upload, max_upload_size=1)
+    if notes := st.session_state[session.UPLOAD_NOTES]:
+        st.text("\n".join(notes))
     _text_error()
 
 

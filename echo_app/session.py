@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from echo_app import faults
 from echo_app.browser import browser_name
 from echo_app.faults import careful, refuse
+from echo_core import files
 from echo_core import text as texts
 from echo_core.config import RunConfig, check_text
 from echo_core.engine import Engine
@@ -36,6 +37,7 @@ SETTLED_TEXT = "settled_text"  # the text of the settings
 TEXT_ERROR = "text_error"  # why what is typed as a text does not serve
 OWN_WORDS = "own_words"    # echo and reverse are asked of one's own words
 UPLOAD = "upload"          # a file with a text
+UPLOAD_NOTES = "upload_notes"  # what of that file was left out
 BEFORE = "before_task"     # for each task the settings that its controls had, to come back to
 TASK = "task_was"          # the task that the controls had before
 SESSION = "session_id"     # for the queue's fairness
@@ -158,7 +160,7 @@ def begin() -> None:
         state[MINE], state[NOTES], state[RUN], state[BEFORE] = [], [], None, {}
         state[PLAYING] = state[SLOW] = False
         state[SEEDS], state[SELECTED], state[DELETED] = (), [], []
-        _open_link(st.query_params.to_dict())
+        _open_link({name: st.query_params.get_all(name) for name in st.query_params})
         state[SESSION] = session  # last, as the link asks the store
     for key in _TYPED:  # or what is typed on one page would be gone after a look at another
         if key in state:
@@ -177,6 +179,7 @@ def load(config: RunConfig) -> None:
     _put(config)
     state = st.session_state
     state["text"], state[OWN_WORDS], state[TEXT_ERROR] = config.text, config.task != "pairs" and bool(config.text), None
+    state[UPLOAD_NOTES] = ()
 
 
 def _put(config: RunConfig) -> None:
@@ -210,12 +213,9 @@ def take_upload() -> None:
     if file is None:
         return
     try:
-        text = file.getvalue().decode("utf-8-sig")
-        state["text"] = texts.from_csv(text) if file.name.lower().endswith(".csv") else text
-    except UnicodeDecodeError:
-        refuse("The file must be text in UTF-8; this one is not. Save it as UTF-8 and try again.")
-    except ValueError:  # which names what was in the file, and the page says nothing of that
-        refuse("The file must be a table of two columns, question and answer; this one cannot be read.")
+        state["text"], state[UPLOAD_NOTES] = files.read_pairs(file.getvalue())
+    except ValueError as error:
+        refuse(str(error))
 
 
 def load_preset() -> None:
@@ -366,8 +366,9 @@ def seen_run() -> RunRow | None:
     return seen if seen and seen.run_id == st.session_state[RUN] else None
 
 
-def _open_link(query: dict[str, str]) -> None:
+def _open_link(given: dict[str, list[str]]) -> None:
     """Settings and run from the address. Damaged links give notes and a page that works."""
+    query = {name: values[0] for name, values in given.items() if len(values) == 1}
     run_id, seeds = query.pop("run", None), query.pop("seeds", None)
     run = store().run(run_id) if run_id and re.fullmatch("[0-9a-f]{16}", run_id) else None
     if run:
@@ -382,6 +383,8 @@ def _open_link(query: dict[str, str]) -> None:
     preset = PRESETS.get(name or "")
     wanted: dict[str, Any] = {**(preset.config.to_query() if preset else {}), **query}
     settings, notes = mend(wanted)
+    notes += [f"{name[:40]} must be given once; received {len(values)} of it, so none of them counts."
+              for name, values in given.items() if len(values) > 1]
     if name and not preset:
         notes.insert(0, f"preset must be one of {', '.join(PRESETS)}; received {name[:40]}.")
     if run_id:

@@ -4,6 +4,7 @@ TensorFlow is imported within a command, after the environment is set that it re
 """
 
 import math
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO
 import click
 from pydantic import ValidationError
 
-from echo_core import export
+from echo_core import export, files
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.console import Outcome, load_tensorflow, percent, print_json, report, train_all
 from echo_core.mending import explain, parse_settings, with_settings
@@ -19,7 +20,7 @@ from echo_core.presets import PRESETS, short_name
 from echo_core.records import State
 from echo_core.settings import LimitExceeded, Limits, Settings
 from echo_core.store import OUTAGES, RunRow, Store, StoreError, longer
-from echo_core.text import MAX_BYTES
+from echo_core.text import too_long
 from echo_core.worker import keras_file, reason_of
 
 #: More than anybody has, so that `runs` lists them all.
@@ -30,8 +31,23 @@ class BadSettings(click.UsageError):
     """What was asked for cannot be: one line on stderr, exit status 2."""
 
 
+class OnceEach(click.Command):
+    """A command that refuses an option given twice, of which click would take the last without a word."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's, after a look at which options there are."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in given:
+            if isinstance(option, click.Option) and not (option.multiple or option.is_flag) and given.count(option) > 1:
+                raise BadSettings(f"{option.opts[0]} must be given once; received {given.count(option)} of it. "
+                                  "Try only the one that you mean.")
+        return super().parse_args(ctx, args)
+
+
 class OneLineErrors(click.Group):
     """A group whose errors are one line each, without the usage above them."""
+
+    command_class = OnceEach
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click's, with errors that know no usage."""
@@ -56,7 +72,8 @@ def cli() -> None:
 @click.option("--set", "pairs", metavar="FIELD=VALUE", multiple=True,
               help=f"Change one setting; may be repeated. Fields: {', '.join(RunConfig.model_fields)}.")
 @click.option("--text", metavar="FILE", type=click.File("rb"),
-              help="Own words, or pairs `question => answer` a line for task pairs; - is standard input.")
+              help="Own words; for task pairs a `question => answer` a line, or a table as spreadsheets and flashcard "
+                   "programs write it. - is standard input.")
 @click.option("--repeat", metavar="N", type=click.IntRange(min=1), default=1, show_default=True,
               help="Train N seeds, one after the other, from `seed` on.")
 @click.option("--no-store", is_flag=True, help="Do not keep the run, and do not look whether it is there already.")
@@ -64,8 +81,7 @@ def cli() -> None:
 def train(preset: str | None, pairs: tuple[str, ...], text: BinaryIO | None, repeat: int, no_store: bool,
           as_json: bool) -> None:
     """Train a network here and now, and judge it on unseen windows."""
-    words = _read(text) if text else None
-    configs = [_allowed(config) for config in _configs(preset, pairs, words, repeat)]
+    configs = [_allowed(config) for config in _configs(preset, pairs, text, repeat)]
     settings = _settings()
     if no_store:
         return train_all(configs, None, settings, as_json)
@@ -176,12 +192,16 @@ def export_run(run_id: str, folder: Path, force: bool) -> None:
 # --- what was asked for --------------------------------------------------------------------------
 
 
-def _configs(preset: str | None, pairs: tuple[str, ...], text: str | None, repeat: int) -> list[RunConfig]:
+def _configs(preset: str | None, pairs: tuple[str, ...], file: BinaryIO | None, repeat: int) -> list[RunConfig]:
     if preset is not None and preset not in PRESETS:
         raise BadSettings(f"preset must be one of {', '.join(PRESETS)}; received {preset}.")
     begin = PRESETS[preset].config if preset else RunConfig()
     try:
-        settings = parse_settings(pairs) | ({"text": text} if text is not None else {})
+        settings = parse_settings(pairs)
+        if file:
+            if "text" in settings:
+                raise BadSettings("text must be given once; received --text and --set text=…. Try one of them.")
+            settings["text"] = _read(file, settings.get("task", begin.task))
         first = with_settings(begin, settings)
         return [RunConfig.model_validate({**first.model_dump(), "seed": first.seed + n}) for n in range(repeat)]
     except ValidationError as error:
@@ -190,11 +210,18 @@ def _configs(preset: str | None, pairs: tuple[str, ...], text: str | None, repea
         raise BadSettings(str(error)) from error
 
 
-def _read(file: BinaryIO) -> str:
-    try:
-        return file.read(4 * MAX_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadSettings("text must be a file in UTF-8; this one is not. Save it as UTF-8 and try again.") from None
+def _read(file: BinaryIO, task: str) -> str:
+    """The text of a file. What of a table was left out is said on stderr."""
+    data = file.read(files.MAX_FILE_BYTES + 1)
+    if len(data) > files.MAX_FILE_BYTES:
+        size = f"{file.seek(0, os.SEEK_END):,}" if file.seekable() else f"more than {files.MAX_FILE_BYTES:,}"
+        raise too_long(size)
+    if task != "pairs":
+        return files.read_words(data)
+    found = files.read_pairs(data)
+    for note in found.notes:
+        click.echo(note, err=True)
+    return found.text
 
 
 def _allowed(config: RunConfig) -> RunConfig:

@@ -29,7 +29,7 @@ def settings_from_json(data: bytes) -> dict[str, object]:
         raise ValueError(f"A file with settings must have at most {MAX_FILE_BYTES:,} bytes; this one has "
                          f"{len(data):,}. Try a file that was saved with Share.")
     try:
-        found = json.loads(data.decode("utf-8-sig"))
+        found = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_each_once)
     except (ValueError, RecursionError):  # json recurses into brackets, and refuses numbers of thousands of digits
         found = None
     if not isinstance(found, dict) or any(isinstance(value, dict | list) for value in found.values()):
@@ -38,14 +38,29 @@ def settings_from_json(data: bytes) -> dict[str, object]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object of JSON. Raises ValueError if it has a name twice, of which Python would take the last."""
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("names must differ")
+    return dict(pairs)
+
+
 def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
-    """`["units=64", "seed=3"] -> {"units": "64", "seed": "3"}`. Raises ValueError without a `=`."""
-    settings = {}
+    """`["units=64", "seed=3"] -> {"units": "64", "seed": "3"}`.
+
+    Raises:
+        ValueError: Without a `=`, or if a field is given twice.
+    """
+    settings: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise ValueError(f"a setting must be FIELD=VALUE; received {_show(pair)}. Try units=64.")
-        settings[name.strip()] = value.strip()
+        name, value = name.strip(), value.strip() or value  # blanks alone are refused, and nothing is no text
+        if name in settings:
+            raise ValueError(f"{_show(name)} must be set once; received {_show(settings[name])} and {_show(value)}. "
+                             "Try only the one that you mean.")
+        settings[name] = value
     return settings
 
 
@@ -54,7 +69,9 @@ def with_settings(begin: RunConfig, settings: Mapping[str, object]) -> RunConfig
 
     Raises:
         pydantic.ValidationError: If they cannot be.
+        ValueError: If a text is given and is blank.
     """
+    texts.refuse_blank(str(settings.get("text", "")))
     values = {**begin.model_dump(), **settings}
     if not settings.keys().isdisjoint(("task", "text")):
         for name in following(values) - settings.keys():
@@ -89,8 +106,12 @@ def mend(values: Mapping[str, object]) -> tuple[RunConfig, list[str]]:
     for name in [name for name in values if name in RunConfig.model_fields]:
         try:
             accepted[name] = _check_field(name, values[name])
+            if name == "text":
+                texts.refuse_blank(str(values[name]))
         except ValidationError as error:
             refused[name] = " ".join(_explain_one(dict(item), advise=False) for item in error.errors())
+        except ValueError as error:
+            refused[name] = str(error)
     begin = RunConfig().model_dump()
     if text := accepted.get("text"):
         if texts.ARROW in texts.words(text):

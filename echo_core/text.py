@@ -2,11 +2,14 @@
 
 A text of the tasks echo and reverse is a row of words. One of the task pairs has a pair a line,
 `how are you ? => i'm fine`. Whatever somebody typed, it stays text: nobody renders it as HTML.
+
+The form, and with it the vocabulary and the run id, must be the same on every Python. Each Python brings the tables of
+another Unicode version, so the sets of characters below are written out (decision 0026).
 """
 
 import base64
 import binascii
-import csv
+import re
 import unicodedata
 import zlib
 from typing import NamedTuple
@@ -17,10 +20,38 @@ MAX_BYTES = 4096
 MAX_CHARACTERS = 4 * MAX_BYTES
 #: Between the two sides of a pair.
 ARROW = "=>"
-#: Spreadsheets put it before their first cell, where it would hide that cell's quotes.
-BYTE_ORDER_MARK = "\ufeff"
 #: How a packed text begins.
 PACKED = "zip:"
+
+_LINE_END = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+#: All that shows as a gap, the blank cell of Braille (U+2800) too.
+_GAP = re.compile("[\t\x1f \xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
+
+#: A flag such as Scotland's is a black flag with unseen letters after it. They stay; all others like them go.
+_FLAG = "\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f"
+_NO_CHARACTERS = "".join(chr(plane + last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
+#: What nobody sees and what joins nothing: control characters, soft hyphens, marks of direction, fillers, surrogates.
+_UNSEEN = re.compile(
+    f"({_FLAG})|[\\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
+    f"\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff{_NO_CHARACTERS}]")
+
+#: Unseen, and they choose how the character before them looks: that of an emoji, a Chinese or a Mongolian one.
+_SELECTORS = "\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
+#: Characters that can have such a choice. Letters of Europe and the Near East have none.
+_SELECTABLE = "#*0-9\xa9\xae\u1000-\u180a\u1810-\u1fff\u2010-\ufdff\ufe10-\U000dffff"
+_IDLE_SELECTOR = re.compile(f"(?<![{_SELECTABLE}])[{_SELECTORS}]")
+
+#: Zero width non-joiner and joiner. Inside a word or an emoji they stay: without them it would look otherwise.
+_JOINERS = "\u200c\u200d"
+#: At the end of a word of India a joiner after one of these changes how the word looks.
+_VIRAMAS = "\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca"
+_IDLE_JOINER = re.compile(f"(?<![^ \n])[{_JOINERS}]+|(?<![{_VIRAMAS}])[{_JOINERS}]+(?![^ \n])"
+                          f"|(?<=\u200c)\u200c+|(?<=\u200d)\u200d+")
+
+#: What Unicode 15 and 15.1, the tables of Python 3.12 and 3.13, added to 14, those of Python 3.11, and what composes or
+#: changes places with its neighbours. It is left as it is, as Python 3.11 does, which does not know it.
+_NEW_MARKS = re.compile("([\U00010efd-\U00010eff\U00011f41\U00011f42\U0001e08f\U0001e4ec-\U0001e4ef]+)")
 
 Tokens = tuple[str, ...]
 
@@ -39,13 +70,22 @@ def read(text: str) -> str:
         ValueError: If it was damaged on its way, or is too long.
     """
     given = unpack(text)
-    if len(given) > MAX_CHARACTERS:
-        raise ValueError(f"text must have at most {MAX_BYTES:,} bytes; received {len(given):,} characters. "
-                         "Try a shorter one.")
-    formed = normalise(given)
-    if (size := len(formed.encode())) > MAX_BYTES:
-        raise ValueError(f"text must have at most {MAX_BYTES:,} bytes; received {size:,}. Try a shorter one.")
+    formed = normalise(given) if len(given) <= MAX_CHARACTERS else None
+    size = len(given.encode(errors="surrogatepass") if formed is None else formed.encode())
+    if formed is None or size > MAX_BYTES:
+        raise too_long(f"{size:,}")
     return formed
+
+
+def too_long(received: str) -> ValueError:
+    """The error that says how long a text may be."""
+    return ValueError(f"text must have at most {MAX_BYTES:,} bytes; received {received}. Try a shorter one.")
+
+
+def refuse_blank(text: str) -> None:
+    """Raise ValueError for a text that somebody gives and in which nothing can be seen. No text at all is fine."""
+    if text and len(text) <= MAX_CHARACTERS and not normalise(unpack(text)):
+        raise ValueError("text must have words; received only blanks. Try words of your own, or no text at all.")
 
 
 def normalise(text: str) -> str:
@@ -53,15 +93,28 @@ def normalise(text: str) -> str:
 
     `normalise(" how  are you?=> fine ") -> "how are you? => fine"`
     """
-    composed = unicodedata.normalize("NFC", text)
-    lines = ("".join(character if _is_shown(character) else " " for character in line)
-             for line in composed.replace(ARROW, f" {ARROW} ").splitlines())
-    return "\n".join(filter(None, (" ".join(line.split()) for line in lines)))
+    gapped = _GAP.sub(" ", _LINE_END.sub("\n", text))
+    seen = _UNSEEN.sub(lambda found: found[1] or "", gapped)
+    composed = _compose(_IDLE_SELECTOR.sub("", _compose(seen)))
+    lines = _IDLE_JOINER.sub("", composed.replace(ARROW, f" {ARROW} ")).split("\n")
+    return "\n".join(filter(None, (" ".join(_split(line)) for line in lines)))
+
+
+def _compose(text: str) -> str:
+    """Unicode's form C, as of version 14: for characters that it has, no later version changes the form."""
+    # Between new marks, as Python 3.11 does: to it they are characters that nothing composes with.
+    return "".join(part if number % 2 else unicodedata.normalize("NFC", part)
+                   for number, part in enumerate(_NEW_MARKS.split(text)))
+
+
+def _split(line: str) -> list[str]:
+    """The words of a line in which a gap is a space: `str.split` asks Python's tables what else is one."""
+    return [word for word in line.split(" ") if word]
 
 
 def words(text: str) -> Tokens:
     """All tokens of a text in its form, line after line."""
-    return tuple(text.split())
+    return tuple(_split(text.replace("\n", " ")))
 
 
 def pairs(text: str) -> tuple[Pair, ...]:
@@ -71,8 +124,8 @@ def pairs(text: str) -> tuple[Pair, ...]:
         ValueError: If a line is no pair; it names the line.
     """
     found = []
-    for number, line in enumerate(text.splitlines(), 1):
-        sides = [tuple(side.split()) for side in line.split(ARROW)]
+    for number, line in enumerate(text.split("\n") if text else [], 1):
+        sides = [tuple(_split(side)) for side in line.split(ARROW)]
         if len(sides) != 2 or not all(sides):
             raise ValueError(f"text must have a pair a line, question {ARROW} answer, with words on both sides; "
                              f"received {_cut(line)!r} in line {number}. Try \"how are you ? {ARROW} i'm fine\".")
@@ -112,27 +165,6 @@ def unpack(text: str) -> str:
                          f"received {_cut(text)!r}. Try the link again, or type the text.") from None
 
 
-def from_csv(text: str) -> str:
-    """Pairs out of a table of two columns: `how are you ?,fine -> how are you ? => fine`. Text with arrows stays.
-
-    Raises:
-        ValueError: If a cell is larger than any table's.
-    """
-    if ARROW in text:
-        return text
-    lines = text.removeprefix(BYTE_ORDER_MARK).splitlines(keepends=True)
-    try:
-        rows = [[" ".join(cell.split()) for cell in row] for row in csv.reader(lines)]
-    except csv.Error as error:
-        raise ValueError(f"text must be a table of two columns, question and answer; received one that cannot be "
-                         f"read: {error}. Try a pair a line, question {ARROW} answer.") from None
-    return "\n".join(f" {ARROW} ".join(row) for row in rows if any(row))
-
-
 def _cut(text: str, longest: int = 40) -> str:
     return text if len(text) <= longest else text[:longest] + "…"
 
-
-def _is_shown(character: str) -> bool:
-    # Control and format characters, surrogates, private ones: nobody sees them, and some turn text around.
-    return character == " " or unicodedata.category(character)[0] not in "CZ"

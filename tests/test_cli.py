@@ -90,6 +90,11 @@ def objects(stdout):
     (["--preset", "pairs", "--set", "text=how are you ?"],
      "text must have a pair a line, question => answer, with words on both sides; received 'how are you ?' in line 1. "
      'Try "how are you ? => i\'m fine".'),
+    (["--set", "units=8", "--set", "epochs=2", "--set", "units=9"],
+     "units must be set once; received 8 and 9. Try only the one that you mean."),
+    (["--preset", "quick", "--preset=partial"],
+     "--preset must be given once; received 2 of it. Try only the one that you mean."),
+    (["--set", "text= "], "text must have words; received only blanks. Try words of your own, or no text at all."),
     (["--preset", "pairs", "--set", "vocab_size=7"],
      "vocab_size must be 59 with this text, because it follows from its words; received 7. Try vocab_size=59."),
 ])
@@ -131,6 +136,39 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
     result = echo_core("train", "--preset", "pairs", "--text", str(tmp_path / "pairs.txt"))
     assert result.exit_code == 2
     assert result.stderr == "Error: text must be a file in UTF-8; this one is not. Save it as UTF-8 and try again.\n"
+
+
+@pytest.mark.parametrize(("content", "settings", "line"), [
+    (" \n\n", [], "text must be a file with words; received a blank one. Try another file, or none."),
+    ("a" + "é" * 8_998 + " b\n", [], "text must have at most 4,096 bytes; received 17,999. Try a shorter one."),
+    ("é => b\n" * 2_000, ["task=pairs", "variant=attention"],
+     "text must have at most 4,096 bytes; received 15,999. Try a shorter one."),
+    ("aé " * 300_000, [], "text must have at most 4,096 bytes; received 1,200,000. Try a shorter one."),
+    ("a b", ["text=a b c"], "text must be given once; received --text and --set text=…. Try one of them."),
+])
+def test_a_text_that_cannot_be_learnt_is_refused_with_its_size(tmp_path, content, settings, line):
+    (tmp_path / "words.txt").write_text(content, encoding="utf-8")
+    result = echo_core("train", "--text", str(tmp_path / "words.txt"), *[w for s in settings for w in ("--set", s)])
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"Error: {line}\n")
+
+
+def test_the_size_of_a_pipe_without_an_end_is_said_as_far_as_it_was_read():
+    pipe = subprocess.Popen(["yes", "é"], stdout=subprocess.PIPE)
+    command = [sys.executable, "-m", "echo_core", "train", "--text", "-"]
+    result = subprocess.run(command, stdin=pipe.stdout, capture_output=True, cwd=ROOT, text=True, timeout=PATIENCE)
+    pipe.kill()
+    pipe.communicate()
+    assert (result.returncode, result.stderr) == (2, "Error: text must have at most 4,096 bytes; received more than "
+                                                     "1,000,000. Try a shorter one.\n")
+
+
+def test_a_table_is_learnt_and_what_was_left_out_of_it_is_said(tmp_path):
+    (tmp_path / "cards.csv").write_text("question;answer\nhow are you ?;fine\nwho ?;me\n", encoding="utf-8-sig")
+    result = echo_core("train", "--no-store", "--json", "--preset", "pairs", "--text", str(tmp_path / "cards.csv"),
+                       "--set", "epochs=1")
+    assert (result.exit_code, objects(result.stdout)[-1]["windows"]) == (0, 2)
+    assert result.stderr == ("Line 1 of the file was taken for a heading and left out. "
+                             "If it is a pair, move it further down.\n")
 
 
 def test_a_limit_of_the_host_is_refused_before_anything_is_trained(environment):

@@ -238,7 +238,7 @@ NO_PAIRS = ("text must have the pairs that task pairs learns; received an empty 
 @pytest.mark.parametrize(("settings", "line"), [
     ({"text": "ab " * 1366},
      "text must have at most 4,096 bytes; received 4,097. Try a shorter one."),
-    ({"text": "a" * 20_000}, "text must have at most 4,096 bytes; received 20,000 characters. Try a shorter one."),
+    ({"text": "a" * 20_000}, "text must have at most 4,096 bytes; received 20,000. Try a shorter one."),
     ({"text": "zip:AAAA"}, DAMAGED.format("'zip:AAAA'")),
     ({"text": texts.pack("a" * 10_000_000)}, DAMAGED.format(f"'{texts.pack('a' * 10_000_000)[:40]}…'")),
     ({"text": "one"}, TOO_FEW.format(1)),

@@ -23,10 +23,17 @@ PACKED = texts.pack(PAIRS)
 
 
 def test_settings_are_parsed_as_field_equals_value():
-    assert parse_settings(["units=64", " seed = 3 ", "units=65"]) == {"units": "65", "seed": "3"}
+    assert parse_settings(["units=64", " seed = 3 "]) == {"units": "64", "seed": "3"}
     assert parse_settings(["text=a => b", "text_=", "="]) == {"text": "a => b", "text_": "", "": ""}
+    assert parse_settings(["text= "]) == {"text": " "}  # blanks are refused, and nothing is no text
     with pytest.raises(ValueError, match=r"^a setting must be FIELD=VALUE; received units\. Try units=64\.$"):
         parse_settings(["units"])
+
+
+@pytest.mark.parametrize("again", ["units=9", "units=8", " units =8"])
+def test_a_setting_that_is_given_twice_is_refused_even_if_equal(again):
+    with pytest.raises(ValueError, match=r"^units must be set once; received 8 and [89]\. Try only the one"):
+        parse_settings(["units=8", "seed=3", again])
 
 
 def refusals(begin, settings):
@@ -329,10 +336,12 @@ def test_mended_pairs_are_those_of_a_config_of_which_only_they_are_given(text, m
       "input_length=5 does not fit the other settings; it is 3 instead."]),
     ({"text": "one"}, {}, ["text must have at least 2 different words; received 1. Try a longer text. "
                            "text is '' instead."]),
-    ({"text": "a b " * 5000}, {}, ["text must have at most 4,096 bytes; received 20,000 characters. "
+    ({"text": "a b " * 5000}, {}, ["text must have at most 4,096 bytes; received 20,000. "
                                    "Try a shorter one. text is '' instead."]),
     ({"text": "zip:\x00"}, {}, ["text cannot be read, as the link that brought it was damaged; received "
                                 "'zip:\\x00'. Try the link again, or type the text. text is '' instead."]),
+    ({"text": "\u200b "}, {}, ["text must have words; received only blanks. Try words of your own, or no text at all. "
+                               "text is '' instead."]),
     ({"text": "zip: a b c d"}, {"text": "zip: a b c d"}, []),
 ])
 def test_mending_moves_as_little_as_it_can(values, settings, notes):
@@ -362,7 +371,8 @@ def test_unknown_settings_are_one_line_however_many_there_are():
 
 @pytest.mark.parametrize("data", [
     b"[" * 100_000, b'{"units":' * 100_000, b'{"units":' + b"[" * 500 + b"]" * 500 + b"}", b'{"units": {"a": 1}}',
-    b"[]", b"8", b"null", b"", b"\xff\xfe", b"\0", b'{"units": 8', b'{"units": 1' + b"0" * 10_000 + b"}"],
+    b"[]", b"8", b"null", b"", b"\xff\xfe", b"\0", b'{"units": 8', b'{"units": 1' + b"0" * 10_000 + b"}",
+    b'{"units": 8, "units": 9}'],
     ids=lambda data: repr(data[:12]))
 def test_a_file_that_is_no_settings_is_refused_in_one_line(data):
     with pytest.raises(ValueError, match="must be one JSON object of plain values") as refused:

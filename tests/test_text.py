@@ -1,7 +1,6 @@
 """Words of the visitor's own: one form for whatever was typed, links that carry it, and nothing that can hurt."""
 
-import csv
-import io
+import hashlib
 import re
 import string
 import time
@@ -11,17 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from echo_core.config import RunConfig
 from echo_core.text import (
     ARROW,
     MAX_BYTES,
     MAX_CHARACTERS,
     PACKED,
     Pair,
-    from_csv,
     normalise,
     pack,
     pairs,
     read,
+    refuse_blank,
     unpack,
     vocabulary,
     words,
@@ -29,7 +29,9 @@ from echo_core.text import (
 from tests.helpers.strategies import pair_texts, sides, word_texts
 
 #: Any text that Python can hold, surrogates and all.
-anything = st.text(st.characters() | st.sampled_from(" \n\r\t\x00=>\u200b\u202e\ufeff\u0301\u0338"))
+anything = st.text(st.characters() | st.sampled_from(
+    " \n\r\t\x00=>ea0\u200b\u202e\ufeff\u0301\u0338\u200c\u200d\u094d\ufe0f❤\u3099か\U0001e08f"
+    "\U0001f3f4\U000e0067\U000e007f"))
 
 
 def line_about(function, *arguments):
@@ -51,10 +53,17 @@ def line_about(function, *arguments):
     ("==>>", "= => >"),
     ("e\u0301t\u00e9", "\u00e9t\u00e9"),  # composed, so that equal words are one word
     ("\ufeffbyte order", "byte order"),
-    ("right\u202eleft", "right left"),  # it would turn around what follows
+    ("right\u202eleft", "rightleft"),  # it would turn around what follows
     ("no\u00a0break\u3000wide", "no break wide"),
-    ("nul\x00 bell\x07 escape\x1b[31m", "nul bell escape [31m"),
+    ("nul\x00 bell\x07 escape\x1b[31m", "nul bell escape[31m"),
     ("half \ud800 a pair", "half a pair"),
+    ("e\u00ad\u0301", "\u00e9"),
+    ("a =\u200b> b", "a => b"),
+    ("a \u200d=>\u200d b", "a => b"),  # a joiner that joins nothing
+    ("\u200ca\u200d b\u200c\n\u200d", "a b"),
+    ("a\u200c\u200cb", "a\u200cb"),
+    ("co\ufe0fop", "coop"),  # no letter of Europe has another look
+    ("\ue000", "\ue000"),  # the private character of a font: who has the font sees it, and others see a box
     ("<script>alert(1)</script>", "<script>alert(1)</script>"),  # a text, and nobody renders it as HTML
     ("日本 語 😀", "日本 語 😀"),
 ])
@@ -68,20 +77,80 @@ def test_the_form_of_a_form_is_itself(text):
 
 
 @given(anything)
-def test_a_form_has_nothing_invisible_but_single_spaces_and_line_ends(text):
+def test_a_form_has_single_spaces_and_line_ends_and_can_be_encoded(text):
     lines = normalise(text).split("\n")
     assert lines == [""] or all(lines)
     for line in lines:
         assert line.split(" ") == line.split() or not line
-        assert not {character for character in line if unicodedata.category(character)[0] in "CZ"} - {" "}
     assert normalise(text).encode().decode() == normalise(text)
 
 
 @given(anything)
 def test_a_form_has_everything_that_was_visible(text):
-    visible = [character for character in unicodedata.normalize("NFC", text)
-               if unicodedata.category(character)[0] not in "CZ"]
-    assert "".join(words(normalise(text))) == "".join(visible)
+    # By Python's own tables, for what they know: marks that are new, and unseen ones, are looked at below.
+    def visible(text):
+        return [character for character in text if unicodedata.category(character)[0] in "LNPS"]
+    assert visible(unicodedata.normalize("NFD", normalise(text))) == visible(unicodedata.normalize("NFD", text))
+
+
+# --- what cannot be seen -------------------------------------------------------------------------
+
+#: By Unicode's property Default_Ignorable_Code_Point, without joiners and what chooses the look of another character.
+UNSEEN = [*range(0x00, 0x09), *range(0x0E, 0x1C), *range(0x7F, 0x85), *range(0x86, 0xA0), 0xAD, 0x34F, 0x61C, 0x115F,
+          0x1160, 0x17B4, 0x17B5, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164,
+          0xFEFF, 0xFFA0, *range(0xFFF0, 0xFFFC), *range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B),
+          *range(0xE0000, 0xE0100), *range(0xE01F0, 0xE1000), 0xD800, 0xDFFF, 0xFDD0, 0xFFFE, 0x10FFFF]
+
+
+@pytest.mark.parametrize("word", ["co{}op", "{}coop", "coop{}", "c{0}o{0}{0}op"])
+def test_what_cannot_be_seen_is_removed_and_splits_no_word(word):
+    split = [hex(code) for code in UNSEEN if normalise(f"{word.format(chr(code))} => shop") != "coop => shop"]
+    assert not split
+
+
+@pytest.mark.parametrize("word", [
+    "نمی\u200cخواهم",  # Persian
+    "👨\u200d👩\u200d👧", "❤\ufe0f\u200d🔥", "🏳\ufe0f\u200d🌈", "1\ufe0f\u20e3",
+    "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",  # Scotland's flag
+    "क्\u200dष", "ශ්\u200dරී", "അവര്\u200d",  # Hindi, Sinhala, and Malayalam, in which it may end a word
+    "Auf\u200clage",  # a German ligature that is none
+    "葛\U000e0100", "ᠠ\u180b", "ᠨ\u180eᠠ",
+])
+def test_what_joins_or_chooses_a_look_within_a_word_stays(word):
+    assert words(normalise(f" {word}\u200b => {word}")) == (word, ARROW, word)
+
+
+# --- the same on every Python --------------------------------------------------------------------
+
+
+def forms_of(characters):
+    """A fingerprint of the forms of all words in which a character meets marks that compose and change places."""
+    forms = normalise("\n".join(f"e{chr(code)}\u0323{chr(code)}\u0301" for code in characters))
+    return hashlib.sha256(forms.encode()).hexdigest()
+
+
+def test_forms_of_new_characters_are_the_same_with_the_tables_of_every_unicode():
+    forms = forms_of([*range(0x600, 0x1000), *range(0x10E00, 0x12000), *range(0x1E000, 0x1FC00)])
+    assert forms == "d131e5d11a13a7b9124122532443672c51d5496e5374c78f8e4b8a6220b4cb3e"
+
+
+@pytest.mark.slow
+def test_forms_of_all_characters_are_the_same_with_the_tables_of_every_unicode():
+    assert forms_of(range(0x110000)) == "543f44aaf471c5e12aa55dacfb36a8847f6ce775c41087d2ef783c48677a3d11"
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    ("hello => \U0001fae8\nbye => x", ("bye", "hello", "x", "\U0001fae8")),  # an emoji of Unicode 15
+    ("\u2ffe => \U0001fa89", ("\u2ffe", "\U0001fa89")),  # 15.1 and 16
+    ("a\U0001e08f\u0323 => \U0001f9ff\U0001fadf", ("a\U0001e08f\u0323", "\U0001f9ff\U0001fadf")),  # marks stay in place
+])
+def test_words_of_new_characters_are_words(text, found):
+    assert vocabulary(normalise(text)) == found
+
+
+def test_the_run_of_a_text_with_new_characters_is_one_and_the_same():
+    config = RunConfig(task="pairs", variant="encoder_decoder", text="hello => \U0001fae8\nbye => x")
+    assert config.run_id == "827376b3e765b06c"
 
 
 @given(anything)
@@ -114,11 +183,22 @@ def test_a_text_may_have_4096_bytes_in_its_form(text):
 
 
 @pytest.mark.parametrize(("text", "received"), [
-    ("a" * 4097, "4,097"), ("é" * 2049, "4,098"), ("a=>" * 1000, "4,999"), ("a" * 16_385, "16,385 characters"),
-    (" " * 16_385, "16,385 characters")])
+    ("a" * 4097, "4,097"), ("é" * 2049, "4,098"), ("a=>" * 1000, "4,999"), ("a" * 16_385, "16,385"),
+    ("é" * 16_385, "32,770"), (" " * 16_385, "16,385"), ("\ud800" * 16_385, "49,155")])
 def test_a_longer_text_is_refused_with_its_size(text, received):
     assert line_about(read, text) == (f"text must have at most 4,096 bytes; received {received}. "
                                       "Try a shorter one.")
+
+
+@pytest.mark.parametrize("text", [" ", "\n\t", "\u200b", "\u200d", "\ufeff\n", "zip:eNpTAAAAIQAh"])
+def test_a_text_that_is_only_blank_is_refused(text):
+    assert line_about(refuse_blank, text) == (
+        "text must have words; received only blanks. Try words of your own, or no text at all.")
+
+
+@pytest.mark.parametrize("text", ["", "a", "\u200b.", "zip:eNpLBAAAYgBi"])
+def test_no_text_and_a_text_with_something_in_it_are_not_blank(text):
+    refuse_blank(text)
 
 
 @pytest.mark.parametrize("text", ["a" * 10_000_000, "a b " * 2_500_000, "a" + "\u0301\u0323" * 500_000,
@@ -234,44 +314,3 @@ def test_the_vocabulary_is_each_word_once_in_order_without_the_arrow(text):
 
 def test_the_vocabulary_of_nothing_is_empty():
     assert vocabulary("") == words("") == ()
-
-
-# --- tables --------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.tuples(sides, sides), min_size=1, max_size=8), st.sampled_from(["\r\n", "\n"]),
-       st.sampled_from(["", "\ufeff"]), st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
-def test_a_table_of_two_columns_is_pairs(rows, ends, mark, quoting):
-    table = io.StringIO(newline="")
-    csv.writer(table, lineterminator=ends, quoting=quoting).writerows(map(" ".join, row) for row in rows)
-    assert pairs(normalise(from_csv(mark + table.getvalue()))) == tuple(Pair(*row) for row in rows)
-
-
-@pytest.mark.parametrize(("table", "text"), [
-    ("", ""),
-    ("how are you ?,fine", "how are you ? => fine"),
-    ("a,b\n\n,\nc,d\n", "a => b\nc => d"),
-    ('"yes, you",me', "yes, you => me"),
-    ('\ufeff"yes, you",me', "yes, you => me"),  # as spreadsheets save it
-    ('"say ""hello""",hello', 'say "hello" => hello'),
-    ('"two\nlines",one', "two lines => one"),
-    ("how are you ? => fine, thanks", "how are you ? => fine, thanks"),
-])
-def test_tables_are_read_as_spreadsheets_write_them(table, text):
-    assert from_csv(table) == text
-
-
-@given(anything)
-def test_any_table_gives_a_text_or_a_line_that_says_why_not(table):
-    assert isinstance(from_csv(table), str)
-
-
-def test_a_cell_of_a_megabyte_is_refused():
-    assert line_about(from_csv, "a" * 1_000_000) == (
-        "text must be a table of two columns, question and answer; received one that cannot be read: field larger "
-        "than field limit (131072). Try a pair a line, question => answer.")
-
-
-@pytest.mark.parametrize("table", ["only one column", "a,b,c", ",b", "a,"])
-def test_a_table_of_more_or_fewer_columns_is_refused_by_the_line(table):
-    assert "in line 1." in line_about(pairs, normalise(from_csv(table)))

@@ -373,9 +373,27 @@ def test_a_file_of_pairs_takes_the_place_of_what_was_typed():
     assert page.session_state["input_length"] == 4
 
 
+def test_a_table_with_a_heading_says_what_of_it_was_left_out_until_other_settings_come():
+    page = open_page(preset="pairs")
+    page.file_uploader(key="upload").upload("cards.tsv", b"Front\tBack\tTags\nwho ?\tme\tx\n", "text/plain").run()
+    assert page.session_state["text"] == "who ? => me"
+    assert "Line 1 of the file was taken for a heading" in texts(page)
+    assert "its other columns left out" in texts(page)
+    page.selectbox(key="preset").set_value("pairs").run()
+    assert "left out" not in texts(page)
+
+
+def test_a_setting_that_a_link_gives_twice_counts_neither_time():
+    page = AppTest.from_file(APP, default_timeout=120)
+    page.query_params["units"], page.query_params["seed"] = ["8", "9"], "3"
+    page.run()
+    assert (page.session_state["units"], page.session_state["seed"]) == (RunConfig().units, 3)
+    assert "units must be given once; received 2 of it" in texts(page)
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a" * 200_000 + b",b\n"])
 def test_a_file_that_cannot_be_read_is_refused_and_what_was_typed_stays(content: bytes):
     page = open_page(preset="pairs")
     page.file_uploader(key="upload").upload("pairs.csv", content, "text/csv").run()
     assert page.session_state["text"] == SAMPLE_PAIRS
-    assert any("The file must be" in error.value for error in page.error)
+    assert any("text must be a " in error.value for error in page.error)
