@@ -32,9 +32,12 @@ def main_controls() -> None:
         _number("units", limits.max_units)
         _number("epochs", limits.max_epochs, step=100)
         whole, pairs = state.variant == "whole", state.task == "pairs"
-        _number("output_length", max(state.input_length, state.output_length), disabled=whole or pairs,
-                more=" Whole echo answers at every step, so it is the input length." if whole else
-                " It is the longest answer of your pairs." if pairs else "")
+        if state.task == "lag":  # in place of the output length, which is the input length
+            _number("lag", state.input_length - 1, least=0)
+        else:
+            _number("output_length", max(state.input_length, state.output_length), disabled=whole or pairs,
+                    more=" Whole echo answers at every step, so it is the input length." if whole else
+                    " It is the longest answer of your pairs." if pairs else "")
 
 
 def advanced_controls(num_windows: int) -> None:
@@ -50,7 +53,7 @@ def advanced_controls(num_windows: int) -> None:
                 others = {name: state[name] for name in AXES if name != field}
                 _choice(field, offered(field, others), width=framed)
             _number("echo_start", max(0, state.input_length - state.output_length), least=0,
-                    disabled=pairs or state.variant == "whole", width=framed)
+                    disabled=pairs or state.task == "lag" or state.variant == "whole", width=framed)
         with st.container(horizontal=True):
             _number("input_length", min(limits.max_input_length, state.sequence_length),
                     disabled="input_length" in follows, width=framed)

@@ -64,6 +64,12 @@ seen. With your pairs it is judged on what it was trained on, as there is nothin
 them. Large language models begin the same way, with next words, and differ in how much they read.
 """
 
+LAG = """
+**Always some steps behind.** The network answers while it reads, but each number is due only some steps after it was
+read. So its memory works like a queue: at every step a number goes in, the one that has waited longest comes out, and
+those in between must not be disturbed. The lag is how many numbers it holds at any time. A lag of 0 is whole echo.
+"""
+
 CELLS = {
     "gru": """
 **GRU instead of LSTM.** A younger cell with three gates instead of four and one state instead of two: a quarter

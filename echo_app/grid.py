@@ -6,7 +6,7 @@ import numpy as np
 
 from echo_app.charts import RIGHT, WRONG
 from echo_core.config import RunConfig
-from echo_core.data import Examples
+from echo_core.data import TASKS, Examples
 from echo_core.records import Snapshot
 
 #: Rows, and numbers in them, that are shown at most; the table for download has all.
@@ -94,7 +94,7 @@ def _head(config: RunConfig) -> str:
 
 
 def _row(config: RunConfig, examples: Examples, snapshot: Snapshot | None, k: int) -> str:
-    asked = range(config.echo_start, config.echo_start + config.output_length) if config.task != "pairs" else range(0)
+    asked = range(0) if config.task == "pairs" else TASKS[config.task](config, range(config.input_length))
     read = [_shown(config, number, "in echoed" if step in asked else "in")
             for step, number in enumerate(examples.inputs[k])]
     expected = [_shown(config, number) for number in examples.expected[k]]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from echo_app import charts, explanations
 from echo_core.config import RunConfig
-from echo_core.data import generate_sequence, shift_table, shown_sequence, text_examples, to_examples
+from echo_core.data import TASKS, generate_sequence, shift_table, shown_sequence, text_examples, to_examples
 from echo_core.layers import keras_summary
 from echo_core.listing import keras_listing
 from echo_core.tables import as_words
@@ -34,13 +34,18 @@ def how_to_read(config: RunConfig) -> str:
             "All of them reach it in one step" if config.variant == "one_to_one" else
             f"It says nothing for {config.answer_steps - config.output_length} steps and then begins, still reading"
             if config.variant == "padded" else "It reads all of them first, and only then begins to answer")
+    said = f"must say the {config.output_length} **bold** ones again{backwards}. {when}"
+    if config.task == "lag":
+        steps = "one step" if config.lag == 1 else f"{config.lag} steps"
+        said = (f"at each step must say the {one} that it read {steps} before. Dots (·) are steps at which there is no "
+                f"such {one} yet")
     guess = ("It begins by guessing the middle. Its **loss** is the squared distance to the right number" if
              config.representation == "linear" else
              f"It begins by guessing: 1 in {config.vocab_size} is right by luck. Its **loss** says how surprised it is "
              "by the right answers")
     return (
         f"Each row is a **window**: {config.input_length} {one}s in a row of {of}. The network reads them from left to "
-        f"right and must say the {config.output_length} **bold** ones again{backwards}. {when}.\n\n"
+        f"right and {said}.\n\n"
         f"{guess}, and falls while it learns. Training uses other random {one}s each time, so a ✓ here is never learnt "
         "by heart.")
 
@@ -56,6 +61,8 @@ def _memory(config: RunConfig) -> str:
     parts = []
     if config.task == "pairs":
         parts.append(explanations.PAIRS)
+    elif config.task == "lag":
+        parts.append(explanations.LAG)
     elif config.variant not in ("encoder_decoder", "no_memory"):
         parts.append(explanations.PARTIAL)
     else:
@@ -105,8 +112,8 @@ def _shift_table_view(config: RunConfig, sequence: NDArray[np.int64]) -> None:
     """The sequence beside its shifted copies, rows with gaps greyed, those that are kept all the same marked."""
     table = shift_table(sequence, config.input_length, config.input_length)
     lags = list(table.columns[:config.input_length])
-    asked = lags[config.echo_start:config.echo_start + config.output_length]
-    echoes = {f"y{k + 1}": table[lag] for k, lag in enumerate(asked[::-1] if config.task == "reverse" else asked)}
+    asked = TASKS[config.task](config, lags)
+    echoes = {f"y{k + 1}": table[lag] for k, lag in enumerate(asked, config.lag)}
     table = pd.concat([table[lags], pd.DataFrame(echoes)], axis=1)
     incomplete = table.isna().any(axis=1)
     kept = ~incomplete if config.missing == "drop" else table[list(echoes)].notna().any(axis=1)

@@ -231,11 +231,12 @@ def _kind(judged: Evaluation) -> str:
     return "its pairs" if judged.judged_on == "training" else "unseen windows"
 
 
-def _by_timestep(shares: tuple[float, ...]) -> str:
-    if len(shares) < 2 or min(shares) == 1:
+def _by_timestep(shares: tuple[float | None, ...]) -> str:
+    asked = [(place, share) for place, share in enumerate(shares, 1) if share is not None]
+    if len(asked) < 2 or all(share == 1 for _, share in asked):
         return ""
-    named = ", ".join(f"{percent(share)} of the {ordinal(k + 1)}" for k, share in enumerate(shares[:10]))
-    return f"By place in the answer: {named}{' …' if len(shares) > 10 else ''}."
+    named = ", ".join(f"{percent(share)} of the {ordinal(place)}" for place, share in asked[:10])
+    return f"By place in the answer: {named}{' …' if len(asked) > 10 else ''}."
 
 
 def _curves(config: RunConfig, loss: pa.Table, accuracy: pa.Table) -> None:

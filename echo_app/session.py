@@ -193,6 +193,7 @@ def _put(config: RunConfig) -> None:
 def task_changed() -> None:
     """Callback of the task control: pairs have settings of their own, and so has what was there before."""
     state, before, after = st.session_state, st.session_state[TASK], st.session_state["task"]
+    state["lag"] = max(1, state["lag"]) if after == "lag" else 0  # with a lag of 0 it would be whole echo
     if "pairs" not in (before, after):
         return
     state[BEFORE][before] = RunConfig(**{**{name: state[name] for name in FIELDS}, "task": before,

@@ -10,7 +10,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import Literal, NamedTuple, get_args
 
-Task = Literal["echo", "reverse", "pairs"]
+Task = Literal["echo", "reverse", "pairs", "lag"]
 Variant = Literal["whole", "encoder_decoder", "padded", "attention", "one_to_one", "many_to_one", "no_memory"]
 Cell = Literal["lstm", "gru", "simple_rnn"]
 Representation = Literal["one_hot", "linear"]
@@ -42,6 +42,7 @@ class Refusal(NamedTuple):
 
 
 _TOO_EARLY = "it answers while it still reads, and would have to say numbers that it has not read yet"
+_TOO_LATE = "it answers only when it has read everything, so no answer lags behind a number by fixed steps"
 _ONE_PASS = "question and answer have lengths of their own, which takes an encoder and a decoder"
 
 REFUSALS: tuple[Refusal, ...] = (
@@ -50,6 +51,9 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("variant", "padded", "task", "reverse", _TOO_EARLY, "echo"),
     *(Refusal("variant", variant, "task", "pairs", _ONE_PASS, "echo")
       for variant in ("whole", "padded", "one_to_one", "many_to_one", "no_memory")),
+    Refusal("variant", "padded", "task", "lag", "it says paddings until its one echo is due", "echo"),
+    *(Refusal("variant", variant, "task", "lag", _TOO_LATE, "echo")
+      for variant in ("encoder_decoder", "attention", "one_to_one", "many_to_one")),
     *(Refusal("variant", "no_memory", "cell", cell, "it has no recurrent layer", "lstm")
       for cell in ("gru", "simple_rnn")),
     Refusal("variant", "padded", "representation", "linear",
@@ -71,6 +75,7 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("task", "pairs", "representation", "linear", "words have no order in which one is near another", "one_hot"),
     Refusal("task", "pairs", "missing", "mask", "pairs have no incomplete rows, and short ones are masked anyway",
             "drop"),
+    Refusal("task", "lag", "missing", "mask", "its first answers are missing in every window already", "drop"),
     Refusal("task", "pairs", "stateful", True, "one pair does not go on where the one before it ended", False),
 )
 
@@ -84,6 +89,11 @@ def refusal(values: Mapping[str, object]) -> Refusal | None:
 def offered(field: str, values: Mapping[str, object]) -> tuple[str | bool, ...]:
     """The values of one field that make sense beside the others of `values`."""
     return tuple(value for value in AXES[field] if refusal({**values, field: value}) is None)
+
+
+def network_for(task: str) -> Variant:
+    """The network that takes over where the chosen one cannot do a task: it can do it with every other setting."""
+    return "whole" if task == "lag" else "encoder_decoder"
 
 
 def combinations() -> Iterator[dict[str, str | bool]]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from echo_core import text as texts
-from echo_core.combinations import Cell, Missing, Representation, Schedule, Task, Variant, refusal
+from echo_core.combinations import Cell, Missing, Representation, Schedule, Task, Variant, network_for, refusal
 
 #: Changes whenever the same config would train to other weights, and so makes new run ids.
 TRAINING_VERSION = 1
@@ -24,7 +24,7 @@ TRAINING_VERSION = 1
 #: The hash of a run leaves them out at that value, so that old run ids stay.
 FIELDS_ADDED_LATER: Mapping[str, object] = MappingProxyType({
     "task": "echo", "text": "", "cell": "lstm", "representation": "one_hot", "missing": "drop", "echo_start": 0,
-    "schedule": "constant", "clip_norm": 0.0})
+    "schedule": "constant", "clip_norm": 0.0, "lag": 0})
 
 #: The most that a count, and a size, may be.
 MOST, LARGEST = 10_000_000, 100_000
@@ -74,7 +74,8 @@ class RunConfig(BaseModel):
 
     task: Task = Field("echo", description=(
         "What is asked: `echo` says a block of the input again, `reverse` says it backwards, `pairs` answers "
-        "questions of your own. Backwards, the number read last must be said first."))
+        "questions of your own, and `lag` says at each step the number read some steps before. Backwards, the number "
+        "read last must be said first."))
     text: Annotated[str, AfterValidator(texts.read)] = Field("", description=(
         "Your own words instead of random numbers; for `pairs` a question => answer on each line. The words make "
         "the vocabulary, so fewer different ones are learnt sooner."))
@@ -104,6 +105,9 @@ class RunConfig(BaseModel):
     echo_start: Annotated[int, Field(ge=0, le=100_000)] = Field(0, description=(
         "Where in the window the block that comes back begins: 0 is the oldest number, as in the tutorial. Later "
         "ones have less time to be forgotten."))
+    lag: Annotated[int, Field(ge=0, le=100_000)] = Field(0, description=(
+        "For task `lag`: how many steps after it was read each number must be said. The network then has to hold that "
+        "many numbers at any time. The first answers of a window, before there is a number to say, do not count."))
     units: Size = Field(20, description=(
         "The width of each recurrent layer: how many values its memory has. Too few cannot hold the numbers; more "
         "learn in fewer epochs, each of them slower."))
@@ -165,7 +169,7 @@ class RunConfig(BaseModel):
     @model_validator(mode="after")
     def _makes_sense_together(self) -> Self:
         if row := refusal(self.model_dump()):
-            other = ", or variant=encoder_decoder" if row.given == "variant" else ""
+            other = f", or variant={network_for(self.task)}" if row.given == "variant" else ""
             raise ValueError(f"{row.field} cannot be {written(row.value)} with {row.given}={row.given_value}, because "
                              f"{row.because}. Try {row.field}={written(row.instead)}{other}.")
         return self
@@ -187,6 +191,9 @@ class RunConfig(BaseModel):
     def _lengths_fit(self) -> Self:
         if self.task == "pairs":
             return self._pairs_fit()
+        if self.lag and self.task != "lag":
+            raise ValueError(f"lag must be 0 with task {self.task}, because only task lag answers some steps after it "
+                             f"has read; received {self.lag}. Try lag=0, or task=lag.")
         if self.input_length > self.sequence_length:
             raise ValueError(
                 f"input_length must be at most sequence_length ({self.sequence_length}), because a window "
@@ -196,11 +203,18 @@ class RunConfig(BaseModel):
             raise ValueError(
                 f"output_length must be at most input_length ({self.input_length}), because only what was "
                 f"read can be echoed; received {self.output_length}. Try output_length={self.input_length}.")
-        if self.variant == "whole" and self.output_length != self.input_length:
+        if self.answers_every_step and self.output_length != self.input_length:
+            where, other = ("task lag", "task=echo") if self.task == "lag" else (
+                "variant whole", "variant=encoder_decoder")
             raise ValueError(
-                f"output_length must equal input_length ({self.input_length}) for variant whole, because it "
+                f"output_length must equal input_length ({self.input_length}) for {where}, because it "
                 f"answers at every timestep that it reads; received {self.output_length}. "
-                f"Try output_length={self.input_length}, or variant=encoder_decoder.")
+                f"Try output_length={self.input_length}, or {other}.")
+        if self.lag >= self.input_length:
+            raise ValueError(
+                f"lag must be less than input_length ({self.input_length}), because a number and the step at which it "
+                f"must be said have to lie in the same window; received {self.lag}. "
+                f"Try lag={self.input_length - 1}, or input_length={self.lag + 1}.")
         if self.echo_start + self.output_length > self.input_length:
             latest = self.input_length - self.output_length
             raise ValueError(
@@ -209,6 +223,9 @@ class RunConfig(BaseModel):
         return self
 
     def _pairs_fit(self) -> Self:
+        if self.lag:
+            raise ValueError("lag must be 0 with task pairs, because an answer begins when its question has been read; "
+                             f"received {self.lag}. Try lag=0.")
         if self.echo_start:
             raise ValueError("echo_start must be 0 with task pairs, because an answer is not a block of its question; "
                              f"received {self.echo_start}. Try echo_start=0.")
@@ -265,6 +282,16 @@ class RunConfig(BaseModel):
         return self.missing == "mask" or self.task == "pairs"
 
     @property
+    def has_target_gaps(self) -> bool:
+        """Whether some timesteps of an answer are not asked for: they count neither in the loss nor in the accuracy."""
+        return self.has_gaps or self.lag > 0
+
+    @property
+    def answers_every_step(self) -> bool:
+        """Whether the network must answer at each timestep that it reads, so that its answer is as long as a window."""
+        return self.variant == "whole" or self.task == "lag"
+
+    @property
     def num_features(self) -> int:
         """Values by which one number is shown to the network."""
         return 1 if self.representation == "linear" else self.vocab_size
@@ -304,6 +331,8 @@ class RunConfig(BaseModel):
         """Whether some number must be held while others are read: not where each is said as it is read."""
         if self.task == "pairs":
             return True
+        if self.task == "lag":
+            return self.lag > 0
         if self.variant == "one_to_one":
             return False  # it sees all numbers in one step
         says_as_it_reads = self.variant in ("whole", "padded", "no_memory") and self.task == "echo"
@@ -315,6 +344,8 @@ class RunConfig(BaseModel):
         if not self.needs_memory:
             return 0.0
         held = self.output_length
+        if self.task == "lag":  # at any time the numbers that it has read and not said yet
+            held = min(self.lag, self.input_length - self.lag)
         if self.variant == "padded":  # it forgets a number when it has said it
             held = min(held, self.input_length - self.output_length - self.echo_start)
         return held * math.log2(self.vocab_size)

@@ -178,10 +178,11 @@ class Examples(NamedTuple):
 
 
 #: For each task, from what was read to what should be answered. Time is the first axis, of NumPy arrays
-#: and of tensors alike: (input_length, windows) -> (output_length, windows). Pairs bring their answers along.
+#: and of tensors alike: (input_length, windows) -> (output_length - lag, windows). Pairs bring their answers along.
 TASKS: Mapping[str, Callable[[RunConfig, Any], Any]] = MappingProxyType({
     "echo": lambda c, inputs: inputs[c.echo_start:c.echo_start + c.output_length],
     "reverse": lambda c, inputs: inputs[c.echo_start:c.echo_start + c.output_length][::-1],
+    "lag": lambda c, inputs: inputs[:c.input_length - c.lag],  # the first `lag` steps of the answer are gaps
 })
 
 
@@ -199,7 +200,8 @@ def to_examples(config: RunConfig, sequences: ArrayLike) -> Examples:
     """The windows of some sequences, (sequences, length), one after the other, with what should be answered."""
     gapped = np.pad(np.atleast_2d(sequences), ((0, 0), paddings(config)), constant_values=config.vocab_size)
     inputs = to_windows(gapped, config.input_length)
-    return Examples(inputs, TASKS[config.task](config, inputs.T).T)
+    echoes = TASKS[config.task](config, inputs.T).T  # (windows, output_length - lag)
+    return Examples(inputs, np.pad(echoes, ((0, 0), (config.lag, 0)), constant_values=config.vocab_size))
 
 
 def text_examples(config: RunConfig) -> Examples:

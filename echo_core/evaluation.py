@@ -81,7 +81,8 @@ def evaluate(config: RunConfig, weights: Sequence[Floats]) -> Evaluation:
     return Evaluation(
         token_accuracy=float(right[present].mean()), window_accuracy=float((right | ~present).all(axis=1).mean()),
         windows=len(right), judged_on="training" if config.task == "pairs" else "unseen",
-        by_timestep=tuple(float(right[there, step].mean()) for step, there in enumerate(present.T)))
+        by_timestep=tuple(float(right[there, step].mean()) if there.any() else None
+                          for step, there in enumerate(present.T)))
 
 
 def judge(config: RunConfig, examples: Examples, predicted: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

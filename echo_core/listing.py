@@ -64,11 +64,11 @@ def _showing(c: RunConfig) -> str:
 
 
 def _printing(c: RunConfig) -> list[str]:
-    part = "[there]" if c.has_gaps else f"[-{c.output_length}:]" if snippets.waits(c) else ""
+    part = "[there]" if c.has_target_gaps else f"[-{c.output_length}:]" if snippets.waits(c) else ""
     one_by_one = c.text or c.representation == "linear"
     expected, answer = (f"decode({name}{part})" if one_by_one else f"np.argmax({name}{part}, axis=-1)"
                         for name in ("expected", "answer"))
-    there = ["there = present(expected)"] if c.has_gaps else []
+    there = ["there = present(expected)"] if c.has_target_gaps else []
     return [*there, f'print("expected", {expected}, "predicted", {answer})']
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import TypeAdapter, ValidationError
 
 from echo_core import text as texts
-from echo_core.combinations import refusal
+from echo_core.combinations import network_for, refusal
 from echo_core.config import LARGEST, RunConfig, by_nearness, check_text, sizes_of_text, written
 from echo_core.presets import SAMPLE_PAIRS
 
@@ -176,7 +176,7 @@ def _combine(values: dict[str, Any]) -> dict[str, Any]:
     combined = dict(values)
     while row := refusal(combined):
         if row.field == "task":
-            combined["variant"] = "encoder_decoder"
+            combined["variant"] = network_for(combined["task"])
         else:
             combined[row.field] = row.instead
     return combined
@@ -184,13 +184,16 @@ def _combine(values: dict[str, Any]) -> dict[str, Any]:
 
 def _fit_lengths(values: dict[str, Any], given: Set[str], longest: int) -> dict[str, int]:
     """Lengths of which each holds the next: a text or sequence, the window, the block that comes back."""
-    whole = values["variant"] == "whole"
+    whole = values["variant"] == "whole" or values["task"] == "lag"  # the answer is as long as the window
+    lag = values["lag"] if values["task"] == "lag" else 0
     sequence, read, echo = values["sequence_length"], values["input_length"], values["output_length"]
     start = 0 if whole else values["echo_start"]
     if "input_length" not in given and whole and "output_length" in given:
         read = echo
     elif "input_length" not in given and not given.isdisjoint(("output_length", "echo_start")):
         read = max(read, start + echo)
+    if "input_length" not in given and "lag" in given:
+        read = max(read, lag + 1)
     read = min(read, longest)
     if "sequence_length" not in given:
         sequence = max(sequence, read)
@@ -199,13 +202,13 @@ def _fit_lengths(values: dict[str, Any], given: Set[str], longest: int) -> dict[
         echo = min(echo, max(1, read - start))
     echo = read if whole else min(echo, read)
     return {"sequence_length": sequence, "input_length": read, "output_length": echo,
-            "echo_start": min(start, read - echo)}
+            "echo_start": min(start, read - echo), "lag": min(lag, read - 1)}
 
 
 def _fit_pairs(values: dict[str, Any], given: Set[str]) -> dict[str, Any]:
     """Pairs decide all lengths, and the batch too where none was given."""
     text = values["text"] or SAMPLE_PAIRS
-    fitted = {**values, **sizes_of_text("pairs", text), "text": text, "echo_start": 0}
+    fitted = {**values, **sizes_of_text("pairs", text), "text": text, "echo_start": 0, "lag": 0}
     if "batch_size" in given:
         fitted["batch_size"] = by_nearness(values["batch_size"], fitted["batch_size"])[0]
     return fitted

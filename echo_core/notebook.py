@@ -47,6 +47,9 @@ def _title(c: RunConfig, epoch: int) -> str:
         backwards = ", backwards" if c.task == "reverse" else ""
         does = (f"reads {c.input_length} random {one}s, one after the other, and has to say {c.output_length} of them "
                 f"again{backwards}")
+        if c.task == "lag":
+            does = (f"reads {c.input_length} random {one}s, one after the other, and at each step has to say the {one} "
+                    f"from {'the step' if c.lag == 1 else f'{c.lag} steps'} before")
     return (f"# Run `{c.run_id}` of Echo Lab\n\n"
             f"A small network that {does}. This notebook builds it again in plain Keras, loads what it had learnt "
             f"after {trained(epoch)} from `{WEIGHTS}`, and asks it again: it answers as it did in Echo Lab.\n\n"

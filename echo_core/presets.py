@@ -82,6 +82,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         _encoder_decoder(task="reverse", variant="attention", input_length=10, output_length=10, sequence_length=21,
                          sequences_per_epoch=4, units=128, epochs=2000, learning_rate=0.005, schedule="cosine",
                          clip_norm=1)),
+    "lag": Preset(
+        "Two steps behind",
+        "At every step it must say the number that it read two steps before, so its memory works like a queue. Watch "
+        "all places turn right at about the same time: each number has to be held for two steps.",
+        RunConfig(task="lag", lag=2, input_length=6, output_length=6, sequence_length=15, units=128, stateful=False,
+                  sequences_per_epoch=8, batch_size=80, epochs=2000, learning_rate=0.005, schedule="cosine",
+                  clip_norm=1)),
     "padded": Preset(
         "Padded echo",
         "One network, as in whole echo, but it has to wait: three paddings first, then the echo. Watch it learn the "

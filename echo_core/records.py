@@ -136,12 +136,12 @@ class Evaluation:
         token_accuracy: Share of single tokens right.
         window_accuracy: Share of windows right at every timestep.
         windows: How many were judged.
-        by_timestep: Token accuracy at each output timestep, oldest first.
+        by_timestep: Token accuracy at each output timestep, oldest first; None where nothing is ever asked for.
         judged_on: `unseen` windows, from a random stream of their own.
     """
 
     token_accuracy: float
     window_accuracy: float
     windows: int
-    by_timestep: tuple[float, ...]
+    by_timestep: tuple[float | None, ...]
     judged_on: str = "unseen"

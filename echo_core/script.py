@@ -95,7 +95,7 @@ def _some(c: RunConfig) -> str:
 def _spell(c: RunConfig) -> str:
     """The function that writes numbers as people read them."""
     what, name = ("The words behind numbers", "WORDS[number]") if c.text else ("Numbers as text", "str(number)")
-    if c.variant == "padded" or (c.has_gaps and c.task != "pairs"):
+    if c.variant == "padded" or (c.has_target_gaps and c.task != "pairs"):
         what, name = f"{what}, and a dot where nothing is", f'"·" if number == {c.vocab_size} else {name}'
     return _SPELL.format(what=what, name=name)
 
@@ -103,9 +103,11 @@ def _spell(c: RunConfig) -> str:
 def _showing(c: RunConfig) -> str:
     """The windows of the unseen sequence, or of the visitor's own words, and what is answered."""
     meant = snippets.numbers_meant(c, f"outputs[:, -{c.output_length}:]" if snippets.waits(c) else "outputs")
+    expected = (snippets.lagged(c, "expected", "numbers", str(c.vocab_size)) if c.lag else
+                [f"expected = numbers{snippets.block(c)}"])
     lines = [f"numbers = frame([SEQUENCE]){_some(c)}", "windows, _ = get_data(numbers)", *_asking(c),
-             f"predicted = {meant}", f"expected = numbers{snippets.block(c)}"]
-    if c.has_gaps:
+             f"predicted = {meant}", *expected]
+    if c.has_target_gaps:
         lines += [f"predicted = np.where(expected == {c.vocab_size}, {c.vocab_size}, predicted)"
                   "  # where nothing is expected, nothing counts"]
     return "\n".join([*lines, _SHOW])

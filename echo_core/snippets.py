@@ -70,7 +70,9 @@ def encoders(c: RunConfig) -> list[str]:
     """Functions that encode what has gaps, and find them again."""
     if c.task == "pairs":
         return [_ENCODE_SIDES, _PRESENT]
-    return [_ENCODE_GAPS.format(gap=c.vocab_size, rows=_rows(c)), _PRESENT] if c.has_gaps else []
+    if c.has_gaps:
+        return [_ENCODE_GAPS.format(gap=c.vocab_size, rows=_rows(c)), _PRESENT]
+    return [_PRESENT] if c.has_target_gaps else []
 
 
 def framing(c: RunConfig) -> list[str]:
@@ -93,7 +95,15 @@ def echoing(c: RunConfig) -> list[str]:
     if c.variant == "one_to_one":
         features = c.input_length * c.num_features
         return [*lines, f"return windows.reshape(-1, 1, {features}), windows{block(c)}"]
+    if c.lag:
+        return [*lines, *lagged(c, "echo", "windows", "-1.0"), "return windows, echo"]
     return [*lines, f"return windows, windows{block(c)}"]
+
+
+def lagged(c: RunConfig, name: str, read: str, gap: str) -> list[str]:
+    """Lines that name what should be said at each step: what was read `lag` steps before, and a gap until then."""
+    return [f"{name} = np.full_like({read}, {gap})  # nothing is asked for before there is a number to say",
+            f"{name}[:, {c.lag}:] = {read}[:, :-{c.lag}]"]
 
 
 def block(c: RunConfig) -> str:
@@ -106,6 +116,9 @@ def purpose(c: RunConfig, of: str) -> str:
     """What a function says of itself that makes windows and echoes of something."""
     shown = "windows of scaled numbers" if c.representation == "linear" else "one-hot windows"
     at_once = " of one step" if c.variant == "one_to_one" else ""
+    if c.lag:
+        steps = "a step" if c.lag == 1 else f"{c.lag} steps"
+        return f'"""{of} as {shown}, and the number of {steps} before as the echo at each step."""'
     if c.output_length == c.input_length:
         which = "all"
     elif c.echo_start + c.output_length == c.input_length:
@@ -209,13 +222,13 @@ def compiling(c: RunConfig) -> list[str]:
         lines, rate = [f"rate = keras.optimizers.schedules.CosineDecay({rate}, {updates})"], "rate"
     clip = f", global_clipnorm={c.clip_norm}" if c.clip_norm else ""
     loss = '"mse"' if linear else '"categorical_crossentropy"'
-    if c.has_gaps:
+    if c.has_target_gaps:
         lines += ["# The mean over what there is: Keras would count the gaps too, with a loss of 0."]
         kind = "MeanSquaredError" if linear else "CategoricalCrossentropy"
         loss = f'keras.losses.{kind}(reduction="mean_with_sample_weight")'
     accuracy = "accuracy" if linear or waits(c) else '"accuracy"'
     arguments = [f"loss={loss}", f"optimizer=keras.optimizers.Adam({rate}{clip})",
-                 f"{'weighted_metrics' if c.has_gaps else 'metrics'}=[{accuracy}]"]
+                 f"{'weighted_metrics' if c.has_target_gaps else 'metrics'}=[{accuracy}]"]
     call = f"model.compile({', '.join(arguments)})"
     if len(call) > 120:
         call = "\n".join(["model.compile(", *(f"    {argument}," for argument in arguments), ")"])
@@ -225,7 +238,7 @@ def compiling(c: RunConfig) -> list[str]:
 def epochs(c: RunConfig, sequences: str) -> str:
     """The loop that trains. Sequences is the expression that `get_data` gets at each epoch."""
     windows, echo = ("questions", "answers") if c.task == "pairs" else ("windows", "echo")
-    weights = f", sample_weight=present({echo})" if c.has_gaps else ""
+    weights = f", sample_weight=present({echo})" if c.has_target_gaps else ""
     return "\n".join([
         "for epoch in range(EPOCHS):",
         *([] if c.task == "pairs" else [f"    windows, echo = get_data({sequences})"]),

@@ -86,7 +86,7 @@ def answers(config: RunConfig, snapshot: Snapshot) -> pd.DataFrame:
 
 def as_words(config: RunConfig, numbers: NDArray[Any]) -> NDArray[Any]:
     """What numbers stand for: themselves, the words of a text, or nothing where nothing is."""
-    if not (config.text or config.has_gaps or config.variant == "padded"):
+    if not (config.text or config.has_target_gaps or config.variant == "padded"):
         return numbers
     names: NDArray[Any] = np.array([*(config.vocabulary or map(str, range(config.vocab_size))), ""], dtype=object)
     named: NDArray[Any] = names[numbers]

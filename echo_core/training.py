@@ -214,7 +214,8 @@ def sample_examples(config: RunConfig, seed: Tensor, epoch: Tensor) -> tuple[Ten
 
     Returns:
         Integers, (input_length, num_windows) and (answer_steps, num_windows), the last steps of which are the
-        answer. `vocab_size` is a gap in the windows; in the targets it is the padding of `padded`, and a gap else.
+        answer. `vocab_size` is a gap in the windows; in the targets it is the padding of `padded`, and a gap else:
+        at the first `lag` steps nothing is asked for yet.
     """
     if config.task == "pairs":
         examples = text_examples(config)
@@ -228,7 +229,7 @@ def sample_examples(config: RunConfig, seed: Tensor, epoch: Tensor) -> tuple[Ten
     slices = [sequences[:, start:start + width] for start in range(config.input_length)]
     windows = tf.reshape(tf.stack(slices), [config.input_length, -1])  # windows of one sequence after another
     targets = TASKS[config.task](config, windows)
-    waits = config.answer_steps - config.output_length
+    waits = config.answer_steps - config.output_length + config.lag
     return windows, tf.pad(targets, [[waits, 0], [0, 0]], constant_values=config.vocab_size) if waits else targets
 
 
@@ -270,7 +271,7 @@ def _update(config: RunConfig, trained: Any, windows: Tensor, targets: Tensor, r
 
 def _losses(config: RunConfig, outputs: Tensor, targets: Tensor) -> Tensor:
     """Of each output, (answer_steps, windows): cross-entropy in nats, or the squared error of a scaled number."""
-    if config.has_gaps:
+    if config.has_target_gaps:
         targets = tf.minimum(targets, config.vocab_size - 1)  # whatever for a gap: it is not counted
     if config.representation == "linear":
         return tf.square(outputs[..., 0] - tf.cast(targets, tf.float32) / (config.vocab_size - 1))
@@ -286,7 +287,7 @@ def _predicted(config: RunConfig, told: Tensor) -> Tensor:
 
 def _mean(values: Tensor, config: RunConfig, targets: Tensor) -> Tensor:
     """The mean over what is no gap."""
-    if not config.has_gaps:
+    if not config.has_target_gaps:
         return tf.reduce_mean(values)
     present = tf.cast(targets < config.vocab_size, tf.float32)
     return tf.reduce_sum(values * present) / tf.reduce_sum(present)

@@ -8,7 +8,7 @@ from echo_core.config import RunConfig, written
 #: Titles of choices, by field and value.
 TITLES: Mapping[str, Mapping[object, str]] = MappingProxyType({
     "task": {"echo": "Echo: say it again", "reverse": "Reverse: say it backwards",
-             "pairs": "Pairs: questions of your own"},
+             "pairs": "Pairs: questions of your own", "lag": "Lag: say it some steps later"},
     "variant": {
         "whole": "Whole: answers while it reads",
         "encoder_decoder": "Encoder–decoder: reads, then answers",

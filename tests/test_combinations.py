@@ -25,7 +25,8 @@ def with_sizes(chosen):
     """A combination with all else as it needs it."""
     if chosen["task"] == "pairs":
         return {"text": "how are you ? => fine\nand you ? => fine too", **chosen}
-    return {"output_length": 5 if chosen["variant"] == "whole" else 2, "batch_size": 1, **chosen}
+    as_long = chosen["variant"] == "whole" or chosen["task"] == "lag"
+    return {"output_length": 5 if as_long else 2, "lag": 2 if chosen["task"] == "lag" else 0, "batch_size": 1, **chosen}
 
 
 def test_the_axes_are_fields_with_all_their_values():
@@ -38,8 +39,8 @@ def test_the_axes_are_fields_with_all_their_values():
     assert AXES["variant"] == VARIANTS
 
 
-def test_there_are_504_to_choose_from_and_those_that_no_row_refuses_make_sense():
-    assert len(ALL) == 504
+def test_there_are_672_to_choose_from_and_those_that_no_row_refuses_make_sense():
+    assert len(ALL) == 672
     assert list(combinations()) == [chosen for chosen in ALL if refusal(chosen) is None]
 
 

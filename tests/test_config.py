@@ -114,6 +114,10 @@ def test_windows_are_the_rows_that_are_kept_or_the_pairs(settings, rows):
     ({"variant": "padded", "output_length": 2, "echo_start": 2}, 1),   # it says one as it reads the next
     ({"variant": "padded", "output_length": 2, "echo_start": 3}, 0),
     ({"variant": "padded", "output_length": 4}, 1),
+    ({"task": "lag"}, 0),
+    ({"task": "lag", "lag": 2}, 2),
+    ({"task": "lag", "lag": 4}, 1),                                     # the others are never asked for
+    ({"task": "lag", "lag": 3, "variant": "no_memory"}, 2),
     ({"variant": "no_memory", "output_length": 2}, 2),
     ({"variant": "no_memory", "output_length": 2, "echo_start": 3}, 0),
     ({"variant": "no_memory", "task": "reverse", "output_length": 2, "echo_start": 3}, 2),
@@ -185,13 +189,25 @@ def test_no_batch_size_is_offered_that_is_larger_than_may_be():
     ({"clip_norm": -1}, "clip_norm must be at least 0; received -1. Try clip_norm=0."),
     ({"clip_norm": 1_000_001}, "clip_norm must be at most 1000000; received 1000001. Try clip_norm=0."),
     ({"clip_norm": "inf"}, "clip_norm must be a number; received inf. Try clip_norm=0."),
+    ({"lag": -1}, "lag must be at least 0; received -1. Try lag=0."),
+    ({"lag": 2}, "lag must be 0 with task echo, because only task lag answers some steps after it has read; "
+                 "received 2. Try lag=0, or task=lag."),
+    ({"task": "lag", "lag": 5},
+     "lag must be less than input_length (5), because a number and the step at which it must be said have to lie in "
+     "the same window; received 5. Try lag=4, or input_length=6."),
+    ({"task": "lag", "variant": "no_memory", "output_length": 4},
+     "output_length must equal input_length (5) for task lag, because it answers at every timestep that it reads; "
+     "received 4. Try output_length=5, or task=echo."),
+    ({"task": "lag", "variant": "attention"},
+     "task cannot be lag with variant=attention, because it answers only when it has read everything, so no answer "
+     "lags behind a number by fixed steps. Try task=echo, or variant=whole."),
     ({"echo_start": -1}, "echo_start must be at least 0; received -1. Try echo_start=0."),
     ({"echo_start": 100_001}, "echo_start must be at most 100000; received 100001. Try echo_start=0."),
     ({"seed": 2**31}, "seed must be less than 2147483648; received 2147483648. Try seed=0."),
     ({"stateful": "perhaps"}, "stateful must be true or false; received perhaps. Try stateful=true."),
     ({"variant": "lstm"}, f"variant must be one of {VARIANTS_IN_WORDS}; received lstm. Try variant=whole."),
     ({"variant": True}, f"variant must be one of {VARIANTS_IN_WORDS}; received True. Try variant=whole."),
-    ({"task": "sort"}, "task must be one of 'echo', 'reverse' or 'pairs'; received sort. Try task=echo."),
+    ({"task": "sort"}, "task must be one of 'echo', 'reverse', 'pairs' or 'lag'; received sort. Try task=echo."),
     ({"cell": "LSTM"}, "cell must be one of 'lstm', 'gru' or 'simple_rnn'; received LSTM. Try cell=lstm."),
     ({"representation": ""},
      "representation must be one of 'one_hot' or 'linear'; received ''. Try representation=one_hot."),
@@ -299,7 +315,8 @@ def refused_by(row):
 @pytest.mark.parametrize("row", REFUSALS, ids=lambda row: f"{row.given_value}-{row.value}")
 def test_each_row_of_the_table_gives_a_line_that_names_field_value_and_reason(row):
     value, instead = str(row.value).lower(), str(row.instead).lower()
-    other = ", or variant=encoder_decoder" if row.given == "variant" else ""
+    network = "whole" if row.value == "lag" else "encoder_decoder"
+    other = f", or variant={network}" if row.given == "variant" else ""
     assert lines_about(**refused_by(row)) == [
         f"{row.field} cannot be {value} with {row.given}={row.given_value}, because {row.because}. "
         f"Try {row.field}={instead}{other}."]
@@ -307,7 +324,8 @@ def test_each_row_of_the_table_gives_a_line_that_names_field_value_and_reason(ro
 
 @pytest.mark.parametrize("row", REFUSALS, ids=lambda row: f"{row.given_value}-{row.value}")
 def test_who_follows_the_advice_is_not_refused(row):
-    advised = [{row.field: row.instead}, *([{"variant": "encoder_decoder"}] if row.given == "variant" else [])]
+    network = "whole" if row.value == "lag" else "encoder_decoder"
+    advised = [{row.field: row.instead}, *([{"variant": network}] if row.given == "variant" else [])]
     for advice in advised:
         settings = {**refused_by(row), **advice, "batch_size": 1}
         if settings.get("task") != "pairs":
@@ -406,7 +424,8 @@ def test_every_field_is_part_of_the_run_id():
                {"variant": "encoder_decoder", "task": "reverse"}, {"text": "a b c d e"}, {"text": "a b c d f"},
                {"variant": "encoder_decoder", "output_length": 4, "echo_start": 1}, {"cell": "gru"},
                {"representation": "linear"}, {"missing": "mask", "batch_size": 29}, {"batch_size": 1},
-               {"missing": "mask", "batch_size": 1}, {"schedule": "cosine"}, {"clip_norm": 1}]
+               {"missing": "mask", "batch_size": 1}, {"schedule": "cosine"}, {"clip_norm": 1},
+               {"task": "lag"}, {"task": "lag", "lag": 2}]
     assert set(FIELDS) == {name for settings in changed for name in settings}
     assert len({RunConfig(**settings).run_id for settings in [{}, *changed]}) == len(changed) + 1
 

@@ -75,7 +75,7 @@ def test_the_listing_makes_the_data_of_the_run(config: RunConfig):
     windows, echo = data_of(config, sequences)
     np.testing.assert_allclose(windows, network_input(config, examples.inputs), atol=1e-6)
     np.testing.assert_allclose(echo, expected_outputs(config, examples), atol=1e-6)
-    if config.has_gaps:
+    if config.has_target_gaps:
         np.testing.assert_array_equal(defined(config)["present"](echo), examples.present(config.vocab_size))
 
 
@@ -84,7 +84,7 @@ def test_the_listing_counts_loss_and_accuracy_as_the_run_does(config: RunConfig)
     names, weights = defined(config.model_copy(update={"stateful": False})), first_weights(config)
     windows, echo = data_of(config.model_copy(update={"stateful": False}), shown_sequence(config)[None])
     windows, echo = windows[:len(shown_examples(config).inputs)], echo[:len(shown_examples(config).inputs)]
-    model, there = names["model"], names["present"](echo) if config.has_gaps else None
+    model, there = names["model"], names["present"](echo) if config.has_target_gaps else None
     model.set_weights(weights)
     given = model(windows)
     loss, accuracy = shown_loss(config, weights)

@@ -204,7 +204,7 @@ def test_the_task_wins_over_all_else_and_a_text_brings_its_task_along(values):
     else:
         assert config.task == "echo"
     if config.variant != values.get("variant", "whole"):
-        assert (config.variant, config.task != "echo") == ("encoder_decoder", True)
+        assert (config.variant, config.task != "echo") == ("whole" if config.task == "lag" else "encoder_decoder", True)
 
 
 @given(sensible)
@@ -294,6 +294,12 @@ def test_mended_pairs_are_those_of_a_config_of_which_only_they_are_given(text, m
      ["stateful=true does not fit the other settings; it is false instead."]),
     # The table of what can be combined: the variant gives way to the task, and all else to both.
     ({"task": "reverse"}, {"task": "reverse", "variant": "encoder_decoder"}, []),
+    ({"task": "lag", "lag": 7, "variant": "no_memory"},
+     {"task": "lag", "lag": 7, "variant": "no_memory", "input_length": 8, "output_length": 8, "batch_size": 6}, []),
+    ({"task": "lag", "lag": 7, "input_length": 4}, {"task": "lag", "lag": 3, "input_length": 4, "output_length": 4,
+                                                    "batch_size": 11},
+     ["lag=7 does not fit the other settings; it is 3 instead."]),
+    ({"lag": 7}, {}, ["lag=7 does not fit the other settings; it is 0 instead."]),
     ({"task": "reverse", "variant": "padded"}, {"task": "reverse", "variant": "encoder_decoder"},
      ["variant=padded does not fit the other settings; it is encoder_decoder instead."]),
     ({"task": "reverse", "variant": "many_to_one"}, {"task": "reverse", "variant": "many_to_one"}, []),

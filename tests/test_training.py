@@ -18,7 +18,7 @@ from echo_core.data import (
     shown_examples,
     to_supervised,
 )
-from echo_core.evaluation import evaluate, shown_loss
+from echo_core.evaluation import evaluate, predict, shown_loss
 from echo_core.models import first_weights
 from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Progress
@@ -77,6 +77,32 @@ def test_the_block_that_comes_back_is_the_one_that_was_asked_for(settings: dict,
     windows, targets = sampled(config, 1)
     np.testing.assert_array_equal(targets, windows[:, block])
     np.testing.assert_array_equal(judged_examples(config).expected, judged_examples(config).inputs[:, block])
+
+
+@pytest.mark.parametrize("lag", [0, 1, 4])
+def test_a_lag_asks_at_each_step_for_the_number_of_that_many_steps_before(lag: int):
+    config = small(task="lag", lag=lag, input_length=5, output_length=5)
+    windows, targets = sampled(config, 1)
+    judged = judged_examples(config)
+    for read, asked in [*zip(windows, targets, strict=True), *zip(judged.inputs, judged.expected, strict=True)]:
+        assert asked.tolist() == [read[step - lag] if step >= lag else 7 for step in range(5)]
+
+
+def test_the_steps_before_there_is_a_number_to_say_count_neither_in_loss_nor_in_accuracy():
+    config = small(task="lag", lag=2, sequence_length=6, input_length=5, output_length=5, batch_size=2)
+    windows, targets = sampled(config, 1)
+    weights = first_weights(config)
+    moments = tuple(map(tf.zeros_like, weights))
+    _, loss, accuracy = train_epoch(config, (tuple(map(tf.constant, weights)), moments, moments, tf.constant(0)),
+                                    tf.constant(windows.T, tf.int32), tf.constant(targets.T, tf.int32), Rate(0.01, 1))
+    probabilities = predict(config, weights, windows)[:, 2:]  # (windows, 3, vocab_size)
+    asked = targets[:, 2:]
+    assert float(loss) == pytest.approx(
+        -np.log(np.take_along_axis(probabilities, asked[..., None], axis=-1)).mean(), rel=1e-5)
+    assert float(accuracy) == pytest.approx((probabilities.argmax(-1) == asked).mean())
+    judged = evaluate(config, weights)
+    assert judged.by_timestep[:2] == (None, None)
+    assert None not in judged.by_timestep[2:]
 
 
 def test_padded_targets_are_paddings_first_and_then_the_echo():

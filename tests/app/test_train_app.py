@@ -298,6 +298,21 @@ def test_a_network_that_cannot_do_the_task_makes_room_and_the_page_says_so():
     assert "variant=whole does not fit" in texts(page)
 
 
+def test_the_lag_has_a_control_of_its_own_that_begins_at_one_and_survives_a_look_at_another_task():
+    page = open_page(units=33)
+    page.selectbox(key="task").select("lag").run()
+    assert page.number_input(key="lag").value == 1
+    assert not [number for number in page.number_input if number.key == "output_length"]
+    assert "6.6 bits" in texts(page)
+    page.number_input(key="lag").set_value(3).run()
+    assert "19.9 bits" not in texts(page)  # of five numbers only two are ever asked for
+    assert "13.3 bits" in texts(page)
+    page.selectbox(key="task").select("echo").run()
+    assert (page.session_state["lag"], page.session_state["output_length"]) == (0, 5)
+    assert "needs **no memory**" in texts(page)
+    assert not page.warning
+
+
 def test_pairs_come_with_an_example_and_going_back_brings_the_settings_back():
     page = open_page(units=33)
     page.selectbox(key="task").select("pairs").run()

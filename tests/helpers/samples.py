@@ -22,7 +22,9 @@ def small(**settings: object) -> RunConfig:
         sizes: dict[str, object] = {"text": "what is this => a test\nwho => me\nwho is a test => it is this one\n"
                                             "this => that"}
     else:
-        lengths = {"input_length": 3, "output_length": 3 if settings.get("variant", "whole") == "whole" else 2}
+        is_lag = settings.get("task") == "lag"
+        as_long = is_lag or settings.get("variant", "whole") == "whole"
+        lengths = {"input_length": 3, "output_length": 3 if as_long else 2, "lag": int(is_lag)}
         sizes = {"vocab_size": 7, "sequence_length": 8, **lengths}
     wanted = {"units": 4, "epochs": 3, "learning_rate": 0.01, "stateful": False, **sizes, **settings}
     probe = RunConfig(**{"batch_size": 1, **wanted})  # type: ignore[arg-type]
@@ -42,6 +44,9 @@ MORE = {
     "echo that starts later": small(variant="many_to_one", task="reverse", echo_start=1),
     "later and masked": small(variant="encoder_decoder", echo_start=1, missing="mask"),
     "padded without paddings": small(variant="padded", output_length=3),
+    "a lag of two": small(task="lag", lag=2, input_length=5, output_length=5, stateful=True),
+    "a lag of none": small(task="lag", lag=0),
+    "own words with a lag": small(task="lag", text=WORDS, vocab_size=6),
     "several sequences": small(sequences_per_epoch=3),
     "own words": small(variant="encoder_decoder", text=WORDS, vocab_size=6, stateful=True),
     "own words, masked": small(variant="attention", text=WORDS, vocab_size=6, missing="mask", stateful=True),

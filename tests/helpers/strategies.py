@@ -61,13 +61,15 @@ def configs(draw):
         longest = len(texts.words(text)) if text else 100_000
         read = min(draw(lengths), longest)
         sequence = min(read + draw(st.integers(0, 30) | st.integers(0, 100_000)), 100_000)
-        echo = read if chosen["variant"] == "whole" else draw(st.integers(1, read))
+        is_lag = chosen["task"] == "lag"
+        echo = read if is_lag or chosen["variant"] == "whole" else draw(st.integers(1, read))
         sequences = 1 if chosen["stateful"] else draw(st.integers(1, 8) | st.integers(1, 100_000))
         windows = sequences * (sequence + echo - 1 if chosen["missing"] == "mask" else sequence - read + 1)
         sizes = {
             "vocab_size": len(texts.vocabulary(text)) if text else draw(st.integers(2, 100_000)),
             "input_length": read, "sequence_length": sequence, "output_length": echo,
-            "echo_start": draw(st.integers(0, read - echo)), "sequences_per_epoch": sequences}
+            "echo_start": draw(st.integers(0, read - echo)), "sequences_per_epoch": sequences,
+            "lag": draw(st.integers(0, read - 1)) if is_lag else 0}
     batches = [size for size in divisors(windows) if size <= 10_000_000]
     return RunConfig(**{
         **chosen, **sizes, "text": text, "batch_size": draw(st.sampled_from(batches)),
