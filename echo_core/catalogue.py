@@ -5,7 +5,6 @@ reads one line of each run.
 """
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from sqlalchemy import (
     update,
 )
 
+from echo_core.clock import now
 from echo_core.config import RunConfig
 from echo_core.database import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, Database
 from echo_core.queueing import Queue
@@ -228,7 +228,7 @@ class Catalogue(Queue):
         ended = RUNS.c.run_id.in_(run_ids) & _ended() & _present()
         with self._database.write(exclusive=True) as connection:
             found = list(connection.scalars(select(RUNS.c.run_id).where(ended)))
-            connection.execute(update(RUNS).where(RUNS.c.run_id.in_(found)).values(deleted_at=time.time()))
+            connection.execute(update(RUNS).where(RUNS.c.run_id.in_(found)).values(deleted_at=now()))
         return found
 
     def bring_back(self, run_ids: Collection[str]) -> None:
@@ -238,7 +238,7 @@ class Catalogue(Queue):
 
     def purge(self, undo_seconds: float = UNDO_SECONDS) -> None:
         """Delete for good what was deleted so long ago."""
-        old = RUNS.c.deleted_at < time.time() - undo_seconds
+        old = RUNS.c.deleted_at <= now() - undo_seconds
         with self._database.read() as connection:
             if not connection.scalar(select(func.count()).select_from(RUNS).where(old)):
                 return

@@ -91,7 +91,7 @@ class Measured(TypeDecorator[float]):
         return None if value is None or math.isnan(value) else value
 
 
-# Times are seconds since 1970 (UTC), as `time.time()` gives them.
+# Times are seconds since 1970 (UTC) by the database's own clock, which is `clock.now()` in a statement.
 METADATA = MetaData()
 
 RUNS = Table(

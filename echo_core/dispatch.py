@@ -189,7 +189,10 @@ class Dispatcher:
         if time.monotonic() - self._vouched_at < VOUCH_SECONDS:
             return
         for each in self._roster:
-            if each.ticket is not None and time.time() - found[each.address]["last_seen"] < HEARD_SECONDS:
+            # By the scheduler's clock; ours may be another, so all that counts is whether it has moved.
+            if (heard := found[each.address]["last_seen"]) != each.last_seen:
+                each.last_seen, each.heard_at = heard, time.monotonic()
+            if each.ticket is not None and time.monotonic() - each.heard_at < HEARD_SECONDS:
                 self._store.beat(each.ticket)
         self._vouched_at = time.monotonic()
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 
+from echo_core.clock import now
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.database import CHECKPOINTS, MARKS, RUNS, SESSIONS, WATCHERS, Database
 from echo_core.records import State
@@ -128,7 +129,7 @@ class Queue:
 
     def _request(self, connection: Connection, config: RunConfig, session: str, holder: str | None,
                  max_queue: int | None, again: bool = False) -> None:
-        run_id, now = config.run_id, time.time()
+        run_id, at = config.run_id, _moment(connection)
         state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == run_id))
         if state == State.FINISHED and not (again and _has_no_weights(connection, run_id)):
             connection.execute(change(run_id).values(deleted_at=None))
@@ -138,7 +139,7 @@ class Queue:
         if state is None:
             connection.execute(insert(RUNS).values(
                 run_id=run_id, config=config.to_json(), training_version=TRAINING_VERSION, state=State.QUEUED,
-                session=session, created_at=now, queued_at=now, family=config.family, variant=config.variant,
+                session=session, created_at=at, queued_at=at, family=config.family, variant=config.variant,
                 task=config.task))
         elif State(state).is_active:
             connection.execute(change(run_id).values(stop_requested=False))
@@ -149,7 +150,7 @@ class Queue:
                 connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id))
                 afresh = {"restarts": 0, "fruitless": 0, "furthest": 0}
             connection.execute(change(run_id).values(
-                state=State.QUEUED, session=session, queued_at=now, ended_at=None, stop_requested=False,
+                state=State.QUEUED, session=session, queued_at=at, ended_at=None, stop_requested=False,
                 urgent=False, deleted_at=None, **afresh))
         _mark(connection, run_id, holder)
         if holder is not None:
@@ -166,7 +167,7 @@ class Queue:
             return
         active = select(RUNS.c.run_id).where(RUNS.c.state.in_([State.QUEUED, State.RUNNING]))
         with self._database.write(exclusive=True) as connection:
-            connection.execute(update(WATCHERS).values(seen_at=time.time()).where(
+            connection.execute(update(WATCHERS).values(seen_at=now()).where(
                 WATCHERS.c.holder.in_(holders), WATCHERS.c.run_id.in_(active)))
 
     def stop(self, run_id: str, holder: str | None = None, only_own: bool = False) -> bool:
@@ -184,7 +185,7 @@ class Queue:
                 connection.execute(delete(WATCHERS).where(WATCHERS.c.run_id == run_id, WATCHERS.c.holder == holder))
                 return False
             connection.execute(change(run_id, State.QUEUED).values(
-                state=State.PAUSED, ended_at=time.time(), reason=None))
+                state=State.PAUSED, ended_at=now(), reason=None))
             connection.execute(change(run_id, State.RUNNING).values(stop_requested=True))
         return True
 
@@ -236,9 +237,9 @@ class Queue:
             fruitless = 1 if further else row.fruitless + 1
             values: dict[str, Any] = {"fruitless": fruitless, "furthest": max(row.epoch, row.furthest)}
             if row.stop_requested:
-                values |= {"state": State.PAUSED, "ended_at": time.time(), "stop_requested": False}
+                values |= {"state": State.PAUSED, "ended_at": now(), "stop_requested": False}
             elif fruitless > MAX_FRUITLESS_RESTARTS:
-                values |= {"state": State.FAILED, "ended_at": time.time(), "reason":
+                values |= {"state": State.FAILED, "ended_at": now(), "reason":
                            f"Its worker process died {fruitless} times without getting further than epoch "
                            f"{values['furthest']}; perhaps the memory does not suffice. Try a smaller network."}
             else:
@@ -252,10 +253,10 @@ class Queue:
         Args:
             has_ended: Whether a worker, by its name, is known to be there no more.
         """
-        now = time.time()
-        running, silent = RUNS.c.state == State.RUNNING, RUNS.c.heartbeat_at < now - ORPHANED_SECONDS
-        stale = running & (RUNS.c.heartbeat_at < now - stale_seconds)
-        left = (RUNS.c.state == State.QUEUED) & (watched_at() < now - unwatched_seconds)
+        began = time.monotonic()
+        running, silent = RUNS.c.state == State.RUNNING, RUNS.c.heartbeat_at < now() - ORPHANED_SECONDS
+        stale = running & (RUNS.c.heartbeat_at < now() - stale_seconds)
+        left = (RUNS.c.state == State.QUEUED) & (watched_at() < now() - unwatched_seconds)
         with self._database.read() as connection:
             workers = connection.scalars(select(RUNS.c.worker).where(running & silent).distinct())
             if ended := [name for name in workers if name and has_ended(name)]:
@@ -263,12 +264,12 @@ class Queue:
             if not connection.scalar(select(func.count()).select_from(RUNS).where(stale | left)):
                 return
         with self._database.write(exclusive=True) as connection:
-            if time.time() - now > MAX_SWEEP_WAIT_SECONDS:
+            if time.monotonic() - began > MAX_SWEEP_WAIT_SECONDS:
                 return
             connection.execute(update(RUNS).where(stale).values(
-                state=State.INTERRUPTED, ended_at=now, reason="Nothing was heard of its worker any more."))
+                state=State.INTERRUPTED, ended_at=now(), reason="Nothing was heard of its worker any more."))
             connection.execute(update(RUNS).where(left).values(
-                state=State.PAUSED, ended_at=now, reason=unwatched_reason(unwatched_seconds)))
+                state=State.PAUSED, ended_at=now(), reason=unwatched_reason(unwatched_seconds)))
 
 
 def unwatched_reason(seconds: float) -> str:
@@ -277,18 +278,24 @@ def unwatched_reason(seconds: float) -> str:
 
 
 def _start(connection: Connection, run_id: str, worker: str) -> Ticket:
-    now = time.time()
     connection.execute(change(run_id).values(
-        state=State.RUNNING, attempt=RUNS.c.attempt + 1, started_at=now, ended_at=None, heartbeat_at=now,
+        state=State.RUNNING, attempt=RUNS.c.attempt + 1, started_at=now(), ended_at=None, heartbeat_at=now(),
         stop_requested=False, urgent=False, worker=worker))
     attempt: int = connection.scalar(select(RUNS.c.attempt).where(RUNS.c.run_id == run_id)) or 0
     return Ticket(run_id, attempt)
 
 
+def _moment(connection: Connection) -> float:
+    """Now, and later than a run was asked for just before: SQLite counts milliseconds, and the queue keeps an order."""
+    last = select(func.max(RUNS.c.created_at)).scalar_subquery()
+    at, last_at = connection.execute(select(now(), last)).one()
+    return float(last_at) + 1e-4 if last_at is not None and at <= last_at < at + 1 else float(at)
+
+
 def _hold(connection: Connection, run_id: str, holder: str) -> None:
     mine = (WATCHERS.c.run_id == run_id) & (WATCHERS.c.holder == holder)
     connection.execute(delete(WATCHERS).where(mine))
-    connection.execute(insert(WATCHERS).values(run_id=run_id, holder=holder, seen_at=time.time()))
+    connection.execute(insert(WATCHERS).values(run_id=run_id, holder=holder, seen_at=now()))
 
 
 def _has_no_weights(connection: Connection, run_id: str) -> bool:
@@ -304,11 +311,11 @@ def _mark(connection: Connection, run_id: str, visitor: str | None) -> None:
 
 def _others_hold(connection: Connection, run_id: str, holder: str, only_own: bool) -> bool:
     """Whether somebody else who is there holds a run, against whom `holder` cannot stop it."""
-    holders = select(WATCHERS.c.holder, WATCHERS.c.seen_at).where(WATCHERS.c.run_id == run_id)
-    seen = {row.holder: row.seen_at for row in all_rows(connection, holders)}
-    if seen.pop(holder, None) is None and not only_own:
+    is_here = (WATCHERS.c.seen_at >= now() - HOLD_SECONDS).label("is_here")
+    held = all_rows(connection, select(WATCHERS.c.holder, is_here).where(WATCHERS.c.run_id == run_id))
+    if not only_own and holder not in (row.holder for row in held):
         return False
-    return any(seen_at >= time.time() - HOLD_SECONDS for seen_at in seen.values())
+    return any(row.is_here for row in held if row.holder != holder)
 
 
 def _check_queue(connection: Connection, max_queue: int | None) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import Row, Select, String, cast, func, select
 
 from echo_core.catalogue import Catalogue
+from echo_core.clock import now
 from echo_core.database import CHECKPOINTS, PROGRESS, RUNS, SNAPSHOTS
 from echo_core.records import Checkpoint, Point, Snapshot
 from echo_core.rows import all_rows
@@ -45,6 +46,11 @@ class Glance:
 
 class Readings(Catalogue):
     """The catalogue, and all that is kept of each run."""
+
+    def now(self) -> float:
+        """Seconds since 1970 by the clock that all times of the store are of."""
+        with self._database.read(alone=True) as connection:
+            return float(connection.scalar(select(now())) or 0.0)
 
     def history(self, run_id: str, after_epoch: int = -1) -> list[ProgressRow]:
         """The records of a run past an epoch, in order."""

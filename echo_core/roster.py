@@ -44,6 +44,7 @@ class Entry:
         foreseen: The network that it was to compile ahead last.
         is_greeted: It was asked whether it shares our store and training version; `refusal` says why not.
         refused_at: When it was asked last.
+        last_seen: When the scheduler heard of it, by the scheduler's clock; `heard_at` is when we saw that change.
     """
 
     address: str
@@ -60,6 +61,8 @@ class Entry:
     is_restarting: bool = False
     refusal: str | None = None
     refused_at: float = 0.0
+    last_seen: float = 0.0
+    heard_at: float = 0.0
 
     @property
     def is_warm(self) -> bool:

@@ -7,7 +7,6 @@ old attempt are refused with `Superseded`.
 
 import json
 import math
-import time
 import uuid
 from dataclasses import asdict, replace
 from enum import StrEnum
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, func, insert, literal, select
 
 from echo_core.catalogue import EVERYBODY, Entry, Page, RunRow, Wanted, longer
+from echo_core.clock import now
 from echo_core.config import RunConfig
 from echo_core.database import (
     CHECKPOINTS,
@@ -169,7 +169,7 @@ class Store(Readings):
             signal = _signal(connection, ticket, unwatched_seconds)
         if write and signal is not Signal.SUPERSEDED:
             with self._database.write() as connection:
-                connection.execute(change(ticket.run_id, State.RUNNING).values(heartbeat_at=time.time()).where(
+                connection.execute(change(ticket.run_id, State.RUNNING).values(heartbeat_at=now()).where(
                     RUNS.c.attempt == ticket.attempt))
         return signal
 
@@ -187,7 +187,7 @@ class Store(Readings):
         with self._database.write(exclusive=True) as connection:
             if if_signalled and _signal(connection, ticket, unwatched_seconds) is Signal.GO_ON:
                 return False
-            _write(connection, ticket, state=State.PAUSED, ended_at=time.time(), reason=reason, stop_requested=False)
+            _write(connection, ticket, state=State.PAUSED, ended_at=now(), reason=reason, stop_requested=False)
             if checkpoint:
                 replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
         return True
@@ -202,7 +202,7 @@ class Store(Readings):
         """Keep the trained weights and how good they are. Raises `Superseded`."""
         data, moments = checkpoint.without_moments().to_bytes(), checkpoint.without_weights().to_bytes()
         with self._database.write() as connection:
-            _write(connection, ticket, state=State.FINISHED, ended_at=time.time(), epoch=checkpoint.epoch, reason=None,
+            _write(connection, ticket, state=State.FINISHED, ended_at=now(), epoch=checkpoint.epoch, reason=None,
                    stop_requested=False, urgent=False, fingerprint=checkpoint.fingerprint, **_judged(evaluation))
             replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
             if checkpoint.moments:
@@ -211,16 +211,16 @@ class Store(Readings):
     def fail(self, ticket: Ticket, reason: str) -> None:
         """End an attempt that raised. Raises `Superseded`."""
         with self._database.write() as connection:
-            _write(connection, ticket, state=State.FAILED, ended_at=time.time(), reason=reason, stop_requested=False)
+            _write(connection, ticket, state=State.FAILED, ended_at=now(), reason=reason, stop_requested=False)
 
     # --- whether others see the same store -----------------------------------------------------
 
     def leave_token(self) -> str:
         """Write something that only who opens this very store can know."""
-        token, now = uuid.uuid4().hex, time.time()
+        token = uuid.uuid4().hex
         with self._database.write() as connection:
-            connection.execute(delete(HANDSHAKES).where(HANDSHAKES.c.made_at < now - 3600))
-            connection.execute(insert(HANDSHAKES).values(token=token, made_at=now))
+            connection.execute(delete(HANDSHAKES).where(HANDSHAKES.c.made_at < now() - 3600))
+            connection.execute(insert(HANDSHAKES).values(token=token, made_at=now()))
         return token
 
     def take_token(self, token: str) -> bool:
@@ -232,19 +232,20 @@ class Store(Readings):
 def _write(connection: Connection, ticket: Ticket, **values: Any) -> None:
     """Change the run of an attempt that is the current one."""
     result = connection.execute(change(ticket.run_id, State.RUNNING).where(RUNS.c.attempt == ticket.attempt).values(
-        heartbeat_at=time.time(), **values))
+        heartbeat_at=now(), **values))
     if result.rowcount != 1:
         raise Superseded(f"attempt {ticket.attempt} of run {ticket.run_id} is not under way any more")
 
 
 def _signal(connection: Connection, ticket: Ticket, unwatched_seconds: float) -> Signal:
-    wanted = select(RUNS.c.attempt, RUNS.c.state, RUNS.c.stop_requested, watched_at().label("watched_at"))
+    is_left = (watched_at() < now() - unwatched_seconds).label("is_left")
+    wanted = select(RUNS.c.attempt, RUNS.c.state, RUNS.c.stop_requested, is_left)
     row = connection.execute(wanted.where(RUNS.c.run_id == ticket.run_id)).first()
     if row is None or row.attempt != ticket.attempt or row.state != State.RUNNING:
         return Signal.SUPERSEDED
     if row.stop_requested:
         return Signal.STOP
-    return Signal.UNWATCHED if row.watched_at < time.time() - unwatched_seconds else Signal.GO_ON
+    return Signal.UNWATCHED if row.is_left else Signal.GO_ON
 
 
 def _judged(evaluation: Evaluation) -> dict[str, Any]:

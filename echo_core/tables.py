@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
@@ -112,7 +111,7 @@ def estimate_seconds(config: RunConfig, finished: Sequence[RunRow]) -> float:
 
 def forecast(store: Store) -> dict[str, Wait]:
     """For each queued run, how many will be begun before it and about when it will be its turn."""
-    active, finished, now = store.active(), newest_finished(store), time.time()
+    active, finished, now = store.active(), newest_finished(store), store.now()
 
     def left(run: RunRow) -> float:
         expected = estimate_seconds(run.config, finished)
