@@ -7,11 +7,12 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from echo_app import charts, faults, lesson, looks, session
+from echo_app import charts, faults, findings, lesson, looks, session
 from echo_app.words import duration, ordinal, percent
 from echo_core.config import RunConfig
 from echo_core.records import Evaluation, Snapshot, State
 from echo_core.store import RunRow
+from echo_core.verdicts import after_training
 
 #: Seconds between two looks at the store: for one visitor, and more for each of many.
 _POLL, _POLL_PER_SESSION, _SLOWEST_POLL = 0.3, 0.05, 2.5
@@ -193,6 +194,8 @@ def _outcome(run: RunRow) -> None:
             st.error("The settings are as they were; change them, or press Train to try again.",
                      icon=":material/error:", title=f"Failed at epoch {run.epoch:,}")
             st.text(run.reason or "No reason is known.")
+    if run.state is not State.FAILED:
+        findings.show(after_training(run.config, judged, run.loss, run.state))
 
 
 def _going_on(run: RunRow) -> None:

@@ -14,13 +14,14 @@ from pydantic import ValidationError
 
 from echo_core import export, files
 from echo_core.config import TRAINING_VERSION, RunConfig
-from echo_core.console import Outcome, load_tensorflow, percent, print_json, report, train_all
+from echo_core.console import Outcome, load_tensorflow, print_json, report, train_all
 from echo_core.mending import explain, parse_settings, with_settings
 from echo_core.presets import PRESETS, short_name
 from echo_core.records import State
 from echo_core.settings import LimitExceeded, Limits, Settings
 from echo_core.store import OUTAGES, RunRow, Store, StoreError, longer
 from echo_core.text import too_long
+from echo_core.verdicts import percent
 from echo_core.worker import keras_file, reason_of
 
 #: More than anybody has, so that `runs` lists them all.

@@ -6,8 +6,9 @@ TensorFlow is imported within a function, after the environment is set that it r
 import json
 import math
 import sys
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from statistics import mean
@@ -18,9 +19,10 @@ import click
 from echo_core.config import RunConfig
 from echo_core.presets import short_name
 from echo_core.process import load_training
-from echo_core.records import Evaluation, Progress, State
+from echo_core.records import Diverged, Evaluation, Progress, State
 from echo_core.settings import Settings
 from echo_core.store import RunRow, Store, Ticket
+from echo_core.verdicts import Verdict, after_training, before_training, percent
 from echo_core.worker import drain, reason_of, records_of
 
 INTERRUPTED_BY_CTRL_C = 130
@@ -28,7 +30,13 @@ INTERRUPTED_BY_CTRL_C = 130
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended here: the last thing that is said of it."""
+    """How a run ended here: the last thing that is said of it.
+
+    Attributes:
+        fingerprint: Of the weights that are kept; of a run that diverged, those of the last epoch before it did.
+        loss: Of the newest epoch.
+        reason: Why it failed.
+    """
 
     state: State
     config: RunConfig
@@ -36,11 +44,18 @@ class Outcome:
     seconds: float
     fingerprint: str | None
     evaluation: Evaluation | None
+    loss: float | None
+    reason: str | None = None
 
     @classmethod
     def of_row(cls, row: RunRow) -> Self:
         """As the store has it."""
-        return cls(row.state, row.config, row.epoch, row.seconds, row.fingerprint, row.evaluation)
+        return cls(row.state, row.config, row.epoch, row.seconds, row.fingerprint, row.evaluation, row.loss, row.reason)
+
+    @property
+    def notes(self) -> list[Verdict]:
+        """What is wrong with the run, and what to try."""
+        return after_training(self.config, self.evaluation, self.loss, self.state, self.reason)
 
     def to_dict(self) -> dict[str, object]:
         """The fields that scripts rely on."""
@@ -52,11 +67,13 @@ class Outcome:
             "windows": judged.windows if judged else None,
             "judged_on": judged.judged_on if judged else None,
             "seconds": self.seconds, "fingerprint": self.fingerprint,
+            "notes": [note.to_dict() for note in self.notes],
         }
 
 
 def train_all(configs: list[RunConfig], store: Store | None, settings: Settings, as_json: bool) -> None:
     """Train runs one after the other, into the store if there is one, and say how each came out."""
+    _warn_before(configs)
     load_tensorflow(settings, quiet=as_json)
     outcomes = []
     try:
@@ -67,8 +84,23 @@ def train_all(configs: list[RunConfig], store: Store | None, settings: Settings,
         raise SystemExit(INTERRUPTED_BY_CTRL_C) from None
     if len(outcomes) > 1 and not as_json:
         _report_all(outcomes)
+    if failed := [outcome for outcome in outcomes if outcome.state is State.FAILED]:
+        raise click.ClickException(_failures(failed))
     if any(outcome.state is not State.FINISHED for outcome in outcomes):
         raise click.ClickException("stopped from outside before the end. `resume` goes on with it.")
+
+
+def _warn_before(configs: Sequence[RunConfig]) -> None:
+    """Say what is wrong with the settings, once for all seeds."""
+    for verdict in before_training(configs[0]):
+        click.echo(f"Note: {verdict}", err=True)
+
+
+def _failures(failed: Sequence[Outcome]) -> str:
+    """Why runs failed, each in a sentence."""
+    if len(failed) == 1:
+        return f"the run failed. {failed[0].reason}"
+    return " ".join([f"{len(failed)} runs failed.", *(f"Seed {each.config.seed}: {each.reason}" for each in failed)])
 
 
 def load_tensorflow(settings: Settings, quiet: bool) -> None:
@@ -93,14 +125,19 @@ def _train_one(config: RunConfig, store: Store | None, settings: Settings, as_js
 def _train_alone(config: RunConfig, as_json: bool) -> Outcome:
     from echo_core.evaluation import evaluate
 
+    started = time.perf_counter()
     try:
         last = _shown(records_of(config), config, as_json)
     except KeyboardInterrupt:
         click.echo("Stopped. Nothing of this run was kept.", err=True)
         raise
+    except Diverged as error:
+        at = error.checkpoint
+        return Outcome(State.FAILED, config, at.epoch, time.perf_counter() - started, at.fingerprint, None, None,
+                       str(error))
     assert last is not None  # there is a record of epoch 0 at least
     judged = evaluate(config, last.checkpoint.weights)
-    return Outcome(State.FINISHED, config, last.epoch, last.seconds, last.checkpoint.fingerprint, judged)
+    return Outcome(State.FINISHED, config, last.epoch, last.seconds, last.checkpoint.fingerprint, judged, last.loss)
 
 
 def _train_into(store: Store, ticket: Ticket, config: RunConfig, settings: Settings, me: str,
@@ -113,6 +150,8 @@ def _train_into(store: Store, ticket: Ticket, config: RunConfig, settings: Setti
         if row := store.run(config.run_id):
             report(Outcome.of_row(row), as_json)
         raise
+    except Diverged:
+        pass  # the store has the reason
     except Exception as error:
         raise click.ClickException(f"the run failed: {reason_of(error)}") from error
     row = store.run(config.run_id)
@@ -170,6 +209,9 @@ def report(outcome: Outcome, as_json: bool) -> None:
                    f"every timestep; of single numbers, {percent(judged.token_accuracy)}.")
     if outcome.fingerprint:
         click.echo(f"Fingerprint {outcome.fingerprint}")
+    if outcome.state is not State.FAILED:  # why it failed is said by the error that ends the command
+        for note in outcome.notes:
+            click.echo(str(note))
 
 
 def _report_all(outcomes: list[Outcome]) -> None:
@@ -185,8 +227,3 @@ def print_json(values: dict[str, object]) -> None:
     plain = {name: None if isinstance(value, float) and not math.isfinite(value) else value
              for name, value in values.items()}
     click.echo(json.dumps(plain))
-
-
-def percent(share: float) -> str:
-    """Rounded down, so that 100 % means every one."""
-    return f"{math.floor(share * 1000) / 10:.1f} %"

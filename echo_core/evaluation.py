@@ -75,14 +75,34 @@ def attention_weights(config: RunConfig, weights: Sequence[Floats], windows: NDA
 
 
 def evaluate(config: RunConfig, weights: Sequence[Floats]) -> Evaluation:
-    """Token and window accuracy on at least 2,000 unseen windows, or on the pairs that were learnt."""
+    """Token and window accuracy on at least 2,000 unseen windows, or on the pairs that were learnt.
+
+    Raises:
+        ValueError: If the weights are not finite numbers: what such a network answers means nothing.
+    """
+    if not all(np.isfinite(array).all() for array in weights):
+        raise ValueError("weights must be finite numbers to be judged; received NaN or infinity. Try the weights of an "
+                         "earlier epoch.")
     examples = judged_examples(config)
-    right, present = judge(config, examples, answer(config, weights, examples.inputs).predicted)
+    predicted = answer(config, weights, examples.inputs).predicted
+    right, present = judge(config, examples, predicted)
+    common = _most_common(predicted, present)
     return Evaluation(
         token_accuracy=float(right[present].mean()), window_accuracy=float((right | ~present).all(axis=1).mean()),
         windows=len(right), judged_on="training" if config.task == "pairs" else "unseen",
         by_timestep=tuple(float(right[there, step].mean()) if there.any() else None
-                          for step, there in enumerate(present.T)))
+                          for step, there in enumerate(present.T)),
+        sameness=float((predicted == common)[present].mean()),
+        same_accuracy=float(((examples.expected == common) | ~present).all(axis=1).mean()))
+
+
+def _most_common(predicted: Ints, present: NDArray[np.bool_]) -> Ints:
+    """The most common answer at each timestep, (output_length,)."""
+    common = []
+    for step, there in enumerate(present.T):
+        tokens, counts = np.unique(predicted[there, step], return_counts=True)
+        common.append(tokens[counts.argmax()] if there.any() else 0)
+    return np.array(common, np.int32)
 
 
 def judge(config: RunConfig, examples: Examples, predicted: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

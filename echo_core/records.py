@@ -78,6 +78,11 @@ class Checkpoint:
         """Moments alone: what a finished run lacks to be extended."""
         return Checkpoint(self.epoch, self.step, (), self.moments)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        return all(bool(np.isfinite(array).all()) for array in self.weights)
+
     def to_bytes(self) -> bytes:
         """As a NumPy archive, for the store."""
         file = io.BytesIO()
@@ -128,6 +133,20 @@ class Progress:
     snapshot: Snapshot | None = None
 
 
+class Diverged(ArithmeticError):
+    """Training met a loss or weights that are not finite numbers, and stopped.
+
+    Attributes:
+        epoch: The first epoch whose loss is not finite; the last epoch of the run, if only its weights are not.
+        checkpoint: The end of the last epoch before it whose weights are finite. It does not depend on the chunks in
+            which a run was trained.
+    """
+
+    def __init__(self, message: str, epoch: int, checkpoint: Checkpoint) -> None:
+        super().__init__(message)
+        self.epoch, self.checkpoint = epoch, checkpoint
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """How good a network is on windows that it was not trained on.
@@ -137,7 +156,10 @@ class Evaluation:
         window_accuracy: Share of windows right at every timestep.
         windows: How many were judged.
         by_timestep: Token accuracy at each output timestep, oldest first; None where nothing is ever asked for.
-        judged_on: `unseen` windows, from a random stream of their own.
+        judged_on: `unseen` windows, from a random stream of their own, or the pairs of `training`.
+        sameness: Share of single tokens that equal the most common answer at their timestep: 1 if the network gives
+            the same answer to everything. None in runs that were judged before this was counted.
+        same_accuracy: Window accuracy of giving that most common answer to everything.
     """
 
     token_accuracy: float
@@ -145,3 +167,5 @@ class Evaluation:
     windows: int
     by_timestep: tuple[float | None, ...]
     judged_on: str = "unseen"
+    sameness: float | None = None
+    same_accuracy: float | None = None

@@ -208,10 +208,18 @@ class Store(Readings):
             if checkpoint.moments:
                 replace_data(connection, MOMENTS, ticket.run_id, checkpoint.epoch, moments)
 
-    def fail(self, ticket: Ticket, reason: str) -> None:
-        """End an attempt that raised. Raises `Superseded`."""
+    def fail(self, ticket: Ticket, reason: str, checkpoint: Checkpoint | None = None) -> None:
+        """End an attempt that raised. Raises `Superseded`.
+
+        Args:
+            checkpoint: The last good weights, for who wants to look into them; None keeps those that are stored.
+        """
+        kept = {"epoch": checkpoint.epoch, "fingerprint": checkpoint.fingerprint} if checkpoint else {}
         with self._database.write() as connection:
-            _write(connection, ticket, state=State.FAILED, ended_at=now(), reason=reason, stop_requested=False)
+            _write(connection, ticket, state=State.FAILED, ended_at=now(), reason=reason, stop_requested=False,
+                   **kept)
+            if checkpoint:
+                replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, checkpoint.to_bytes())
 
     # --- whether others see the same store -----------------------------------------------------
 

@@ -22,8 +22,9 @@ from echo_core.evaluation import shown_loss, take_snapshot
 from echo_core.models import first_weights
 from echo_core.naming import named_by_content
 from echo_core.networks import States, run
-from echo_core.records import Checkpoint, Floats, Point, Progress
+from echo_core.records import Checkpoint, Diverged, Floats, Point, Progress
 from echo_core.tensors import TensorOps, zero_states
+from echo_core.verdicts import not_finite
 
 #: Seconds that one call should take: short enough for Stop and a live chart.
 CHUNK_SECONDS = 0.25
@@ -57,8 +58,11 @@ def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[P
         `Progress`; the last one has `epoch == config.epochs`.
     Raises:
         ValueError: If the checkpoint is past the run's end or lacks Adam's moments.
+        Diverged: Once a loss or a weight is not a finite number, after the records of all epochs before it.
     """
     started = time.perf_counter()
+    if checkpoint and not checkpoint.is_finite:
+        raise Diverged(str(not_finite(config, checkpoint.epoch)), checkpoint.epoch, checkpoint)
     if checkpoint and checkpoint.epoch > config.epochs:
         raise ValueError(f"checkpoint must be within the run's {config.epochs} epochs; received epoch "
                          f"{checkpoint.epoch}. Try a config with more epochs.")
@@ -120,14 +124,18 @@ def _chunks(config: RunConfig, at: Checkpoint, started: float) -> Iterator[Progr
         next_due = next(epoch for epoch in due if epoch > at.epoch)
         num_epochs = min(num_epochs, next_due - at.epoch, MAX_CHUNK)
         chunk_started = time.perf_counter()
-        at, losses, accuracies = _advance(program, config, at, num_epochs)
-        now = time.perf_counter()
-        show = at.epoch == next_due or (at.epoch - last_shown >= spacing and now - shown_at >= 2 * CHUNK_SECONDS)
+        at, losses, accuracies, diverged_at = _advance_while_finite(program, config, at, num_epochs)
+        now, num_epochs, last = time.perf_counter(), len(losses), at.epoch if diverged_at else config.epochs
+        show = at.epoch in (next_due, last) or (
+            at.epoch - last_shown >= spacing and now - shown_at >= 2 * CHUNK_SECONDS)
         points = tuple(Point(epoch, float(losses[-1 - back]), float(accuracies[-1 - back]))
                        for back in reversed(range(num_epochs))
-                       if (epoch := at.epoch - back) % stride == 0 or epoch == config.epochs)
-        snapshot = take_snapshot(config, at.weights, at.epoch) if show else None
-        yield Progress(at.epoch, float(losses[-1]), float(accuracies[-1]), now - started, points, at, snapshot)
+                       if (epoch := at.epoch - back) % stride == 0 or epoch == last)
+        if num_epochs > 0:
+            snapshot = take_snapshot(config, at.weights, at.epoch) if show else None
+            yield Progress(at.epoch, float(losses[-1]), float(accuracies[-1]), now - started, points, at, snapshot)
+        if diverged_at:
+            raise Diverged(str(not_finite(config, diverged_at)), diverged_at, at)
         if show:
             last_shown, shown_at = at.epoch, now
         num_epochs = _next_chunk(num_epochs, now - chunk_started)
@@ -149,6 +157,26 @@ def _advance(program: Program, config: RunConfig, at: Checkpoint, num_epochs: in
     num = len(at.weights)
     after = Checkpoint(at.epoch + num_epochs, int(step), tuple(arrays[:num]), tuple(arrays[num:]))
     return after, losses[:num_epochs], accuracies[:num_epochs]
+
+
+def _advance_while_finite(program: Program, config: RunConfig, at: Checkpoint,
+                          num_epochs: int) -> tuple[Checkpoint, Floats, Floats, int | None]:
+    """`_advance`, up to the last epoch that ends with finite weights, and the epoch in which training diverged, if any.
+
+    Which epochs these are does not depend on the chunks: the part of a chunk before it diverged is trained once more.
+    """
+    after, losses, accuracies = _advance(program, config, at, num_epochs)
+    finite = np.isfinite(losses)
+    if finite.all() and after.is_finite:
+        return after, losses, accuracies, None
+    num_good = num_epochs if finite.all() else int(finite.argmin())
+    # Weights that an epoch leaves behind are first used, and spoil the loss, in the next one.
+    diverged_at = min(at.epoch + num_good + 1, config.epochs)
+    while True:  # ends at `at` itself, whose weights are finite
+        after, losses, accuracies = _advance(program, config, at, num_good)
+        if after.is_finite:
+            return after, losses, accuracies, diverged_at
+        num_good -= 1
 
 
 def _program_of(config: RunConfig, at: Checkpoint) -> Program:

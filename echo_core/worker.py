@@ -20,7 +20,7 @@ from echo_core.presets import PRESETS
 from echo_core.process import give_way, in_fresh_thread, load_training, memory_left, prepare, take_idle_time
 from echo_core.programs import make_room, remove_damaged
 from echo_core.queueing import unwatched_reason
-from echo_core.records import Checkpoint, Floats, Progress
+from echo_core.records import Checkpoint, Diverged, Floats, Progress
 from echo_core.settings import Settings
 from echo_core.store import OUTAGES, Begun, Signal, Store, StoreError, Superseded, Ticket
 from echo_core.troubles import without_secrets
@@ -64,6 +64,7 @@ def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: floa
         holder: Renewed as long as this goes on.
         in_worker: Make this process a worker first, while the pulse goes on already.
     Raises:
+        Diverged: After the run was marked failed, with its last good weights kept.
         Exception: What training raised, after the run was marked failed; or one of `OUTAGES`, when the store was
             away for `PATIENCE_SECONDS`.
     """
@@ -78,6 +79,11 @@ def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: floa
         except OUTAGES:
             # Nothing can be written. Whoever finds the run, by its old heartbeat or otherwise, lets it go on.
             logger.exception("run %s is given up, as the store is away for too long", ticket.run_id)
+            raise
+        except Diverged as error:
+            logger.info("run %s: %s", ticket.run_id, error)
+            with suppress(Superseded):
+                patiently(store.fail, ticket, str(error), error.checkpoint)
             raise
         except Exception as error:
             logger.exception("run %s failed", ticket.run_id)
@@ -117,6 +123,8 @@ def records_of(config: RunConfig, checkpoint: Checkpoint | None = None) -> Itera
         for progress in train(config, checkpoint):
             newest = progress.checkpoint
             yield progress
+    except Diverged:
+        raise
     except Exception:
         if not remove_damaged(Settings()):
             raise

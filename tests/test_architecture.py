@@ -19,7 +19,8 @@ ROOT = Path(__file__).parent.parent
 ORDER = (
     "echo_core.text", "echo_core.files", "echo_core.combinations", "echo_core.config", "echo_core.presets",
     "echo_core.wording", "echo_core.search", "echo_core.mending",
-    "echo_core.settings", "echo_core.data", "echo_core.records", "echo_core.networks", "echo_core.forward",
+    "echo_core.settings", "echo_core.data", "echo_core.records", "echo_core.verdicts", "echo_core.networks",
+    "echo_core.forward",
     "echo_core.evaluation", "echo_core.cells", "echo_core.tensors", "echo_core.models", "echo_core.naming",
     "echo_core.training",
     "echo_core.private", "echo_core.programs", "echo_core.troubles", "echo_core.clock", "echo_core.storefile",
@@ -30,9 +31,9 @@ ORDER = (
     "echo_core.listing", "echo_core.script", "echo_core.notebook", "echo_core.picture", "echo_core.export",
     "echo_core.console", "echo_core.cli", "echo_core.__main__",
     "echo_app.charts", "echo_app.grid", "echo_app.explanations", "echo_app.words", "echo_app.browser",
-    "echo_app.delivery", "echo_app.uploads", "echo_app.faults", "echo_app.session", "echo_app.looks",
-    "echo_app.controls", "echo_app.lesson", "echo_app.resets", "echo_app.live", "echo_app.seeds", "echo_app.share",
-    "echo_app.compare", "echo_app.app_pages", "streamlit_app", "echo_app.__main__",
+    "echo_app.delivery", "echo_app.uploads", "echo_app.faults", "echo_app.findings", "echo_app.session",
+    "echo_app.looks", "echo_app.controls", "echo_app.lesson", "echo_app.resets", "echo_app.live", "echo_app.seeds",
+    "echo_app.share", "echo_app.compare", "echo_app.app_pages", "streamlit_app", "echo_app.__main__",
 )
 
 #: They train, so they import TensorFlow; a process that imports one of them has it.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ TINY = ["--set", "units=4", "--set", "vocab_size=10", "--set", "epochs=3"]
 TINY_CONFIG = RunConfig(units=4, vocab_size=10, epochs=3)
 PROGRESS_FIELDS = ["epoch", "loss", "accuracy", "seconds"]
 LAST_FIELDS = ["state", "run_id", "epochs", "token_accuracy", "window_accuracy", "windows", "judged_on", "seconds",
-               "fingerprint"]
+               "fingerprint", "notes"]
 
 
 @pytest.fixture(autouse=True)
@@ -279,6 +280,57 @@ def test_a_loss_that_is_no_number_is_null_as_json_knows_no_nan():
     with mock.patch("echo_core.training.train", diverging):
         result = echo_core("train", *TINY, "--json", "--no-store")
     assert [line["loss"] for line in objects(result.stdout)[:-1]] == [None] * 4
+
+
+DIVERGES = ["cell=simple_rnn", "vocab_size=10", "sequence_length=64", "input_length=60", "output_length=60",
+            "units=64", "batch_size=5", "learning_rate=1", "epochs=200"]
+DIVERGING_ARGUMENTS = [argument for setting in DIVERGES for argument in ("--set", setting)]
+
+
+@pytest.mark.parametrize("where", [[], ["--no-store"]], ids=["stored", "not stored"])
+def test_a_run_that_diverges_fails_with_its_epoch_and_what_to_try(store, where):
+    result = echo_core("train", *DIVERGING_ARGUMENTS, "--json", *where)
+    assert result.exit_code == 1
+    *records, last = objects(result.stdout)
+    assert None not in [record["loss"] for record in records]
+    reason = last["notes"][0]["text"]
+    assert result.stderr == f"Error: the run failed. {reason}\n"
+    assert re.match(r"Training diverged in epoch \d+: .* Try clip_norm=1 or a lower learning_rate", reason)
+    assert (last["state"], last["epochs"], last["notes"][0]["kind"]) == ("failed", records[-1]["epoch"], "diverged")
+    assert last["token_accuracy"] is last["window_accuracy"] is last["windows"] is None
+    if not where:
+        row, kept = store.run(last["run_id"]), store.checkpoint(last["run_id"])
+        assert (row.state, row.reason, row.evaluation) == (State.FAILED, reason, None)
+        assert kept.is_finite
+        assert kept.fingerprint == row.fingerprint == last["fingerprint"]
+        assert objects(echo_core("runs", "--json").stdout)[0]["notes"] == last["notes"]
+        again = echo_core("resume", last["run_id"], "--json")
+        assert (again.exit_code, objects(again.stdout)[-1]["fingerprint"]) == (1, last["fingerprint"])
+
+
+def test_one_seed_that_diverges_does_not_keep_the_others_from_being_trained(store):
+    result = echo_core("train", *DIVERGING_ARGUMENTS, "--repeat", "2", "--json")
+    assert [line["state"] for line in objects(result.stdout) if "state" in line] == ["failed", "finished"]
+    assert result.stderr.startswith("Error: the run failed. Training diverged in epoch ")
+    assert result.exit_code == 1
+
+
+def test_contradictory_pairs_are_named_before_training_and_after_it(store, tmp_path):
+    (tmp_path / "pairs.txt").write_text("a => b\na => c\nd => e\n")
+    result = echo_core("train", "--preset", "pairs", "--text", str(tmp_path / "pairs.txt"), "--set", "epochs=2",
+                       "--set", "units=4")
+    assert result.exit_code == 0
+    words = 'The pairs contradict each other: "a" has two answers, "b" and "c". No network can learn both'
+    assert result.stderr.startswith(f"Note: {words}")
+    assert words in result.stdout
+
+
+def test_a_network_that_says_the_same_to_everything_is_named_in_words_and_in_json(store):
+    arguments = ["train", "--set", "variant=padded", "--set", "output_length=1", "--set", "units=2", "--set",
+                 "vocab_size=10", "--set", "epochs=100", "--set", "learning_rate=0.03"]
+    assert "the same answer for every window, which alone scores 0.0 % of windows." in echo_core(*arguments).stdout
+    last = objects(echo_core(*arguments, "--json").stdout)[-1]
+    assert [note["kind"] for note in last["notes"]] == ["same_answer"]
 
 
 # --- the store -----------------------------------------------------------------------------------

@@ -146,3 +146,34 @@ def test_loss_of_an_untrained_network_is_near_that_of_guessing():
     loss, accuracy = shown_loss(config, first_weights(config))
     assert loss == pytest.approx(config.chance_loss, abs=0.05)
     assert accuracy < 0.2
+
+
+def test_sameness_and_the_score_of_the_same_answer_equal_counting_in_a_plain_loop():
+    for config in (CONFIG, small(task="pairs", variant="encoder_decoder")):
+        weights = first_weights(config)
+        judged, examples = evaluate(config, weights), judged_examples(config)
+        said, present = answer(config, weights, examples.inputs).predicted, examples.present(config.vocab_size)
+        columns = [[row[step] for row, there in zip(said.tolist(), present, strict=True) if there[step]]
+                   for step in range(config.output_length)]
+        common = [max(sorted(set(column)), key=column.count) for column in columns]
+        same = sum(column.count(token) for column, token in zip(columns, common, strict=True))
+        assert judged.sameness == pytest.approx(same / sum(map(len, columns)))
+        right = [all(token == wanted for token, wanted, there in zip(common, row, shown, strict=True) if there)
+                 for row, shown in zip(examples.expected.tolist(), present, strict=True)]
+        assert judged.same_accuracy == pytest.approx(np.mean(right))
+
+
+@pytest.mark.parametrize("representation", ["one_hot", "linear"])
+def test_a_network_that_always_says_the_same_has_a_sameness_of_one(representation: str):
+    config = CONFIG.model_copy(update={"representation": representation})
+    *others, bias = first_weights(config)
+    silent = (*map(np.zeros_like, others), np.full_like(bias, 0.5) + np.arange(len(bias), dtype=np.float32))
+    assert evaluate(config, silent).sameness == 1.0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_no_finite_numbers_are_not_judged(bad: float):
+    *others, bias = first_weights(CONFIG)
+    with pytest.raises(ValueError, match=r"weights must be finite numbers to be judged; received NaN or infinity\."):
+        evaluate(CONFIG, (*others, np.full_like(bias, bad)))
+

@@ -3,7 +3,7 @@
 import json
 import math
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -190,6 +190,25 @@ def test_config_that_this_version_cannot_read_breaks_no_listing_and_fails_when_b
 def test_reason_of_any_kind_is_kept(store, ticket):
     store.fail(ticket, reason_of(ValueError("a \0 and a \ud800")))
     assert store.run(ticket.run_id).reason == "ValueError: a ? and a ?"
+
+
+def test_a_failed_run_keeps_its_last_good_weights_and_starts_again_without_them(store, ticket):
+    store.append(ticket, progress(1))
+    store.fail(ticket, "Training diverged in epoch 3", checkpoint(1))
+    failed = store.run(ticket.run_id)
+    assert (failed.state, failed.epoch, failed.fingerprint) == (State.FAILED, 1, checkpoint(1).fingerprint)
+    assert store.checkpoint(ticket.run_id).fingerprint == failed.fingerprint
+    store.request(failed.config)
+    assert store.checkpoint(ticket.run_id) is None
+    assert store.run(ticket.run_id).reason == "Training diverged in epoch 3"
+
+
+def test_an_evaluation_of_an_earlier_version_is_read_without_what_was_not_counted_then(store, ticket):
+    store.finish(ticket, checkpoint(1), EVALUATION)
+    earlier = {name: value for name, value in asdict(EVALUATION).items() if not name.startswith("same")}
+    with store._database.write() as connection:
+        connection.execute(update(RUNS).values(evaluation=json.dumps(earlier)))
+    assert store.run(ticket.run_id).evaluation == EVALUATION
 
 
 def test_unknown_run_is_none_everywhere(store):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from echo_core import training
 from echo_core.combinations import VARIANTS
 from echo_core.config import RunConfig
 from echo_core.data import (
@@ -21,11 +22,11 @@ from echo_core.data import (
 from echo_core.evaluation import evaluate, predict, shown_loss
 from echo_core.models import first_weights
 from echo_core.presets import PRESETS
-from echo_core.records import Checkpoint, Progress
+from echo_core.records import Checkpoint, Diverged, Progress
 from echo_core.training import Rate, snapshot_epochs, train, train_epoch
 from tests.helpers.samples import small
 from tests.helpers.strategies import fewer_examples
-from tests.helpers.trained import PARTIAL, SMALL, STATELESS, last, sampled, with_
+from tests.helpers.trained import DIVERGING, PARTIAL, SMALL, STATELESS, last, sampled, with_
 from tests.helpers.waiting import PATIENCE
 
 
@@ -237,3 +238,54 @@ def test_presets_learn_to_echo(preset: str, at_least: float):
 
 def test_a_reader_may_leave_at_any_time():
     assert [record.epoch for record in islice(train(SMALL), 2)] == [0, 1]
+
+
+# --- training that diverges ----------------------------------------------------------------------
+
+
+def until_it_diverges(config: RunConfig) -> tuple[list[Progress], Diverged]:
+    records = []
+    try:
+        for progress in train(config):
+            records.append(progress)
+    except Diverged as error:
+        return records, error
+    pytest.fail("it did not diverge")
+
+
+@pytest.fixture(scope="module")
+def diverged() -> tuple[list[Progress], Diverged]:
+    return until_it_diverges(DIVERGING)
+
+
+def test_training_stops_at_the_first_loss_that_is_not_finite_and_says_what_to_try(diverged):
+    records, error = diverged
+    assert all(np.isfinite([point.loss for record in records for point in record.points]))
+    assert 1 < error.epoch < DIVERGING.epochs
+    assert f"Training diverged in epoch {error.epoch}" in str(error)
+    assert "Try clip_norm=1 or a lower learning_rate, such as learning_rate=0.1" in str(error)
+
+
+def test_the_last_good_weights_of_a_diverged_run_are_finite_and_the_next_epochs_spoil_them(diverged):
+    records, error = diverged
+    assert error.checkpoint.is_finite
+    assert same_weights(records[-1].checkpoint, error.checkpoint)
+    assert records[-1].snapshot is not None
+    with pytest.raises(Diverged) as again:
+        next(train(DIVERGING, error.checkpoint))
+    assert (again.value.epoch, again.value.checkpoint.epoch) == (error.epoch, error.checkpoint.epoch)
+
+
+def test_where_training_diverged_does_not_depend_on_its_chunks(diverged, monkeypatch):
+    _, error = diverged
+    monkeypatch.setattr(training, "CHUNK_SECONDS", 0)  # an epoch a call
+    records, other = until_it_diverges(DIVERGING)
+    assert [record.epoch for record in records] == list(range(error.checkpoint.epoch + 1))
+    assert (other.epoch, str(other)) == (error.epoch, str(error))
+    assert same_weights(other.checkpoint, error.checkpoint)
+
+
+def test_training_does_not_go_on_from_weights_that_are_not_finite():
+    weights = tuple(np.full_like(weight, np.nan) for weight in first_weights(SMALL))
+    with pytest.raises(Diverged, match="in epoch 7"):
+        train(SMALL, Checkpoint(7, 7, weights, weights * 2))

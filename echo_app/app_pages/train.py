@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from echo_app import controls, faults, lesson, live, looks, resets, seeds, session, share
+from echo_app import controls, faults, findings, lesson, live, looks, resets, seeds, session, share
 from echo_app.app_pages.setup import begin
 from echo_app.grid import STYLE
 from echo_app.words import duration
@@ -12,6 +12,7 @@ from echo_core.config import RunConfig
 from echo_core.records import State
 from echo_core.settings import LimitExceeded
 from echo_core.store import RunRow
+from echo_core.verdicts import before_training
 
 #: The tabs below the run, and the one of them that tells of no size.
 BEHIND, STORY = "behind", "How it works"
@@ -105,6 +106,7 @@ def _before_training(config: RunConfig) -> None:
     seconds, rows = looks.estimate_seconds(config), "pairs" if config.task == "pairs" else "windows"
     st.markdown(f"**{config.num_parameters:,}** parameters, **{config.num_windows}** {rows} an epoch. {_bits(config)}. "
                 f"Training takes about **{duration(seconds)}** here.")
+    findings.show(before_training(config))
 
 
 def _bits(config: RunConfig) -> str:

@@ -14,9 +14,10 @@ from echo_app import explanations, faults, live, session
 from echo_core.combinations import VARIANTS
 from echo_core.config import RunConfig
 from echo_core.presets import PRESETS, SAMPLE_PAIRS
-from echo_core.records import State
+from echo_core.records import Checkpoint, Evaluation, Point, Progress, State
 from echo_core.settings import LimitExceeded
 from echo_core.store import StoreError
+from echo_core.verdicts import not_finite
 from tests.helpers.waiting import PATIENCE
 
 APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
@@ -258,6 +259,40 @@ def test_a_failed_run_says_why_and_its_settings_stay():
     assert any("Failed at epoch 0" in str(box.proto) for box in page.error)
     assert page.session_state["seed"] == 78
     assert not page.button(key="train").disabled
+
+
+def test_a_run_that_diverged_says_so_in_a_sentence_and_shows_its_last_good_answers():
+    config = RunConfig(epochs=3, seed=79, learning_rate=1)
+    open_page()  # so that there is an engine
+    store = session.engine().store
+    ticket = store.take(config, worker="test", holder="test")
+    store.begin(ticket, threads=1)
+    reason = str(not_finite(config, 2))
+    store.fail(ticket, reason, Checkpoint(1, 3, ()))
+    page = open_page(run=config.run_id)
+    assert reason in [element.value for element in page.text]
+    assert any("Failed at epoch 1" in str(box.proto) for box in page.error)
+
+
+def test_contradictory_pairs_are_named_beside_the_settings_as_plain_text():
+    page = open_page(preset="pairs")
+    page.text_area(key="text").set_value("<b>a</b> => b\n<b>a</b> => c\nd => e").run()
+    said = "\n".join(element.value for element in page.text)
+    assert '"<b>a</b>" has two answers, "b" and "c". No network can learn both' in said
+
+
+def test_a_result_that_is_the_same_answer_to_everything_is_named_beside_it():
+    config = RunConfig(epochs=3, seed=80, learning_rate=1)
+    open_page()
+    store = session.engine().store
+    ticket = store.take(config, worker="test", holder="test")
+    store.begin(ticket, threads=1)
+    store.append(ticket, Progress(3, 1005.0, 0.0, 1.0, (Point(3, 1005.0, 0.0),), Checkpoint(3, 9, ())))
+    store.finish(ticket, Checkpoint(3, 9, ()),
+                 Evaluation(0.01, 0.0, 2000, (0.01,) * 5, sameness=1.0, same_accuracy=0.0))
+    said = "\n".join(element.value for element in open_page(run=config.run_id).text)
+    assert "Training diverged: its loss ended at 1,005, where pure guessing has 4.61." in said
+    assert "The network gives the same answer for every window, which alone scores 0.0 % of windows." in said
 
 
 def test_the_code_tab_holds_the_network_and_its_summary():
