@@ -2,6 +2,7 @@
 
 import math
 import time
+from bisect import bisect_right
 from typing import Any
 
 import pyarrow as pa
@@ -28,13 +29,18 @@ _NEWS_SECONDS, _LOOK_SECONDS = 0.4, 0.02
 #: After the first record one of a trained epoch may follow at once, and most runs stop so soon that they need not
 #: be drawn as stopping: so long these wait for what comes next.
 _NEXT_NEWS_SECONDS = {"begun": 0.05, "stopping": 0.2}
+#: Seconds between two looks at a run that has stopped: while its score may still come, for at most so long, and later.
+_JUDGED_POLL, _JUDGING_SECONDS, _RESTING_POLL = 0.5, 60.0, 2.5
 #: What the engine's status adds to a run that waits.
 _STATUS = {"ready": "", "warming": "", "starting": ". The workers are starting …"}
 
 
 def run_panel(run: RunRow) -> None:
     """Draw a run, and go on drawing it while it changes: one fragment, whatever state the run is in."""
-    st.fragment(faults.part(_panel), run_every=_interval(run), key="panel")(run.run_id, _phase(run), _pace(run))
+    panel = st.fragment(faults.part(_panel), run_every=_interval(run), key="panel")
+    panel(run.run_id, run.state.is_active, _pace(run))
+    if (seconds := _watch_seconds(run)) is not None:
+        st.fragment(faults.part(_watch), run_every=seconds, key="watch")(run.run_id, _standing(run))
 
 
 def preview(config: RunConfig) -> None:
@@ -52,14 +58,37 @@ def preview(config: RunConfig) -> None:
 
 
 def _interval(run: RunRow) -> float | None:
-    """Seconds until the panel is drawn again: while the run goes on, is being judged, or is replayed."""
-    if run.state.is_active:
-        if run.stop_requested and session.is_quiet_here():
-            return _LOOK_SECONDS
-        return _pace(run)
-    if st.session_state[session.PLAYING]:
-        return _frame_seconds()
-    return 1.0 if _phase(run) == "judging" else None
+    """Seconds until the panel is drawn again: while the run goes on or is replayed."""
+    replay = _frame_seconds() if st.session_state[session.PLAYING] else None
+    if not run.state.is_active:
+        return replay
+    if run.stop_requested and session.is_quiet_here():
+        return _LOOK_SECONDS
+    return min(_pace(run), replay or math.inf)
+
+
+def _watch_seconds(run: RunRow) -> float | None:
+    """Seconds until a page looks again whether a run that has stopped was judged or went on.
+
+    Anybody who has its link may go on with it, in another browser or another tab. A finished run stays as it is.
+    """
+    if run.state.is_active or run.state is State.FINISHED:
+        return None
+    return max(_JUDGED_POLL if _is_being_judged(run) else _RESTING_POLL, _pace(run))
+
+
+def _standing(run: RunRow) -> tuple[object, ...]:
+    """What of a run that has stopped changes its page."""
+    return run.state, run.attempt, run.evaluation is None, _is_being_judged(run)
+
+
+def _watch(run_id: str, standing: tuple[object, ...]) -> None:
+    """Draws nothing: has the whole page drawn once the run no longer stands where it stood."""
+    if not faults.is_alone():
+        return
+    run = session.shown_run()
+    if run is None or run.run_id != run_id or _standing(run) != standing:
+        st.rerun()
 
 
 def _pace(run: RunRow) -> float:
@@ -69,46 +98,43 @@ def _pace(run: RunRow) -> float:
     return min(_SLOWEST_POLL, poll + _POLL_PER_SESSION * crowd)
 
 
-def _phase(run: RunRow) -> str:
-    """`active`, `judging` or `over`: what decides how the panel is drawn."""
-    if run.state.is_active:
-        return "active"
-    # A stopped run is judged in the moment after it has paused.
-    judging = run.state is State.PAUSED and run.evaluation is None and time.time() - (run.ended_at or 0) < 3
-    return "judging" if judging else "over"
+def _is_being_judged(run: RunRow) -> bool:
+    """Whether a stopped run may still get its score: that comes after it has paused, later where windows are many."""
+    return (run.state is State.PAUSED and run.evaluation is None and run.epoch > 0
+            and time.time() - (run.ended_at or 0) < _JUDGING_SECONDS)
 
 
-def _panel(run_id: str, phase: str, pace: float) -> None:
+def _panel(run_id: str, was_active: bool, pace: float) -> None:
     run = _next_news(session.shown_run() if faults.is_alone() else session.seen_run())
-    now = _phase(run) if run and run.run_id == run_id else None
-    if run is None or now is None or (now != phase and not faults.is_alone()):
+    if run is None or run.run_id != run_id or (run.state.is_active != was_active and not faults.is_alone()):
         st.rerun()
-    is_active = now == "active"
+    is_active, state = run.state.is_active, st.session_state
     if is_active and (trouble := session.engine().trouble):
         faults.note(trouble)
-    seen = looks.look_or_last(run)
+    # Who replays a run sees the end of the replay, even when somebody goes on with the run meanwhile.
+    is_replayed = not is_active or state[session.PLAYING] or state[session.REPLAY_AT] is not None
+    seen = looks.look_or_last(run, all_snapshots=is_replayed)
     _tab_title(run)
     if is_active:
         _progress(run, seen)
     else:
         with st.container(key="progress"):
             _outcome(run)
-            if now == "over":
-                _going_on(run)
+            _going_on(run)
     windows, curves = _halves()
     with windows:
         with st.container(key="replay_panel"):
             if is_active and run.restarts:  # here, as beside the progress it would leave no room for the bar
                 st.caption(":material/restart_alt: A worker was lost; the run went on by itself from its last "
                            "checkpoint.")
-            shown = _newest(seen.snapshots) if is_active else _replay(seen.snapshots)
+            shown = _replay(seen.snapshots) if is_replayed else _newest(seen.snapshots)
         _windows(run.config, shown)
         if shown and not is_active:
             _table(run)
     with curves:
         _curves(run.config, seen.loss, seen.accuracy)
     out_of_step = is_active and not 1 / _STEP < pace / _pace(run) < _STEP
-    if now != phase or out_of_step:
+    if is_active != was_active or out_of_step:
         st.rerun()  # the rest of the page, and this panel's timer
 
 
@@ -130,7 +156,7 @@ def _next_news(run: RunRow | None) -> RunRow | None:
 
 def _is_awaited(run: RunRow) -> bool:
     """Whether somebody has pressed Train or Stop and has not seen yet what comes of it."""
-    return run.state.is_active and (run.epoch == 0 or run.stop_requested)
+    return run.state.is_active and not st.session_state[session.PLAYING] and (run.epoch == 0 or run.stop_requested)
 
 
 def _halves() -> tuple[Any, Any]:
@@ -182,7 +208,8 @@ def _outcome(run: RunRow) -> None:
             st.success(f"{_judged(run.config, judged)} {_by_timestep(judged.by_timestep)}",
                        icon=":material/check_circle:", title=f"Finished: {took}")
         case State.PAUSED:
-            score = f" So far it gets {percent(judged.window_accuracy)} of {_kind(judged)} right." if judged else ""
+            score = (f" So far it gets {percent(judged.window_accuracy)} of {_kind(judged)} right." if judged else
+                     " How much it gets right is being judged …" if _is_being_judged(run) else "")
             used_up = run.seconds > session.engine().limits.max_seconds
             then = "" if used_up else " Press Train to go on from there."
             st.info(f"{run.reason or 'It was stopped.'}{score}{then}",
@@ -270,44 +297,49 @@ def _replay(snapshots: list[Snapshot]) -> Snapshot | None:
     if not snapshots:
         return None
     state, epochs = st.session_state, [snapshot.epoch for snapshot in snapshots]
-    if state.get(session.REPLAY) not in epochs:
-        state[session.REPLAY] = epochs[-1]
-    at = epochs.index(state[session.REPLAY])
+    newest, held = len(epochs) - 1, state[session.REPLAY_AT]
+    at = newest if held is None else max(0, bisect_right(epochs, held) - 1)
     # By the clock: the page runs for other reasons as well, and each picture stays for its time.
     if state[session.PLAYING] and time.monotonic() >= state[session.NEXT_AT]:
-        if at == len(epochs) - 1:
-            state[session.PLAYING] = False
+        if at == newest:
+            state[session.PLAYING], state[session.REPLAY_AT] = False, None
             st.rerun()  # so that the timer ends
         at += 1
-        state[session.REPLAY] = epochs[at]
         state[session.NEXT_AT] = time.monotonic() + 0.8 * _frame_seconds()  # the timer is not exact
+    state[session.REPLAY_AT] = epochs[at] if at < newest or state[session.PLAYING] else None
     with st.container(horizontal=True, vertical_alignment="center", key="replay_buttons"):
         st.markdown("**Replay**", width="content")
         st.button("", icon=":material/skip_previous:", key="step_back", disabled=at == 0, help="One snapshot back",
                   on_click=_show, args=(epochs[max(at - 1, 0)],))
-        start = epochs[0] if at == len(epochs) - 1 else None
+        start = epochs[0] if at == newest else None
         label, icon, then = (("Pause", "pause", (False, None)) if state[session.PLAYING] else
                              ("Play", "play_arrow", (True, start)))
         pressed = st.button(label, icon=f":material/{icon}:", key="play", on_click=_play, args=then)
-        st.button("", icon=":material/skip_next:", key="step", disabled=at == len(epochs) - 1,
-                  help="One snapshot on", on_click=_show, args=(epochs[min(at + 1, len(epochs) - 1)],))
+        st.button("", icon=":material/skip_next:", key="step", disabled=at == newest,
+                  help="One snapshot on", on_click=_show, args=(epochs[min(at + 1, newest)],))
         slow = st.toggle("Slow", key="slow_toggle", value=state[session.SLOW])
     if pressed or slow != state[session.SLOW]:
         state[session.SLOW] = slow
         st.rerun()  # the timer is armed by a run of the whole page alone
-    st.select_slider("Epoch", epochs, key=session.REPLAY, format_func="{:,}".format, label_visibility="collapsed")
+    state[session.REPLAY] = epochs[at]  # each time: with other epochs it is another slider, which begins at 0
+    st.select_slider("Epoch", epochs, key=session.REPLAY, format_func="{:,}".format, label_visibility="collapsed",
+                     on_change=_slide)
     return snapshots[at]
 
 
 def _show(epoch: int) -> None:
-    st.session_state[session.PLAYING], st.session_state[session.REPLAY] = False, epoch
+    st.session_state[session.PLAYING], st.session_state[session.REPLAY_AT] = False, epoch
+
+
+def _slide() -> None:
+    st.session_state[session.REPLAY_AT] = st.session_state[session.REPLAY]
 
 
 def _play(playing: bool, start: int | None) -> None:
     st.session_state[session.PLAYING] = playing
     st.session_state[session.NEXT_AT] = time.monotonic() + _frame_seconds()
     if start is not None:
-        st.session_state[session.REPLAY] = start
+        st.session_state[session.REPLAY_AT] = start
 
 
 def _frame_seconds() -> float:

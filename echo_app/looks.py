@@ -42,7 +42,7 @@ class Look:
         loss, accuracy: Arrow tables of the curves, with the columns epoch and loss, or accuracy.
         speed: Epochs a second; NaN before there is one, and of a run that has ended.
         seconds_left: About how long it will still train; NaN of a run that has ended.
-        snapshots: All of a run that has ended, and the newest of one under way.
+        snapshots: All of a run that has ended or is replayed, and the newest of one under way.
     """
 
     loss: Any
@@ -67,19 +67,19 @@ def _curve(run_id: str, attempt: int, epoch: int) -> pd.DataFrame:
     return tables.curve(store().history(run_id))
 
 
-def look(run: RunRow) -> Look:
-    """The records of a run up to the epoch of its row."""
+def look(run: RunRow, all_snapshots: bool = False) -> Look:
+    """The records of a run up to the epoch of its row; of one under way the newest snapshot, or all."""
     if run.state.is_active:
-        return _look_at_live(run.run_id, run.attempt, run.epoch, run.seconds, run.config)
+        return _look_at_live(run.run_id, run.attempt, run.epoch, run.seconds, all_snapshots, run.config)
     return _look_at_ended(run.run_id, run.attempt, run.epoch, run.seconds)
 
 
-def look_or_last(run: RunRow) -> Look:
+def look_or_last(run: RunRow, all_snapshots: bool = False) -> Look:
     """`look`; while the store cannot be asked, what this page drew of the run last, if it did."""
     state = st.session_state
     last: tuple[str, Look] | None = state.get(LOOKED)
     try:
-        seen = look(run)
+        seen = look(run, all_snapshots)
     except faults.FAULTS as error:
         if last is None or last[0] != run.run_id:
             raise
@@ -90,11 +90,12 @@ def look_or_last(run: RunRow) -> Look:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _look_at_live(run_id: str, attempt: int, epoch: int, seconds: float, _config: RunConfig) -> Look:
+def _look_at_live(run_id: str, attempt: int, epoch: int, seconds: float, all_snapshots: bool,
+                  _config: RunConfig) -> Look:
     glance = store().glance(run_id)
     left = tables.time_left(epoch, _config.epochs, glance.pace, _expected_seconds(run_id, attempt, _config))
-    return Look(*_curve_tables(glance.points), tables.speed(glance.pace), left,
-                [glance.snapshot] if glance.snapshot else [])
+    snapshots = (store().snapshots(run_id) if all_snapshots else [glance.snapshot] if glance.snapshot else [])
+    return Look(*_curve_tables(glance.points), tables.speed(glance.pace), left, snapshots)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

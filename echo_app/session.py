@@ -42,7 +42,8 @@ BEFORE = "before_task"     # for each task the settings that its controls had, t
 TASK = "task_was"          # the task that the controls had before
 SESSION = "session_id"     # for the queue's fairness
 HOLDER = "holder"          # who holds a run: the browser, so that a reload goes on holding it
-REPLAY = "replay"          # epoch of the snapshot that is shown
+REPLAY = "replay"          # the slider of the replay
+REPLAY_AT = "replay_at"    # epoch of the snapshot at which this visitor holds the replay; None follows the newest
 MORE = "more_epochs"       # how much longer Train longer trains
 PRESSED = "pressed_train"  # Train was pressed in this run of the script
 DRAWN = "drawn"            # of which run and attempt the untrained network, or that it stops, was drawn
@@ -158,7 +159,7 @@ def begin() -> None:
         session = uuid.uuid4().hex
         state[HOLDER] = browser_name() or session
         state[MINE], state[NOTES], state[RUN], state[BEFORE] = [], [], None, {}
-        state[PLAYING] = state[SLOW] = False
+        state[PLAYING], state[SLOW], state[REPLAY_AT] = False, False, None
         state[SEEDS], state[SELECTED], state[DELETED] = (), [], []
         _open_link({name: st.query_params.get_all(name) for name in st.query_params})
         state[SESSION] = session  # last, as the link asks the store
@@ -286,9 +287,9 @@ def _ask_for(configs: list[RunConfig], again: bool = False) -> bool:
 def show(run_id: str, config: RunConfig, seeds: Sequence[str] = ()) -> None:
     """Make a run the one that this page shows, in the address as well, or several seeds of it together."""
     state = st.session_state
-    state[RUN], state[PLAYING], state[SEEDS] = run_id, False, tuple(seeds)
+    state[RUN], state[SEEDS] = run_id, tuple(seeds)
+    state[PLAYING], state[REPLAY_AT] = False, None
     refuse(None)
-    state.pop(REPLAY, None)
     st.query_params.from_dict(_address(config, run_id))
 
 

@@ -1,0 +1,200 @@
+"""A page follows the run that it shows, whoever stops it, goes on with it or judges it; a replay stays its visitor's.
+
+The runs are put into the store by hand, so nothing trains.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from echo_app import faults, live, session
+from echo_core.config import RunConfig
+from echo_core.records import State
+from echo_core.store import RunRow, Store, Ticket
+from tests.helpers.samples import EVALUATION, TINY, checkpoint, progress
+
+APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
+
+
+class Rerun(Exception):
+    """Stands for what `st.rerun` raises."""
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One engine for the pages of the module, with a store of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "browser_name", lambda: None)
+        patch.setenv("ECHO_COMPILE_AHEAD", "false")
+        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
+        st.cache_resource.clear()
+        yield
+        session.engine().close()
+        st.cache_resource.clear()
+
+
+@pytest.fixture
+def own_store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
+    yield opened
+    opened.close()
+
+
+def begun(store: Store, config: RunConfig = TINY, to: int = 30) -> Ticket:
+    """A run under way that has come to an epoch, with snapshots, on a worker that is not there."""
+    ticket = store.take(config, worker="nobody", holder="somebody else")
+    assert ticket is not None
+    store.begin(ticket, threads=1)
+    train(store, ticket, 0, to)
+    return ticket
+
+
+def train(store: Store, ticket: Ticket, first: int, last: int) -> None:
+    for epoch in range(first, last + 1, 5):
+        store.append(ticket, progress(epoch, seconds=epoch / 10, with_snapshot=True))
+
+
+def stopped(store: Store, config: RunConfig = TINY) -> Ticket:
+    ticket = begun(store, config)
+    store.pause(ticket, checkpoint(30))
+    return ticket
+
+
+def looks_again(store: Store, run: RunRow, standing: tuple[object, ...], monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether a page that has drawn the run as it stood has all of it drawn anew when its timer looks."""
+    def rerun() -> None:
+        raise Rerun
+
+    with monkeypatch.context() as patch:
+        patch.setattr(faults, "is_alone", lambda: True)
+        patch.setattr(session, "shown_run", lambda: store.run(run.run_id))
+        patch.setattr(st, "rerun", rerun)
+        try:
+            live._watch(run.run_id, standing)
+        except Rerun:
+            return True
+    return False
+
+
+def test_page_of_a_stopped_run_notices_its_score_however_late_and_that_it_goes_on(own_store, monkeypatch):
+    ticket = stopped(own_store)
+    run = own_store.run(TINY.run_id)
+    late = replace(run, ended_at=run.ended_at - 3600)
+    for drawn in (run, late):
+        standing = live._standing(run)
+        assert not looks_again(own_store, drawn, standing, monkeypatch)
+    own_store.judge(ticket, EVALUATION)
+    assert looks_again(own_store, run, standing, monkeypatch)
+    standing = live._standing(own_store.run(run.run_id))
+    assert not looks_again(own_store, run, standing, monkeypatch)
+    own_store.request(TINY, "another", "another browser")
+    assert looks_again(own_store, run, standing, monkeypatch)
+
+
+def test_page_of_a_stopped_run_notices_that_it_was_gone_on_with_and_stopped_again_meanwhile(own_store, monkeypatch):
+    own_store.judge(stopped(own_store), EVALUATION)
+    run = own_store.run(TINY.run_id)
+    standing = live._standing(run)
+    own_store.judge(stopped(own_store), EVALUATION)
+    assert own_store.run(TINY.run_id).state is State.PAUSED
+    assert looks_again(own_store, run, standing, monkeypatch)
+
+
+def test_pages_look_again_where_something_may_come_and_never_at_a_finished_run(own_store, monkeypatch):
+    monkeypatch.setattr(live, "_pace", lambda run: 0.3)
+    stopped(own_store)
+    run = own_store.run(TINY.run_id)
+    waits = {state: live._watch_seconds(replace(run, state=state, evaluation=EVALUATION)) for state in State}
+    assert [state for state, seconds in waits.items() if seconds is None] == [
+        State.QUEUED, State.RUNNING, State.FINISHED]  # those under way have the panel's own timer
+    assert all(seconds >= 2 for seconds in waits.values() if seconds)
+    assert live._watch_seconds(run) < 1
+    assert live._watch_seconds(replace(run, ended_at=run.ended_at - 3600)) >= 2
+
+
+# --- the replay ------------------------------------------------------------------------------------
+
+
+def open_page(**query: Any) -> AppTest:
+    page = AppTest.from_file(APP, default_timeout=120)
+    for name, value in query.items():
+        page.query_params[name] = str(value)
+    page.run()
+    assert not page.exception
+    return page
+
+
+def shown_epoch(page: AppTest) -> int:
+    """The epoch of the windows that a page shows."""
+    grids = [element.proto.body for element in page.get("html") if "Epoch" in element.proto.body]
+    return int(grids[0].split("Epoch ")[1].split(":")[0].replace(",", ""))
+
+
+@pytest.mark.usefixtures("engine")
+def test_replay_of_one_visitor_goes_on_where_it_was_when_somebody_goes_on_with_the_run(monkeypatch):
+    config = TINY.model_copy(update={"seed": 11, "epochs": 100})
+    open_page()  # so that there is an engine
+    store = session.store()
+    stopped(store, config)
+    page = open_page(run=config.run_id)
+    assert shown_epoch(page) == 30
+    monkeypatch.setattr(live, "_frame_seconds", lambda: 3600.0)  # pictures stay until the clock is moved
+    page.button(key="play").click().run()
+    assert shown_epoch(page) == 0
+
+    def next_picture() -> int:
+        page.session_state[session.NEXT_AT] = -math.inf
+        page.run()
+        return shown_epoch(page)
+
+    assert [next_picture() for _ in range(2)] == [5, 10]
+    ticket = begun(store, config)  # somebody goes on
+    train(store, ticket, 35, 45)
+    page.run()
+    assert store.run(config.run_id).state is State.RUNNING
+    assert shown_epoch(page) == 10
+    assert page.select_slider(key="replay").value == 10
+    assert [next_picture() for _ in range(2)] == [15, 20]
+    store.pause(ticket, checkpoint(45))
+    page.run()
+    assert shown_epoch(page) == page.select_slider(key="replay").value == 20
+    assert [next_picture() for _ in range(6)] == [25, 30, 35, 40, 45, 45]
+    assert not page.session_state[session.PLAYING]
+
+
+@pytest.mark.usefixtures("engine")
+def test_page_at_the_end_of_a_replay_follows_the_newest_windows_of_a_run_that_goes_on():
+    config = TINY.model_copy(update={"seed": 12, "epochs": 100})
+    open_page()
+    store = session.store()
+    stopped(store, config)
+    page = open_page(run=config.run_id)
+    ticket = begun(store, config)
+    page.run()
+    train(store, ticket, 35, 40)
+    page.run()
+    assert shown_epoch(page) == 40
+    store.pause(ticket, checkpoint(40))
+    page.run()
+    assert shown_epoch(page) == page.select_slider(key="replay").value == 40
+
+
+@pytest.mark.usefixtures("engine")
+def test_picked_snapshot_stays_while_the_run_is_judged_and_pages_that_were_not_touched_show_its_score():
+    config = TINY.model_copy(update={"seed": 13, "epochs": 100})
+    open_page()
+    store = session.store()
+    ticket = stopped(store, config)
+    page = open_page(run=config.run_id)
+    assert any("is being judged" in str(box.proto) for box in page.info)
+    page.select_slider(key="replay").set_value(15).run()
+    store.judge(ticket, EVALUATION)
+    page.run()
+    assert shown_epoch(page) == 15
+    assert any("So far it gets 50.0 %" in str(box.proto) for box in page.info)
