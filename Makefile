@@ -3,6 +3,7 @@
 #   make run      set up and open the app           (HOST=0.0.0.0 PORT=8502 make run)
 #   make test     set up and pass the quick tests   (make test ARGS="-k data")
 #   make test-all set up and pass all tests: also the slow ones, and ten times the random examples
+#   make mutants  set up and count the changed lines of code that the quick tests notice
 #   make bench    set up and run the benchmarks
 #   make lint     ruff and the type checker alone
 #   make clean    remove caches and environments; the runs in .echo stay
@@ -27,8 +28,9 @@ MADE := $(VENV)/.made
 APP  := $(VENV)/.installed-app
 DEV  := $(VENV)/.installed-dev
 PEERS := $(VENV)-bench/.installed
+MUTANTS := $(VENV)-mutants/.installed
 
-.PHONY: help run test test-all bench lint browser postgres clean
+.PHONY: help run test test-all mutants bench lint browser postgres clean
 .DELETE_ON_ERROR:
 
 help:
@@ -42,6 +44,9 @@ test: lint browser postgres
 
 test-all: lint browser postgres
 	$(PYTEST) --hypothesis-profile=thorough $(ARGS)
+
+mutants: $(MUTANTS) postgres
+	$(VENV)-mutants/bin/python tests/helpers/mutants.py $(ARGS)
 
 bench: $(PEERS)
 	$(PYTHON3) -m benchmarks.bench $(ARGS)
@@ -57,7 +62,7 @@ postgres: $(DEV)
 	$(PYTHON3) tests/helpers/postgres.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-bench $(VENV)-mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find echo_core echo_app tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # A command of that name need not run (pyenv's shims stand for versions that are not chosen), and a
@@ -89,4 +94,10 @@ $(DEV): requirements-dev.txt $(APP)
 $(PEERS): benchmarks/requirements.txt constraints.txt $(APP)
 	$(PYTHON3) -m venv --clear $(VENV)-bench
 	$(VENV)-bench/bin/python -m pip --disable-pip-version-check install -c constraints.txt -r benchmarks/requirements.txt
+	@touch $@
+
+# Cosmic Ray has an environment of its own too; the tests that it starts run in .venv.
+$(MUTANTS): tests/helpers/mutants.txt $(DEV)
+	$(PYTHON3) -m venv --clear $(VENV)-mutants
+	$(VENV)-mutants/bin/python -m pip --disable-pip-version-check install -r tests/helpers/mutants.txt
 	@touch $@
