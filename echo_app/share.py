@@ -9,12 +9,23 @@ import streamlit as st
 
 from echo_app import looks, session
 from echo_core.config import RunConfig
-from echo_core.export import FILES, HISTORY, MODEL, NOTEBOOK, PICTURE, SCRIPT, WEIGHTS, export
+from echo_core.export import (
+    HISTORY,
+    MODEL,
+    NOTEBOOK,
+    PICTURE,
+    SCRIPT,
+    STATEFUL_MODEL,
+    WEIGHTS,
+    export,
+    file_names,
+    models_of,
+)
 from echo_core.store import RunRow
 
 #: Each file of a run, as a person knows it.
 _TITLES = {SCRIPT: "Script of plain Keras", NOTEBOOK: "Notebook", WEIGHTS: "Weights for NumPy", HISTORY: "History",
-           PICTURE: "Picture of the curves", MODEL: "Keras model"}
+           PICTURE: "Picture of the curves", MODEL: "Keras model", STATEFUL_MODEL: "Stateful Keras model, to train on"}
 
 
 def share(config: RunConfig, run: RunRow | None) -> None:
@@ -49,13 +60,14 @@ def take_away(run: RunRow) -> None:
         st.download_button("All of it", partial(_zip, run), f"echo-lab-{run.run_id}.zip", "application/zip",
                            key="export_all", icon=":material/folder_zip:", on_click="ignore", type="primary")
         with st.container(horizontal=True):
-            for name, title in _TITLES.items():
-                st.download_button(title, partial(_file, run, name), name, key=f"export_{name.replace('.', '_')}",
-                                   on_click="ignore", help=name)
+            for name in (name for name in _TITLES if name in file_names(run.config)):
+                st.download_button(_TITLES[name], partial(_file, run, name), name, on_click="ignore", help=name,
+                                   key=f"export_{name.replace('.', '_')}")
 
 
 def _file(run: RunRow, name: str) -> bytes:
-    return session.engine().keras_file(run.run_id) if name == MODEL else _files(run)[name]
+    models = models_of(run.config)
+    return session.engine().keras_file(run.run_id, models[name]) if name in models else _files(run)[name]
 
 
 def _files(run: RunRow) -> Mapping[str, bytes]:
@@ -69,9 +81,11 @@ def _files(run: RunRow) -> Mapping[str, bytes]:
 
 def _zip(run: RunRow) -> bytes:
     """Every file of a run in a folder of its own."""
-    files = {**_files(run), MODEL: session.engine().keras_file(run.run_id)}
+    models = {name: session.engine().keras_file(run.run_id, stateful)
+              for name, stateful in models_of(run.config).items()}
+    files = {**_files(run), **models}
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in FILES:
+        for name in file_names(run.config):
             archive.writestr(f"echo-lab-{run.run_id}/{name}", files[name])
     return packed.getvalue()

@@ -176,17 +176,18 @@ def export_run(run_id: str, folder: Path, force: bool) -> None:
         if checkpoint is None:
             raise BadSettings(f"run {run_id} has no weights yet. Try again when it has trained for a while.")
         history, snapshots = store.history(run_id), store.snapshots(run_id, newest=1)
-    there = [name for name in export.FILES if (folder / name).exists()]
+    there = [name for name in export.file_names(row.config) if (folder / name).exists()]
     if there and not force:
         raise BadSettings(f"{folder} has {', '.join(there)} already. Try another folder, or --force to replace them.")
     load_tensorflow(settings, quiet=False)
-    files = {export.MODEL: keras_file(row.config, checkpoint.weights),
-             **export.export(row.config, checkpoint, history, snapshots[0] if snapshots else None)}
+    files = {name: keras_file(row.config, checkpoint.weights, stateful)
+             for name, stateful in export.models_of(row.config).items()}
+    files |= export.export(row.config, checkpoint, history, snapshots[0] if snapshots else None)
     try:
         export.write(files, folder)
     except OSError as error:
         raise click.ClickException(f"{folder} cannot be written to: {error.strerror}.") from error
-    for name in export.FILES:
+    for name in export.file_names(row.config):
         click.echo(folder / name)
 
 

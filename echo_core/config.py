@@ -312,6 +312,11 @@ class RunConfig(BaseModel):
         return {"no_memory": 0, "encoder_decoder": 2, "attention": 2}.get(self.variant, 1)
 
     @property
+    def carries_state(self) -> bool:
+        """Whether a state goes on from one batch of an epoch to the next: `stateful`, and there is a state."""
+        return self.stateful and self.num_recurrent_layers > 0
+
+    @property
     def layer_parameters(self) -> tuple[int, ...]:
         """Trainable weights, as Keras counts them, of each recurrent layer and then of the readout."""
         numbers_at_once = self.input_length if self.variant == "one_to_one" else 1

@@ -139,14 +139,17 @@ class Engine:
         """
         return self.store.stop(run_id, holder, only_own=self.settings.hosted)
 
-    def keras_file(self, run_id: str, timeout: float = ERRAND_SECONDS) -> bytes:
+    def keras_file(self, run_id: str, stateful: bool = False, timeout: float = ERRAND_SECONDS) -> bytes:
         """A run's network as a `.keras` file, made by a worker, beside its run where it has one.
 
+        Args:
+            stateful: See `models.keras_file`.
         Raises:
             Busy: If no worker came to it in time; one of somebody else's cluster ends its run first.
             LookupError: If the store has no weights of it.
         """
-        made: bytes = self._dispatcher.ask(worker.keras_file_of, self.store.url, run_id, timeout=timeout)
+        made: bytes = self._dispatcher.ask(worker.keras_file_of, self.store.url, run_id, stateful,
+                                            timeout=timeout)
         return made
 
     def compile_ahead(self, config: RunConfig) -> None:

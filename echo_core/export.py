@@ -21,18 +21,28 @@ from echo_core.script import SCRIPT, WEIGHTS, keras_script
 from echo_core.store import ProgressRow
 from echo_core.tables import answers, curve
 
-__all__ = ["CONFIG", "FILES", "HISTORY", "MODEL", "NOTEBOOK", "PICTURE", "SCRIPT", "WEIGHTS", "WINDOWS", "export",
-           "named_weights", "weight_names", "write"]
+__all__ = ["CONFIG", "HISTORY", "MODEL", "NOTEBOOK", "PICTURE", "SCRIPT", "STATEFUL_MODEL", "WEIGHTS", "WINDOWS",
+           "export", "file_names", "models_of", "named_weights", "weight_names", "write"]
 
-#: Every file of an export, the model among them.
 MODEL, CONFIG, HISTORY, WINDOWS, NOTEBOOK = "model.keras", "config.json", "history.csv", "windows.csv", "run.ipynb"
 PICTURE = "curves.svg"
-FILES = (MODEL, WEIGHTS, CONFIG, HISTORY, WINDOWS, PICTURE, SCRIPT, NOTEBOOK)
+#: The network that a stateful run was trained with, for those who train on. `MODEL` answers.
+STATEFUL_MODEL = "model_stateful.keras"
+
+
+def models_of(config: RunConfig) -> Mapping[str, bool]:
+    """The Keras models of an export by their names, and whether each is stateful (see `models.keras_file`)."""
+    return {MODEL: False, STATEFUL_MODEL: True} if config.carries_state else {MODEL: False}
+
+
+def file_names(config: RunConfig) -> tuple[str, ...]:
+    """Every file of an export, the models among them."""
+    return (*models_of(config), WEIGHTS, CONFIG, HISTORY, WINDOWS, PICTURE, SCRIPT, NOTEBOOK)
 
 
 def export(config: RunConfig, checkpoint: Checkpoint, history: Sequence[ProgressRow],
            snapshot: Snapshot | None = None) -> Mapping[str, bytes]:
-    """The files of a run by their names, without `MODEL`. Script and notebook need the weights beside them.
+    """The files of a run by their names, without `models_of` it. Script and notebook need the weights beside them.
 
     Args:
         checkpoint: The weights, which all but the history goes by.

@@ -47,7 +47,7 @@ def _showing(c: RunConfig) -> str:
     if c.task == "pairs":
         return _SHOW_PAIRS
     lines = [f"windows, echo = get_data({'np.array([[WORDS.index(word) for word in TEXT]])' if c.text else ''})"]
-    if not snippets.has_state(c):
+    if not c.carries_state:
         return "\n".join([*lines, "predicted = model.predict(windows, verbose=0)",
                           "for expected, answer in zip(echo, predicted):", *(f"    {line}" for line in _printing(c))])
     batch = f"windows[start:start + {c.batch_size}]"

@@ -50,15 +50,18 @@ def first_weights(config: RunConfig) -> tuple[Floats, ...]:
     return tuple(variable.value.numpy() for variable in build_model(config).trainable_variables)
 
 
-def keras_file(config: RunConfig, weights: Sequence[Floats]) -> bytes:
+def keras_file(config: RunConfig, weights: Sequence[Floats], stateful: bool = False) -> bytes:
     """A network as a `.keras` file, of Keras's own layers alone: `keras.saving.load_model` needs nothing of ours.
 
     Args:
         weights: In the order of the trainable variables.
+        stateful: Whether to write the network that a stateful run was trained with: batches of a fixed size, each of
+            which begins with the state that the one before it left. Otherwise it takes any number of windows, and
+            each begins with a state of zero, as in every prediction of Echo Lab.
     Raises:
         ValueError: If they are not those of such a network.
     """
-    model = build_model(config)
+    model = build_model(config if stateful else config.model_copy(update={"stateful": False}))
     for variable, array in zip(model.trainable_variables, weights, strict=True):
         variable.assign(array)
     with tempfile.TemporaryDirectory() as folder:

@@ -77,8 +77,9 @@ def _data(c: RunConfig) -> str:
 
 def _network(c: RunConfig) -> str:
     cell = f"\n\n{_CELLS[c.cell]}" if c.num_recurrent_layers else ""
-    state = ("\n\nIt is **stateful**: its memory goes on from one batch to the next until somebody resets it, and it "
-             "is always reset before it is asked." if snippets.has_state(c) else "")
+    state = ("\n\nWhile it is trained it is **stateful**: its memory goes on from one batch to the next until somebody "
+             "resets it. When it is asked, each window begins with an empty memory, so the same question gets the same "
+             "answer." if c.carries_state else "")
     return f"## The network\n\n{_NETWORKS[c.variant]}{cell}{state}"
 
 

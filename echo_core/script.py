@@ -41,12 +41,11 @@ def keras_script(config: RunConfig, epoch: int) -> str:
 def steps(config: RunConfig) -> Steps:
     """The steps of a run, from its data to the windows that it was watched on."""
     c = config
-    loop = textwrap.indent(snippets.epochs(c, f"frame({snippets.drawn(c)})"), "    ")
     return Steps(
         data=_data(c),
-        network=[snippets.model(c), *(_WITHOUT_CUDNN if c.missing == "mask" else []), *snippets.resetting(c)],
+        network=_network(c),
         weights=[_LOAD],
-        training=[*snippets.accuracies(c), "\n".join([*snippets.compiling(c), "if TRAIN:", loop])],
+        training=[*snippets.accuracies(c), *_training(c)],
         windows=[_spell(c), _SHOW_PAIRS.format(some=_some(c)) if c.task == "pairs" else _showing(c)])
 
 
@@ -73,6 +72,25 @@ def _data(c: RunConfig) -> list[str]:
     get_data = ["def get_data(numbers):", snippets.purpose(c, "Numbers"),
                 *snippets.echoing(c)]
     return [*words, _sequence(c), "\n    ".join(frame), *snippets.encoders(c), "\n    ".join(get_data)]
+
+
+def _network(c: RunConfig) -> Blocks:
+    """The network that answers, which is never stateful: it takes any number of windows, and each has one answer."""
+    without_cudnn = _WITHOUT_CUDNN if c.missing == "mask" else []
+    if c.carries_state:
+        return [snippets.builder(c, *without_cudnn), *snippets.resetting(c), "model = build()"]
+    return [snippets.model(c.model_copy(update={"stateful": False})), *without_cudnn]
+
+
+def _training(c: RunConfig) -> Blocks:
+    """Training where it is asked for, of a network of its own where that is stateful."""
+    sequences = f"frame({snippets.drawn(c)})"
+    if not c.carries_state:
+        loop = textwrap.indent(snippets.epochs(c, sequences), "    ")
+        return ["\n".join([*snippets.compiling(c), "if TRAIN:", loop])]
+    steps = [f"stateful = build({c.batch_size}, stateful=True)", *snippets.compiling(c, "stateful"),
+             snippets.epochs(c, sequences, "stateful"), _HAND_OVER]
+    return ["\n".join(["if TRAIN:", *(textwrap.indent(step, "    ") for step in steps)])]
 
 
 def _sequence(c: RunConfig) -> str:
@@ -105,28 +123,12 @@ def _showing(c: RunConfig) -> str:
     meant = snippets.numbers_meant(c, f"outputs[:, -{c.output_length}:]" if snippets.waits(c) else "outputs")
     expected = (snippets.lagged(c, "expected", "numbers", str(c.vocab_size)) if c.lag else
                 [f"expected = numbers{snippets.block(c)}"])
-    lines = [f"numbers = frame([SEQUENCE]){_some(c)}", "windows, _ = get_data(numbers)", *_asking(c),
-             f"predicted = {meant}", *expected]
+    lines = [f"numbers = frame([SEQUENCE]){_some(c)}", "windows, _ = get_data(numbers)",
+             "outputs = model.predict(windows, verbose=0)", f"predicted = {meant}", *expected]
     if c.has_target_gaps:
         lines += [f"predicted = np.where(expected == {c.vocab_size}, {c.vocab_size}, predicted)"
                   "  # where nothing is expected, nothing counts"]
     return "\n".join([*lines, _SHOW])
-
-
-def _asking(c: RunConfig) -> list[str]:
-    """Lines that ask the network about `windows`."""
-    if not snippets.has_state(c):
-        return ["outputs = model.predict(windows, verbose=0)"]
-    size = c.batch_size
-    if len(shown_examples(c).inputs) % size == 0:
-        return ["outputs = []", f"for start in range(0, len(windows), {size}):", _RESET,
-                f"    outputs.extend(keras.ops.convert_to_numpy(model(windows[start:start + {size}])))",
-                "outputs = np.array(outputs)"]
-    return [f"# The network takes {size} windows at a time: the last ones are filled up.",
-            "outputs = []", f"for start in range(0, len(windows), {size}):", _RESET,
-            f"    batch = np.resize(windows[start:start + {size}], model.input_shape)",
-            "    outputs.extend(keras.ops.convert_to_numpy(model(batch)))",
-            "outputs = np.array(outputs[:len(windows)])"]
 
 
 _OPENING = '''\
@@ -162,12 +164,14 @@ if not TRAIN:
         for variable, name in zip(model.trainable_variables, weights.files, strict=True):
             variable.assign(weights[name])'''
 
+_HAND_OVER = """\
+for variable, trained in zip(model.trainable_variables, stateful.trainable_variables, strict=True):
+    variable.assign(trained)"""
+
 _SPELL = '''\
 def spell(numbers):
     """{what}."""
     return " ".join({name} for number in numbers)'''
-
-_RESET = "    reset_state(model)  # otherwise the last batch's state leaks into this one's answers"
 
 _SHOW = '''\
 right = (predicted == expected).all(axis=1)

@@ -23,11 +23,6 @@ def literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def has_state(c: RunConfig) -> bool:
-    """Whether there is a state to be reset."""
-    return c.stateful and c.num_recurrent_layers > 0
-
-
 def waits(c: RunConfig) -> bool:
     """Whether the answer begins with paddings."""
     return c.answer_steps > c.output_length
@@ -177,45 +172,69 @@ def present(encoded):
 
 def model(c: RunConfig) -> str:
     """The network as `models.build_model` has it."""
+    before, made = _network(c, str(c.batch_size if c.stateful else None), "True")
+    return "\n".join([*before, f"model = {made}"])
+
+
+def builder(c: RunConfig, *changing: str) -> str:
+    """A function that builds the network of a stateful run, with its state carried on or not.
+
+    Args:
+        changing: Lines that change `model` before it is returned.
+    """
+    before, made = _network(c, "batch_size", "stateful")
+    rest = ["model = " + made, *changing, "return model"] if changing else ["return " + made]
+    return "\n".join(["def build(batch_size=None, stateful=False):", *(
+        textwrap.indent(line, "    ") for line in [_BUILD_SAYS, *before, *rest])])
+
+
+_BUILD_SAYS = '''\
+"""The network. Each window begins with a state of zero, unless the network is stateful: then a batch, of a fixed
+size, begins with the state that the one before it left. That is for training alone.
+"""'''
+
+
+def _network(c: RunConfig, batch_size: str, stateful: str) -> tuple[list[str], str]:
+    """The network as an expression, and the lines that it needs before it."""
     steps, features = c.input_length, c.num_features
     if c.variant == "one_to_one":
         steps, features = 1, c.input_length * c.num_features
-    shape = f"batch_shape=({c.batch_size if c.stateful else None}, {steps}, {features})"
+    shape = f"batch_shape=({batch_size}, {steps}, {features})"
     softmax = "" if c.representation == "linear" else ', activation="softmax"'
     readout = f'Dense({c.num_classes}{softmax}, name="readout")'
     if c.variant == "attention":
-        encoder = _recurrent(c, "encoder", "return_sequences", "return_state")
-        return "\n".join([
+        encoder = _recurrent(c, stateful, "encoder", "return_sequences", "return_state")
+        return [
             f'read = keras.Input({shape}, name="windows")',
             *([f"shown = {_MASKING}(read)"] if c.has_gaps else []),
             f"encoded, last, *_ = {encoder}({'shown' if c.has_gaps else 'read'})",
             f'context = RepeatVector({c.output_length}, name="context")(last)',
-            f"decoded = {_recurrent(c, 'decoder', 'return_sequences')}(context)",
+            f"decoded = {_recurrent(c, stateful, 'decoder', 'return_sequences')}(context)",
             'found = Attention(name="attention")([decoded, encoded])',
             'joined = Concatenate(name="joined")([decoded, found])',
-            f'model = keras.Model(read, {readout}(joined), name="attention")'])
+        ], f'keras.Model(read, {readout}(joined), name="attention")'
     if c.variant in ("whole", "padded"):
-        row = [_recurrent(c, c.cell, "return_sequences"), readout]
+        row = [_recurrent(c, stateful, c.cell, "return_sequences"), readout]
     elif c.variant == "encoder_decoder":
-        row = [_recurrent(c, "encoder"), f'RepeatVector({c.output_length}, name="context")',
-               _recurrent(c, "decoder", "return_sequences"), readout]
+        row = [_recurrent(c, stateful, "encoder"), f'RepeatVector({c.output_length}, name="context")',
+               _recurrent(c, stateful, "decoder", "return_sequences"), readout]
     elif c.variant == "no_memory":
         row = [f'Cropping1D(({c.input_length - c.output_length}, 0), name="newest")', readout]
     else:  # one_to_one and many_to_one
-        row = [_recurrent(c, c.cell), f'Dense({c.output_length * c.num_classes}, name="readout")',
+        row = [_recurrent(c, stateful, c.cell), f'Dense({c.output_length * c.num_classes}, name="readout")',
                f'Reshape(({c.output_length}, {c.num_classes}), name="blocks")',
                *(['Activation("softmax", name="probabilities")'] if softmax else [])]
     row = [f"keras.Input({shape})", *([_MASKING] if c.has_gaps else []), *row]
-    return "\n".join(["model = keras.Sequential([", *(f"    {layer}," for layer in row), f'], name="{c.variant}")'])
+    return [], "\n".join(["keras.Sequential([", *(f"    {layer}," for layer in row), f'], name="{c.variant}")'])
 
 
-def _recurrent(c: RunConfig, name: str, *options: str) -> str:
-    given = "".join(f", {option}=True" for option in [*options, *(["stateful"] if c.stateful else [])])
+def _recurrent(c: RunConfig, stateful: str, name: str, *options: str) -> str:
+    given = "".join(f", {option}=True" for option in options) + (f", stateful={stateful}" if c.stateful else "")
     return f'{CELL_LAYERS[c.cell]}({c.units}{given}, name="{name}")'
 
 
-def compiling(c: RunConfig) -> list[str]:
-    """Lines that say what is learnt, and how."""
+def compiling(c: RunConfig, trained: str = "model") -> list[str]:
+    """Lines that say what the network `trained` learns, and how."""
     linear, lines, rate = c.representation == "linear", [], repr(c.learning_rate)
     if c.schedule == "cosine":
         updates = f"EPOCHS * {c.updates_per_epoch}" if c.updates_per_epoch > 1 else "EPOCHS"
@@ -229,28 +248,28 @@ def compiling(c: RunConfig) -> list[str]:
     accuracy = "accuracy" if linear or waits(c) else '"accuracy"'
     arguments = [f"loss={loss}", f"optimizer=keras.optimizers.Adam({rate}{clip})",
                  f"{'weighted_metrics' if c.has_target_gaps else 'metrics'}=[{accuracy}]"]
-    call = f"model.compile({', '.join(arguments)})"
+    call = f"{trained}.compile({', '.join(arguments)})"
     if len(call) > 120:
-        call = "\n".join(["model.compile(", *(f"    {argument}," for argument in arguments), ")"])
+        call = "\n".join([f"{trained}.compile(", *(f"    {argument}," for argument in arguments), ")"])
     return [*lines, call]
 
 
-def epochs(c: RunConfig, sequences: str) -> str:
-    """The loop that trains. Sequences is the expression that `get_data` gets at each epoch."""
+def epochs(c: RunConfig, sequences: str, trained: str = "model") -> str:
+    """The loop that trains the network `trained`. `sequences` is the expression that `get_data` gets at each epoch."""
     windows, echo = ("questions", "answers") if c.task == "pairs" else ("windows", "echo")
     weights = f", sample_weight=present({echo})" if c.has_target_gaps else ""
     return "\n".join([
         "for epoch in range(EPOCHS):",
         *([] if c.task == "pairs" else [f"    windows, echo = get_data({sequences})"]),
-        f"    result = model.fit({windows}, {echo}{weights}, batch_size={c.batch_size}, shuffle=False, verbose=0)",
-        *(["    reset_state(model)"] if has_state(c) else []),
+        f"    result = {trained}.fit({windows}, {echo}{weights}, batch_size={c.batch_size}, shuffle=False, verbose=0)",
+        *([f"    reset_state({trained})"] if c.carries_state else []),
         "    if epoch % 50 == 0 or epoch == EPOCHS - 1:",
         '        print("epoch", epoch + 1, {name: round(values[0], 3) for name, values in result.history.items()})'])
 
 
 def resetting(c: RunConfig) -> list[str]:
     """The function that resets a state, where there is one."""
-    return [_RESET_STATE] if has_state(c) else []
+    return [_RESET_STATE] if c.carries_state else []
 
 
 _RESET_STATE = '''\

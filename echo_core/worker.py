@@ -188,20 +188,21 @@ def _compile_ahead(config: RunConfig) -> None:
     training.compile_ahead(config, give_way)
 
 
-def keras_file(config: RunConfig, weights: Sequence[Floats]) -> bytes:
+def keras_file(config: RunConfig, weights: Sequence[Floats], stateful: bool = False) -> bytes:
     """A network as a `.keras` file, in a worker process or in the command line's: it takes Keras.
 
     Args:
         weights: In the order of `build_model(config).trainable_variables`.
+        stateful: See `models.keras_file`.
     """
     load_training(Settings())
     from echo_core import models
 
-    return models.keras_file(config, weights)
+    return models.keras_file(config, weights, stateful)
 
 
-def keras_file_of(store_url: str, run_id: str) -> bytes:
-    """The newest weights of a run as a `.keras` file, in a worker process.
+def keras_file_of(store_url: str, run_id: str, stateful: bool = False) -> bytes:
+    """The newest weights of a run as a `.keras` file, in a worker process. For `stateful` see `models.keras_file`.
 
     Raises:
         LookupError: If the store has no weights of it.
@@ -210,7 +211,7 @@ def keras_file_of(store_url: str, run_id: str) -> bytes:
         run, checkpoint = store.run(run_id), store.checkpoint(run_id)
     if run is None or checkpoint is None:
         raise LookupError(f"run {run_id} has no weights in the store.")
-    return keras_file(run.config, checkpoint.weights)
+    return keras_file(run.config, checkpoint.weights, stateful)
 
 
 def shake_hands(store_url: str, token: str, training_version: int) -> str | None:

@@ -11,7 +11,7 @@ import pytest
 from echo_core import export, tables, worker
 from echo_core.config import RunConfig
 from echo_core.data import network_input, shown_examples
-from echo_core.evaluation import predict, take_snapshot
+from echo_core.evaluation import ask_again, predict, take_snapshot
 from echo_core.models import build_model, first_weights, keras_file
 from echo_core.records import Checkpoint, Point, Snapshot
 from echo_core.store import ProgressRow
@@ -34,7 +34,9 @@ def files(checkpoint: Checkpoint) -> dict[str, bytes]:
 
 
 def test_an_export_has_every_file_but_the_model(files: dict[str, bytes]):
-    assert {export.MODEL, *files} == set(export.FILES)
+    assert {export.MODEL, *files} == set(export.file_names(CONFIG))
+    stateful = CONFIG.model_copy(update={"stateful": True})
+    assert {export.MODEL, export.STATEFUL_MODEL, *files} == set(export.file_names(stateful))
 
 
 def test_an_export_is_the_same_each_time_but_for_the_dates_in_the_archive(files, checkpoint: Checkpoint):
@@ -103,21 +105,55 @@ def test_files_that_cannot_be_written_leave_those_before_as_they_were(tmp_path: 
 
 OF_KERAS = {
     "whole": small(stateful=True),
-    "attention, masked": small(variant="attention", missing="mask", cell="gru"),
-    "at once": small(variant="one_to_one", cell="simple_rnn"),
-    "no memory": small(variant="no_memory"),
-    "by size": small(variant="many_to_one", representation="linear"),
+    "encoder-decoder": small(variant="encoder_decoder", stateful=True, task="reverse"),
+    "padded": small(variant="padded", stateful=True),
+    "attention, masked": small(variant="attention", missing="mask", cell="gru", stateful=True),
+    "at once": small(variant="one_to_one", cell="simple_rnn", stateful=True),
+    "no memory": small(variant="no_memory", stateful=True),
+    "by size": small(variant="many_to_one", representation="linear", stateful=True),
+    "pairs": small(task="pairs", variant="encoder_decoder"),
 }
 
 
+def load(data: bytes, folder: Path) -> keras.Model:
+    (folder / "model.keras").write_bytes(data)
+    return keras.saving.load_model(folder / "model.keras", safe_mode=True)
+
+
 @pytest.mark.parametrize("name", OF_KERAS)
-def test_the_keras_file_answers_as_the_run(name: str, tmp_path: Path):
+def test_the_keras_file_answers_any_number_of_windows_as_the_run_each_time(name: str, tmp_path: Path):
     config = OF_KERAS[name]
+    weights, inputs = first_weights(config), shown_examples(config).inputs
+    model = load(worker.keras_file(config, weights), tmp_path)
+    asked, expected = network_input(config, inputs), predict(config, weights, inputs)
+    for windows in (slice(None), slice(None), slice(1), slice(1), slice(4)):  # all, again, one, again, no whole batch
+        np.testing.assert_allclose(np.array(model(asked[windows])), expected[windows], atol=1e-5)
+
+
+def test_predict_takes_one_window_of_a_stateful_run_and_answers_the_same_twice(tmp_path: Path):
+    config = OF_KERAS["encoder-decoder"]
+    weights, inputs = first_weights(config), shown_examples(config).inputs[:1]
+    model = load(worker.keras_file(config, weights), tmp_path)
+    for _ in range(2):
+        np.testing.assert_allclose(model.predict(network_input(config, inputs), verbose=0),
+                                   predict(config, weights, inputs), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["whole", "attention, masked"])
+def test_the_stateful_keras_file_goes_on_with_the_state_of_the_batch_before(name: str, tmp_path: Path):
+    config = OF_KERAS[name]
+    assert export.models_of(config) == {"model.keras": False, "model_stateful.keras": True}
     weights, inputs = first_weights(config), shown_examples(config).inputs[:config.batch_size]
-    (tmp_path / "model.keras").write_bytes(worker.keras_file(config, weights))
-    model = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    np.testing.assert_allclose(np.array(model(network_input(config, inputs))), predict(config, weights, inputs),
-                               atol=1e-5)
+    model = load(worker.keras_file(config, weights, stateful=True), tmp_path)
+    for answers in ask_again(config, weights, inputs, times=2):
+        outputs = np.array(model(network_input(config, inputs)))[:, -config.output_length:]
+        np.testing.assert_allclose(outputs.max(-1), answers.confidence, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", [small(), small(variant="no_memory", stateful=True),
+                                    small(task="pairs", variant="attention")])
+def test_a_run_without_a_state_that_goes_on_has_one_keras_file(config: RunConfig):
+    assert export.models_of(config) == {"model.keras": False}
 
 
 @pytest.mark.slow
