@@ -58,7 +58,7 @@ HEAD = "0002"
 #: Any number that no other program on the same PostgreSQL database uses.
 _ADVISORY_LOCK = 0x4543484F
 
-_BUSY_SECONDS = 30
+BUSY_SECONDS = 30
 
 #: A connection that has found the tables has this in its `info`: a number that changes when they may be others.
 _GENERATION = "echo_generation"
@@ -204,7 +204,7 @@ class Database:
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         #: How often other tables than those that were opened were found in their place, or none.
         self.losses = 0
-        self._create, self._patience = create, float(_BUSY_SECONDS)
+        self._create, self._patience = create, float(BUSY_SECONDS)
         self._generation = 0
         self._identity: object = None  # of the tables that were found last
         self._lock = threading.RLock()
@@ -269,7 +269,7 @@ class Database:
     def _build_engine(self) -> Engine:
         options: dict[str, Any] = {"pool_size": 8, "max_overflow": 56}  # a page polls from a thread of its own
         if self.is_sqlite:
-            options["connect_args"] = {"timeout": _BUSY_SECONDS}
+            options["connect_args"] = {"timeout": BUSY_SECONDS}
         else:
             options["pool_pre_ping"] = True
             options["connect_args"] = {name: _REACH[name] for name in _REACH.keys() - self._url.query.keys()}
@@ -426,7 +426,7 @@ def _lock_postgres(connection: Connection) -> None:
 
 
 def _insist(action: Callable[[], None]) -> None:
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             return action()

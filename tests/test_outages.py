@@ -79,7 +79,7 @@ def train_here(caplog):
 @pytest.mark.parametrize("fault", [faults.locked, faults.full, faults.read_only])
 def test_weights_are_the_same_though_the_file_could_not_be_written_meanwhile(tmp_path, monkeypatch, fault, train_here,
                                                                              undisturbed):
-    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
     with closing(Store(f"sqlite:///{tmp_path / 'runs.db'}")) as store:
         run = train_here(store, fault)
         assert (run.state, run.attempt, run.fingerprint) == (State.FINISHED, 1, undisturbed(LONG))

@@ -272,7 +272,7 @@ def test_heartbeat_goes_on_while_a_program_compiles(store, trainer):
 @pytest.fixture
 def impatient_store(tmp_path, monkeypatch):
     """One that waits for others only a moment."""
-    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
     with closing(Store(f"sqlite:///{tmp_path / 'impatient.db'}")) as opened:
         yield opened
 

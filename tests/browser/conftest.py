@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.helpers import provide
-from tests.helpers.page import QUIET, settled
-from tests.helpers.server import Server, serve
+from tests.helpers.page import QUIET, WAIT, settled
+from tests.helpers.server import Server, serve_quick
 
 #: Notes each place of the page that is there twice, be it for a moment: old pictures beside new ones flicker. So it
 #: does an exception, which no visitor is to see.
@@ -26,7 +26,7 @@ def chromium() -> Iterator[Browser]:
     path = provide.find_browser()
     if path is None:
         (pytest.fail if provide.in_ci() else pytest.skip)("no Chromium: run `make browser`")
-    expect.set_options(timeout=120_000)  # a shared machine is slow at times
+    expect.set_options(timeout=WAIT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         yield browser
@@ -36,7 +36,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for the tests that leave it as it was."""
-    with serve(tmp_path_factory.mktemp("app")) as running:
+    with serve_quick(tmp_path_factory.mktemp("app")) as running:
         yield running
         assert running.trouble() == []
 
@@ -59,7 +59,7 @@ def visit_at(chromium: Browser) -> Iterator[Callable[..., Page]]:
                                        color_scheme="dark" if dark else "light")
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(WAIT)
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{server.url}/{query}")

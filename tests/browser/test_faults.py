@@ -11,14 +11,13 @@ from playwright.sync_api import Page, expect
 from echo_core.records import State
 from echo_core.store import Store
 from tests.helpers import faults
-from tests.helpers.page import address, press, settled
+from tests.helpers.page import press, settled, small
 from tests.helpers.postgres import Server as Postgres
-from tests.helpers.server import Server, serve
+from tests.helpers.server import Server, serve_quick
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = pytest.mark.browser
 
 VisitAt = Callable[..., Page]
-ONE_WORKER = {"ECHO_WORKERS": "1", "ECHO_STANDBY": "false"}
 MESSAGE = ".st-key-store_trouble"
 
 
@@ -36,7 +35,7 @@ def goes_on(page: Page) -> None:
 
 
 def finishes(page: Page) -> None:
-    expect(page.locator(".st-key-progress")).to_contain_text("Finished", timeout=300_000)
+    expect(page.locator(".st-key-progress")).to_contain_text("Finished")
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +52,14 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def on_a_file(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Store]]:
     """A server that keeps its runs in a file, and its store."""
     url = f"sqlite:///{disk / 'runs.db'}"
-    with serve(tmp_path_factory.mktemp("app"), DATABASE_URL=url, **ONE_WORKER) as server, closing(Store(url)) as store:
+    with serve_quick(tmp_path_factory.mktemp("app"), DATABASE_URL=url) as server, closing(Store(url)) as store:
         yield server, store
 
 
 @pytest.fixture
 def on_postgres(postgres_server: Postgres, migrated: str, tmp_path: Path) -> Iterator[Server]:
     """A server that keeps its runs in PostgreSQL."""
-    with postgres_server.database(migrated) as url, serve(tmp_path, DATABASE_URL=url, **ONE_WORKER) as server:
+    with postgres_server.database(migrated) as url, serve_quick(tmp_path, DATABASE_URL=url) as server:
         yield server
 
 
@@ -69,13 +68,13 @@ def too_early(postgres_server: Postgres, migrated: str, tmp_path: Path) -> Itera
     """A server that is started while its PostgreSQL is not there, and what ends that."""
     with postgres_server.database(migrated) as url, ExitStack() as until_it_comes:
         until_it_comes.enter_context(faults.crashed(postgres_server))
-        with serve(tmp_path, DATABASE_URL=url, **ONE_WORKER) as server:
+        with serve_quick(tmp_path, DATABASE_URL=url) as server:
             yield server, until_it_comes
 
 
 def test_a_database_that_crashes_in_mid_run_is_said_in_words_and_all_goes_on_when_it_is_back(
         postgres_server: Postgres, on_postgres: Server, visit_at: VisitAt):
-    page = visit_at(on_postgres, address("partial", seed=61, epochs=3000))
+    page = visit_at(on_postgres, small(seed=61, epochs=20_000, learning_rate=1e-5))
     history = visit_at(on_postgres)
     history.get_by_role("link", name="History").click()
     expect(history.locator(".st-key-runs_text")).to_be_visible()
@@ -84,7 +83,7 @@ def test_a_database_that_crashes_in_mid_run_is_said_in_words_and_all_goes_on_whe
     with faults.crashed(postgres_server):
         says(page, "it does not answer")
         expect(page.locator(".st-key-windows")).to_contain_text("✗")  # what was learnt so far stays in sight
-        expect(page.locator(".st-key-units input")).to_have_value("150")
+        expect(page.locator(".st-key-units input")).to_have_value("32")
         press(page, "train")
         expect(page.get_by_text("That was not done: the store cannot be used")).to_be_visible()
         history.locator(".st-key-runs_text input").fill("no such run")
@@ -102,7 +101,7 @@ def test_a_database_that_crashes_in_mid_run_is_said_in_words_and_all_goes_on_whe
 def test_an_app_that_is_started_before_its_database_waits_for_it(too_early: tuple[Server, ExitStack],
                                                                 visit_at: VisitAt):
     server, until_it_comes = too_early
-    page = visit_at(server, address("whole", seed=62, epochs=60), shown=MESSAGE)
+    page = visit_at(server, small(seed=62), shown=MESSAGE)
     says(page, "it does not answer")
     until_it_comes.close()
     press(page, "train")
@@ -111,7 +110,7 @@ def test_an_app_that_is_started_before_its_database_waits_for_it(too_early: tupl
 
 def test_a_locked_store_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Server, Store], visit_at: VisitAt):
     server, store = on_a_file
-    page = visit_at(server, address("partial", seed=63, epochs=3000))
+    page = visit_at(server, small(seed=63, epochs=20_000))
     press(page, "train")
     goes_on(page)
     with faults.locked(store):
@@ -135,7 +134,7 @@ def test_a_full_disk_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Serve
     if not disk.is_mount():
         pytest.skip("no disk can be mounted here")
     server, store = on_a_file
-    page = visit_at(server, address("partial", seed=64, epochs=5000))
+    page = visit_at(server, small(seed=64, epochs=20_000))
     press(page, "train")
     goes_on(page)
     with faults.filled(disk):

@@ -11,17 +11,17 @@ from playwright.sync_api import Page, expect
 
 from echo_core.presets import PRESETS
 from echo_core.store import Store
-from tests.helpers.page import address, press, settled
+from tests.helpers.page import ENDLESS, address, press, settled, small
 from tests.helpers.server import Server
 from tests.helpers.steps import history, press_as_a_timer_is_late, run_of, tick
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = pytest.mark.browser
 
 Visit = Callable[..., Page]
 
 
 def finished(page: Page) -> None:
-    expect(page.locator(".st-key-progress")).to_contain_text("Finished", timeout=300_000)  # on a busy machine
+    expect(page.locator(".st-key-progress")).to_contain_text("Finished")
 
 
 def test_runs_are_listed_compared_named_deleted_and_brought_back(visit: Visit, server: Server):
@@ -86,7 +86,7 @@ def test_five_seeds_are_one_band_and_a_mean_with_its_spread(visit: Visit):
 
 
 def test_a_run_goes_on_from_where_it_was_stopped_and_can_be_trained_longer(visit: Visit):
-    page = visit(address("partial", seed=44, units=32, epochs=9000))
+    page = visit(small(seed=44, epochs=20_000))
     press(page, "train")
     expect(page.locator(".st-key-progress")).to_contain_text(re.compile(r"Epoch [1-9]"))
     press(page, "stop")
@@ -94,9 +94,9 @@ def test_a_run_goes_on_from_where_it_was_stopped_and_can_be_trained_longer(visit
     press(page, "go_on")
     finished(page)
     press(page, "extend")
-    expect(page.locator(".st-key-progress")).to_contain_text("10,000")
+    expect(page.locator(".st-key-progress")).to_contain_text("21,000")
     finished(page)
-    expect(page.locator(".st-key-epochs input")).to_have_value("10000")
+    expect(page.locator(".st-key-epochs input")).to_have_value("21000")
 
 
 def test_links_open_the_run_elsewhere_and_settings_travel_as_a_file(visit: Visit, tmp_path: Path):
@@ -127,7 +127,7 @@ def test_links_open_the_run_elsewhere_and_settings_travel_as_a_file(visit: Visit
 
 
 def test_stop_of_one_of_two_owners_says_why_the_run_goes_on_and_how_to_stop_it(visit: Visit):
-    query = address("partial", seed=47, epochs=100_000)
+    query = small(seed=47, epochs=ENDLESS)
     owners = [visit(query), visit(query)]
     for page in owners:
         press(page, "train")
@@ -140,7 +140,7 @@ def test_stop_of_one_of_two_owners_says_why_the_run_goes_on_and_how_to_stop_it(v
 
 
 def test_a_run_is_seen_live_elsewhere_and_a_viewer_does_not_keep_it_from_stopping(visit: Visit):
-    owner = visit(address("partial", seed=46, epochs=100_000))
+    owner = visit(small(seed=46, epochs=ENDLESS))
     press(owner, "train")
     expect(owner.locator(".st-key-progress")).to_contain_text("epochs/s")
     viewer = visit("?" + urlparse(owner.url).query)

@@ -10,11 +10,11 @@ from playwright.sync_api import Page, expect
 
 from echo_core.records import State
 from echo_core.store import Store
-from tests.helpers.page import address, press
-from tests.helpers.server import Server, serve
+from tests.helpers.page import ENDLESS, address, press, small
+from tests.helpers.server import Server, serve_quick
 from tests.helpers.steps import history, run_of, tick
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = pytest.mark.browser
 
 Visit = Callable[..., Page]
 UNWATCHED_SECONDS = 4
@@ -23,8 +23,8 @@ UNWATCHED_SECONDS = 4
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A hosted copy that waits for nobody for long."""
-    with serve(tmp_path_factory.mktemp("app"), ECHO_UNWATCHED_SECONDS=str(UNWATCHED_SECONDS),
-               ECHO_HOSTED="true") as running:
+    with serve_quick(tmp_path_factory.mktemp("app"), ECHO_UNWATCHED_SECONDS=str(UNWATCHED_SECONDS),
+                     ECHO_HOSTED="true") as running:
         yield running
         assert running.trouble() == []
 
@@ -54,7 +54,7 @@ def test_a_hidden_tab_loses_no_run_and_shows_it_when_it_is_looked_at_again(visit
     connection, which the server's side renews every five seconds by a clock of its own; nothing of it depends on how
     long the page has been still, only on whether that is longer than the limit and than those five seconds.
     """
-    page = visit(address("partial", seed=71, epochs=100_000))
+    page = visit(small(seed=71, epochs=ENDLESS))
     run_id = begin_long(page)
     before = epoch(page)
     devtools = page.context.new_cdp_session(page)
@@ -75,7 +75,7 @@ def test_a_hidden_tab_loses_no_run_and_shows_it_when_it_is_looked_at_again(visit
 
 
 def test_a_closed_tab_pauses_its_run_after_a_while_and_says_why(visit: Visit, store: Store):
-    page = visit(address("partial", seed=72, epochs=100_000))
+    page = visit(small(seed=72, epochs=ENDLESS))
     run_id = begin_long(page)
     page.context.close()
     closed_at = time.monotonic()

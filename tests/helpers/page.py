@@ -6,7 +6,12 @@ from urllib.parse import urlencode
 from playwright.sync_api import Page
 
 from echo_core.presets import PRESETS
+from tests.helpers.waiting import PATIENCE
 
+#: How long a browser waits for what a test names, in milliseconds.
+WAIT = 1000 * PATIENCE
+#: More epochs than a test waits for, where the server allows them.
+ENDLESS = 9_000_000
 #: How Chromium is started, so that it asks nothing of the network or of a graphics card.
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update"]
@@ -15,6 +20,11 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 def address(preset: str, **changes: object) -> str:
     """The query string of a preset with some fields changed."""
     return "?" + urlencode(PRESETS[preset].config.model_copy(update=changes).to_query())
+
+
+def small(**changes: object) -> str:
+    """The query string of an encoder-decoder that learns to echo two of five numbers within a second of training."""
+    return address("partial", **{"units": 32, "vocab_size": 10, "learning_rate": 0.01, "epochs": 600, **changes})
 
 
 def press(page: Page, key: str) -> float:

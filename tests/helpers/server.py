@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,16 @@ def loads_tensorflow(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
         return any("libtensorflow" in entry.path for entry in process.memory_maps())
     return False
+
+
+#: Of a server for one test or a few: one worker that starts soon, and runs as long as a test likes.
+QUICK = {"ECHO_WORKERS": "1", "ECHO_THREADS": "1", "ECHO_STANDBY": "false", "ECHO_COMPILE_AHEAD": "false",
+         "ECHO_MAX_EPOCHS": "10000000"}
+
+
+def serve_quick(folder: Path, **environment: str) -> AbstractContextManager[Server]:
+    """`serve` for tests: a worker compiles what is trained and nothing before."""
+    return serve(folder, "tests.helpers.quick_app", **{**QUICK, **environment})
 
 
 @contextmanager

@@ -1,16 +1,27 @@
 """How tests wait for what other threads and processes do."""
 
+import inspect
+import textwrap
 import time
 from collections.abc import Callable
 
-#: The longest wait, in seconds. Machines are shared and slow at times: what takes longer is a defect.
-PATIENCE = 300.0
+#: The longest wait, in seconds. A worker that starts and compiles takes 10 of them, and four times that on a busy
+#: machine; what takes longer hangs.
+PATIENCE = 90.0
 
 
-def until(condition: Callable[[], object], seconds: float = PATIENCE) -> float:
-    """Wait for a condition; how long it took."""
+def until(condition: Callable[[], object], seconds: float = PATIENCE, what: str = "") -> float:
+    """Wait for a condition; how long it took. A wait in vain says what it waited for: `what`, or the condition."""
     started = time.monotonic()
     while not condition():
-        assert time.monotonic() - started < seconds
+        assert time.monotonic() - started < seconds, f"waited {seconds:g} s in vain for {what or _source(condition)}"
         time.sleep(0.01)
     return time.monotonic() - started
+
+
+def _source(condition: Callable[[], object]) -> str:
+    """A condition as it stands in the test."""
+    try:
+        return textwrap.dedent(inspect.getsource(condition)).strip()
+    except (OSError, TypeError):  # it was made, and stands nowhere
+        return repr(condition)

@@ -1,0 +1,16 @@
+"""The app as `python -m echo_app` starts it, for tests, which wait for less.
+
+A worker that warms up compiles none of the presets, as they take a quarter of a minute of both cores; and what a page
+waits for is given up sooner: for a store that another program has locked, and for one that went away.
+"""
+
+import runpy
+
+from echo_core import database, dispatch, worker
+
+worker.WARM_UP_STEPS = ("import",)
+database.BUSY_SECONDS = 1.0
+dispatch.RETRY_SECONDS = 1.0
+
+if __name__ == "__main__":
+    runpy.run_module("echo_app", run_name="__main__")
