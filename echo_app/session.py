@@ -25,6 +25,7 @@ from echo_core.config import RunConfig, check_text
 from echo_core.engine import Engine
 from echo_core.mending import explain, following, mend, settings_from_json
 from echo_core.presets import PRESETS
+from echo_core.records import State
 from echo_core.store import EVERYBODY, RunRow, Store, Wanted, longer
 
 PRESET = "preset"          # name of the preset that the settings equal, or OWN
@@ -51,7 +52,7 @@ ELSEWHERE = "elsewhere"    # what the page showed outside of its settings when i
 PLAYING = "playing"
 NEXT_AT = "next_at"        # when the next picture of the replay is due
 SLOW = "slow"
-SEEDS = "seeds_shown"      # run_ids of the seeds that are shown together, first first
+SEEDS = "seeds_shown"      # configs of the seeds that are shown together, in order; not all of them need be runs
 SELECTED = "selected"      # runs picked on the history page, in the order in which they were
 LOSS = "store_loss"        # what the store has lost, as this session was told of it, and when
 DELETED = "deleted_runs"   # run_ids of the last deletion, which can be undone
@@ -65,6 +66,8 @@ _LOSS_SECONDS = 60.0
 #: Seeds of one press.
 NUM_SEEDS = 5
 MOST_SEEDS = 2**31
+#: In a link to several seeds: the first of them, where another one's run is shown.
+FIRST_SEED = "first_seed"
 
 #: Characters of a packed text that a link may carry.
 LONGEST_LINKED_TEXT = 1536
@@ -238,9 +241,7 @@ def train() -> None:
 def train_seeds() -> None:
     """Callback of Run 5 seeds: the same settings with this seed and the next ones."""
     _settle()
-    first = config()
-    last = min(first.seed + NUM_SEEDS, MOST_SEEDS)
-    _ask_for([first.model_copy(update={"seed": seed}) for seed in range(first.seed, last)])
+    _ask_for(_with_seeds(config(), NUM_SEEDS))
 
 
 @careful
@@ -279,12 +280,20 @@ def _ask_for(configs: list[RunConfig], again: bool = False) -> bool:
     if run_ids:
         state[MINE] += [run_id for run_id in run_ids if run_id not in state[MINE]]
         state[PRESSED] = True
-        show(run_ids[0], configs[0], run_ids if len(configs) > 1 else ())
+        show(run_ids[0], configs[0], configs if len(configs) > 1 else ())
+    if refused and run_ids:
+        refused = f"{len(run_ids)} of the {len(configs)} seeds were asked for, and then: {refused}"
     refuse(refused)
     return bool(run_ids)
 
 
-def show(run_id: str, config: RunConfig, seeds: Sequence[str] = ()) -> None:
+def _with_seeds(config: RunConfig, number: int) -> list[RunConfig]:
+    """These settings with their seed and the next ones; the last ones that there are, where it is near the end."""
+    first = min(config.seed, MOST_SEEDS - number)
+    return [config.model_copy(update={"seed": seed}) for seed in range(first, first + number)]
+
+
+def show(run_id: str, config: RunConfig, seeds: Sequence[RunConfig] = ()) -> None:
     """Make a run the one that this page shows, in the address as well, or several seeds of it together."""
     state = st.session_state
     state[RUN], state[SEEDS] = run_id, tuple(seeds)
@@ -300,8 +309,12 @@ def put_address_back() -> None:
 
 
 def _address(config: RunConfig, run_id: str) -> dict[str, str]:
-    seeds = st.session_state[SEEDS]
-    return {**_link(config, run_id), **({"seeds": str(len(seeds))} if seeds else {})}
+    query, seeds = _link(config, run_id), st.session_state[SEEDS]
+    if seeds:
+        query["seeds"] = str(len(seeds))
+        if seeds[0].seed != config.seed:
+            query[FIRST_SEED] = str(seeds[0].seed)
+    return query
 
 
 def links(config: RunConfig, run: RunRow | None) -> tuple[str | None, str | None]:
@@ -323,6 +336,14 @@ def show_other(run: RunRow) -> None:
     """Callback: show another of one's own runs, with its settings."""
     load(run.config)
     show(run.run_id, run.config)
+
+
+@careful
+def show_seed(run_id: str) -> None:
+    """Callback of a row of seeds: show its run below them. The controls stay, as they are those of all of them."""
+    seeds = st.session_state[SEEDS]
+    if (run := store().run(run_id)) and run.config in seeds:
+        show(run_id, run.config, seeds)
 
 
 def take_config() -> None:
@@ -348,6 +369,19 @@ def stop(run_id: str) -> None:
         refuse(f"Somebody else who pressed Train is here, so the run goes on for them.{again}")
 
 
+@careful
+def stop_seeds() -> None:
+    """Callback of Stop all: of the seeds that are shown together, stop those that are under way and one's own."""
+    runs = [run for seed in st.session_state[SEEDS] if (run := store().run(seed.run_id)) and run.state.is_active]
+    # Those that wait first, or one of them would begin in the place of one that has stopped.
+    runs.sort(key=lambda run: run.state is not State.QUEUED)
+    going_on = sum(not engine().stop(run.run_id, holder=st.session_state[HOLDER]) for run in runs)
+    _row.clear()
+    if going_on:
+        goes = "goes" if going_on == 1 else "go"
+        refuse(f"{going_on} of {len(runs)} {goes} on for somebody else who pressed Train and is here.")
+
+
 def shown_run() -> RunRow | None:
     """The run that this page shows, as the store has it now; while that cannot be asked, as it was seen last."""
     state = st.session_state
@@ -371,14 +405,14 @@ def seen_run() -> RunRow | None:
 def _open_link(given: dict[str, list[str]]) -> None:
     """Settings and run from the address. Damaged links give notes and a page that works."""
     query = {name: values[0] for name, values in given.items() if len(values) == 1}
-    run_id, seeds = query.pop("run", None), query.pop("seeds", None)
+    run_id, seeds, first_seed = query.pop("run", None), query.pop("seeds", None), query.pop(FIRST_SEED, "")
     run = store().run(run_id) if run_id and re.fullmatch("[0-9a-f]{16}", run_id) else None
     if run:
         st.session_state[RUN] = run.run_id
         if seeds and re.fullmatch("[2-9]", seeds):
-            known = (run.config.model_copy(update={"seed": seed}).run_id
-                     for seed in range(run.config.seed, min(run.config.seed + int(seeds), MOST_SEEDS)))
-            st.session_state[SEEDS] = tuple(run_id for run_id in known if store().run(run_id))
+            first = int(first_seed) if re.fullmatch("[0-9]{1,10}", first_seed) else run.config.seed
+            together = _with_seeds(run.config.model_copy(update={"seed": first}), int(seeds))
+            st.session_state[SEEDS] = tuple(together) if run.config in together else ()
         load(run.config)
         return
     name = query.pop(PRESET, None)

@@ -16,6 +16,8 @@ from echo_core.verdicts import before_training
 
 #: The tabs below the run, and the one of them that tells of no size.
 BEHIND, STORY = "behind", "How it works"
+#: Links to one's other runs, and seconds between two looks at them.
+_MOST_OTHERS, _OTHERS_POLL = 8, 1.0
 #: Lines about settings that were not accepted, of which a link or file may bring one for each field.
 MAX_NOTES = 10
 
@@ -43,8 +45,9 @@ def _page() -> None:
             faults.attempt(_behind, config, run)
         if st.session_state.pop(session.PRESSED, False):
             # On a telephone the run is drawn below the controls, out of sight.
-            st.html("<script>if (innerWidth < 640) document.querySelector('.st-key-run')"
-                    "?.scrollIntoView({behavior: 'smooth'})</script>", unsafe_allow_javascript=True)
+            st.html("<script>if (innerWidth < 640) (document.querySelector('.st-key-seeds_head') ?? "
+                    "document.querySelector('.st-key-run'))?.scrollIntoView({behavior: 'smooth'})</script>",
+                    unsafe_allow_javascript=True)
     with panel:
         with st.container(key="seeds"):
             if run and st.session_state[session.SEEDS]:
@@ -153,14 +156,30 @@ def _which(shown: RunConfig, controls: RunConfig) -> str:
 
 
 def _other_runs() -> None:
-    """One's own runs that are under way besides the shown one."""
-    others = [run for run_id in st.session_state[session.MINE][-8:] if run_id != st.session_state[session.RUN]
-              and (run := session.store().run(run_id)) and run.state.is_active]
+    """One's own newest runs besides those that the page shows, live while one of them is under way."""
+    is_live = any(run.state.is_active for run in _others())
+    st.fragment(faults.part(_links), run_every=_OTHERS_POLL if is_live else None, key="others")(is_live)
+
+
+def _others() -> list[RunRow]:
+    state = st.session_state
+    shown = {state[session.RUN], *(config.run_id for config in state[session.SEEDS])}
+    newest = [run_id for run_id in state[session.MINE] if run_id not in shown][-_MOST_OTHERS:]
+    return [run for run_id in newest if (run := session.store().run(run_id))]
+
+
+def _links(was_live: bool) -> None:
+    others = _others()
+    if faults.is_alone() and was_live != any(run.state.is_active for run in others):
+        st.rerun()  # so that the timer ends
+    if others:
+        st.caption("Your other runs")
     for run in others:
-        waits = run.state is State.QUEUED
-        where = f"{looks.wait_of(run.run_id).place} ahead of it" if waits else f"epoch {run.epoch:,}"
-        st.button(f"{run.config.variant}, seed {run.config.seed}: {where}", key=f"other_{run.run_id}", type="tertiary",
-                  icon=":material/visibility:", on_click=session.show_other, args=(run,))
+        where = seeds.to_row(run.config, run, looks.wait_of(run.run_id).place if run.state is State.QUEUED else None)
+        epoch = f", epoch {run.epoch:,}" if run.epoch else ""
+        if st.button(f"{run.config.variant}, seed {run.config.seed}: {where.state}{epoch}", key=f"other_{run.run_id}",
+                     type="tertiary", icon=":material/visibility:", on_click=session.show_other, args=(run,)):
+            st.rerun()  # the run is drawn outside of this part
 
 
 def _behind(config: RunConfig, run: RunRow | None) -> None:
