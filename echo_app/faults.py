@@ -16,6 +16,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner import StopException
 
+from echo_app.words import plain
 from echo_core.database import FAULTS, Trouble, trouble_of
 
 __all__ = ["FAULTS", "attempt", "careful", "is_alone", "is_away", "leave_off", "note", "page", "part", "refusal",
@@ -135,7 +136,7 @@ def refusal() -> None:
     said: _Refusal | None = st.session_state[_REFUSED]
     if said:
         said.is_told = True
-        st.error(said.reason, icon=":material/block:")
+        st.error(plain(said.reason), icon=":material/block:")
 
 
 def note(found: Exception | Trouble) -> None:

@@ -1,9 +1,13 @@
-"""Numbers as a page says them."""
+"""Numbers as a page says them, and text that it shows as it is."""
 
 import math
+import re
 from html import escape
 
-__all__ = ["duration", "escape", "in_percent", "ordinal", "percent", "spread"]
+__all__ = ["duration", "escape", "in_percent", "ordinal", "percent", "plain", "spread"]
+
+#: Nobody sees it, and no line breaks at it; what stands on both sides is no longer one sign to a reader of Markdown.
+_WORD_JOINER = "\u2060"
 
 
 def duration(seconds: float) -> str:
@@ -41,3 +45,14 @@ def spread(shares: list[float]) -> str:
         return percent(mean)
     deviation = math.sqrt(sum((share - mean) ** 2 for share in shares) / (len(shares) - 1))
     return f"{percent(mean)} ± {100 * deviation:.1f}"
+
+
+def plain(text: str) -> str:
+    """Text for a label, a caption or a box of Streamlit, which read Markdown: it is shown as it was typed.
+
+    A backslash keeps each sign from being read as Markdown, LaTeX, HTML or a colour. Streamlit looks for addresses,
+    emoji codes, icons and arrows once more afterwards, where backslashes are gone: a word joiner breaks these up.
+    """
+    line = " ".join(text.split())
+    escaped = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line)
+    return re.sub(r"(\\[:@<>~]|\\-(?=\\[->])|www)", rf"\1{_WORD_JOINER}", escaped, flags=re.IGNORECASE)

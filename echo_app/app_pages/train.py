@@ -7,8 +7,8 @@ import streamlit as st
 from echo_app import controls, faults, findings, lesson, live, looks, resets, seeds, session, share
 from echo_app.app_pages.setup import begin
 from echo_app.grid import STYLE
-from echo_app.words import duration
-from echo_core.config import RunConfig
+from echo_app.words import duration, plain
+from echo_core.config import RunConfig, written
 from echo_core.records import State
 from echo_core.settings import LimitExceeded
 from echo_core.store import RunRow
@@ -20,6 +20,8 @@ BEHIND, STORY = "behind", "How it works"
 _MOST_OTHERS, _OTHERS_POLL = 8, 1.0
 #: Lines about settings that were not accepted, of which a link or file may bring one for each field.
 MAX_NOTES = 10
+#: Characters of a setting that the line about the shown run repeats.
+LONGEST_VALUE = 60
 
 
 def train_page() -> None:
@@ -74,7 +76,7 @@ def _settings() -> None:
     _notes(beyond)
     faults.attempt(_before_training, config)
     if run and (said := _which(run.config, config)):
-        st.caption(said)
+        st.caption(plain(said))
     if not beyond and session.is_quiet_here():
         session.engine().compile_ahead(config)
 
@@ -151,8 +153,14 @@ def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
 def _which(shown: RunConfig, controls: RunConfig) -> str:
     """Which run is shown, where the controls stand at other settings."""
     differing = [name for name in session.FIELDS if getattr(shown, name) != getattr(controls, name)]
-    settings = ", ".join(f"{name} {getattr(shown, name)}" for name in differing)
+    settings = ", ".join(f"{name} {_short(written(getattr(shown, name))) or 'none'}" for name in differing)
     return f"This is the run with {settings}. Press Train for the settings at the controls." if differing else ""
+
+
+def _short(value: str) -> str:
+    """A value on one line, cut where it is long: a text may have 4,096 bytes."""
+    line = " ".join(value.split())
+    return line if len(line) <= LONGEST_VALUE else line[:LONGEST_VALUE] + "…"
 
 
 def _other_runs() -> None:

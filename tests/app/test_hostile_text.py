@@ -1,0 +1,108 @@
+"""What a stranger has typed or linked reaches no place of a page that reads Markdown: by AppTest."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from google.protobuf.json_format import MessageToDict
+from streamlit.testing.v1 import AppTest
+
+from echo_app import session
+from echo_app.words import plain
+from echo_core.config import RunConfig
+from echo_core.store import Store
+from tests.helpers.hostile import HOSTILE, HOSTILE_WORD, PAIRS, keep_run
+
+APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
+#: Elements that show what they get as it is, and fields of others that a browser reads no Markdown in.
+INERT = {"text", "code", "arrow_data_frame", "vega_lite_chart", "text_area", "text_input", "html"}
+VALUES = {"id", "value", "default", "rawValues"}
+#: What Markdown makes a picture, a link, a colour, an icon or a formula of.
+MARKUP = re.compile(r"(?<!\\)(?:!\[x|\[log in|<b>|<img|\$x\^|:red\[|:smile:|`code`|\*\*b\*\*)|https?://127|me@planted")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """An engine for the module, and in its store two runs of hostile text, one of them with a hostile name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "browser_name", lambda: None)
+        patch.setenv("ECHO_COMPILE_AHEAD", "false")
+        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
+        st.cache_resource.clear()
+        opened = session.engine().store
+        for seed in (0, 1):
+            keep_run(opened, PAIRS.model_copy(update={"seed": seed}))
+        opened.rename(PAIRS.run_id, HOSTILE_WORD)
+        yield opened
+        session.engine().close()
+        st.cache_resource.clear()
+
+
+def open_page(**query: str) -> AppTest:
+    page = AppTest.from_file(APP, default_timeout=120)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    return page
+
+
+def read_as_markup(page: AppTest) -> list[str]:
+    """What was planted and stands where a browser reads Markdown."""
+    shown = [element for element in page.main if getattr(element, "proto", None) and element.type not in INERT]
+    assert len(shown) > 10
+    return [said for element in shown for said in strings(MessageToDict(element.proto)) if MARKUP.search(said)]
+
+
+def strings(value: object, name: str = "") -> Iterator[str]:
+    """Every string of what is sent to a browser, but for what stands in inputs."""
+    if isinstance(value, str) and name not in VALUES:
+        yield value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from strings(each, key)
+    elif isinstance(value, list):
+        for each in value:
+            yield from strings(each, name)
+
+
+def test_settings_of_hostile_pairs_are_plain_beside_the_run_of_them():
+    page = open_page(run=PAIRS.run_id)
+    assert read_as_markup(page) == []
+    page.selectbox(key="preset").select("whole").run()
+    assert any(plain("![x](http") in caption.value for caption in page.caption)
+    assert read_as_markup(page) == []
+
+
+@pytest.mark.parametrize("tab", ["How it works", "The data", "The code"])
+def test_tabs_behind_hostile_pairs_are_plain(tab: str):
+    page = open_page(**{name: value for name, value in PAIRS.to_query().items() if value})
+    page.session_state["behind"] = tab
+    page.run()
+    assert read_as_markup(page) == []
+
+
+def test_a_link_of_hostile_values_is_plain():
+    page = open_page(**dict.fromkeys(RunConfig.model_fields, HOSTILE), run=HOSTILE_WORD, preset=HOSTILE,
+                     **{HOSTILE: HOSTILE})
+    assert any(HOSTILE_WORD[:9] in said.value for said in page.text)
+    assert read_as_markup(page) == []
+
+
+@pytest.mark.parametrize("content", [HOSTILE, f"{HOSTILE},{HOSTILE},{HOSTILE}\n", f"a => b => {HOSTILE}"])
+@pytest.mark.parametrize("name", ["a.csv", f"{HOSTILE_WORD.replace('/', '_')}.txt"])
+def test_uploads_of_hostile_names_and_text_are_plain(name: str, content: str):
+    page = open_page(preset="pairs")
+    page.file_uploader(key="upload").upload(name, content.encode(), "text/plain").run()
+    assert read_as_markup(page) == []
+
+
+def test_settings_from_a_hostile_file_are_plain():
+    page = open_page()
+    page.file_uploader(key="import_config").upload(
+        "s.json", json.dumps({"units": HOSTILE_WORD, HOSTILE_WORD: 1}).encode(), "application/json").run()
+    assert any(HOSTILE_WORD[:9] in said.value for said in page.text)
+    assert read_as_markup(page) == []

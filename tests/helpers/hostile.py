@@ -1,0 +1,38 @@
+"""Text that would do something if a page read it as markup, and a finished run that is made of it."""
+
+import numpy as np
+
+from echo_core.config import RunConfig
+from echo_core.data import shown_examples
+from echo_core.mending import mend
+from echo_core.records import Evaluation, Point, Progress, Snapshot
+from echo_core.store import Store
+from tests.helpers import samples
+
+#: Where the planted pictures and links lead: nothing listens there.
+PLANTED = "127.0.0.1:9"
+#: In the words of a text; each of them is one word or more, and stays one.
+HOSTILE = (f"![x](http://{PLANTED}/x.png) [log in](http://{PLANTED}/) http://{PLANTED}/bare www.planted.example "
+           f"<http://{PLANTED}/> <img/src=http://{PLANTED}/i.png> <b>bold</b> :red[now] :material/home: :smile: $x^2$ "
+           "`code` **b** me@planted.example")
+#: In one word and short enough for a name, or for the value of a setting.
+HOSTILE_WORD = f"![x](http://{PLANTED}/x.png)"
+#: Longer than a page is wide, and written from right to left.
+UNBROKEN, FROM_RIGHT = "x" * 300, "שלום עולם"
+
+PAIRS = mend({"task": "pairs", "units": 4, "epochs": 3,
+              "text": f"{HOSTILE} => ok\nhello => {HOSTILE}\n{UNBROKEN} => {FROM_RIGHT}"})[0]
+
+
+def keep_run(store: Store, config: RunConfig = PAIRS) -> str:
+    """Put a finished run into a store without training it; its run_id. It answers the first word to everything."""
+    ticket = store.take(config, worker="by hand", holder="nobody")
+    assert ticket is not None
+    store.begin(ticket, threads=1)
+    expected = shown_examples(config).expected
+    snapshot = Snapshot(config.epochs, np.zeros_like(expected, np.int32), np.full(expected.shape, 0.5, np.float32))
+    checkpoint = samples.checkpoint(config.epochs)
+    points = tuple(Point(epoch, 2.5, 0.0) for epoch in range(config.epochs + 1))
+    store.append(ticket, Progress(config.epochs, 2.5, 0.0, 1.0, points, checkpoint, snapshot))
+    store.finish(ticket, checkpoint, Evaluation(0.0, 0.0, len(expected), (0.0,) * config.output_length, "training"))
+    return config.run_id
