@@ -5,6 +5,7 @@ TensorFlow is imported within a command, after the environment is set that it re
 
 import math
 import os
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,10 +14,13 @@ import click
 from pydantic import ValidationError
 
 from echo_core import export, files
+from echo_core.cluster import has_ended
 from echo_core.config import TRAINING_VERSION, RunConfig
-from echo_core.console import Outcome, load_tensorflow, print_json, report, train_all
+from echo_core.console import Outcome, load_tensorflow, print_json, report, settle, train_all
+from echo_core.endings import BROKEN_PIPE, escape_what_a_stream_cannot_write
 from echo_core.mending import explain, parse_settings, with_settings
 from echo_core.presets import PRESETS, short_name
+from echo_core.queueing import STALE_SECONDS
 from echo_core.records import State
 from echo_core.settings import LimitExceeded, Limits, Settings
 from echo_core.store import OUTAGES, RunRow, Store, StoreError, longer
@@ -49,6 +53,20 @@ class OneLineErrors(click.Group):
     """A group whose errors are one line each, without the usage above them."""
 
     command_class = OnceEach
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click's, for any encoding of the terminal, and quiet when nobody reads what is written any more."""
+        escape_what_a_stream_cannot_write()
+        before = sys.stdout
+        try:
+            return super().main(*args, **kwargs)
+        except BrokenPipeError:  # click was writing an error
+            sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - Python flushes them when it ends
+            raise SystemExit(BROKEN_PIPE) from None
+        except SystemExit:
+            if sys.stdout is not before:  # click found a broken pipe, and has put something quiet in its place
+                raise SystemExit(BROKEN_PIPE) from None
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click's, with errors that know no usage."""
@@ -99,7 +117,7 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
     """Go on with a run of the store that was paused or interrupted, or train one longer."""
     settings = _settings()
     with closing(_open_store(settings)) as store:
-        row = _known(store, run_id)
+        row = settle(store, _known(store, run_id)) or _known(store, run_id)
         if epochs is not None and epochs != row.config.epochs:
             try:
                 longer_config = longer(row, epochs)
@@ -114,7 +132,7 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
         if row.state is State.FINISHED:
             return report(Outcome.of_row(row), as_json)
         if row.state is State.RUNNING:
-            raise BadSettings(f"run {run_id} is under way already. Try again when it has paused.")
+            raise BadSettings(_under_way(store, run_id))
         if row.training_version != TRAINING_VERSION:
             raise BadSettings(f"run {run_id} was begun by another version of the training "
                               f"({row.training_version}; this is {TRAINING_VERSION}). Try `train` with its settings.")
@@ -243,10 +261,16 @@ def _known(store: Store, run_id: str) -> RunRow:
     return row
 
 
+def _under_way(store: Store, run_id: str) -> str:
+    left = math.ceil(max(1.0, STALE_SECONDS - store.silence(run_id)))
+    return (f"run {run_id} is under way already. Stop it, or try again when it has paused. If its process was killed, "
+            f"try again in {left} s.")
+
+
 def _open_store(settings: Settings) -> Store:
     """The store, with runs marked interrupted of which nothing was heard: there may be no app that does it."""
     store = Store(settings.database_url)
-    store.sweep(math.inf)
+    store.sweep(math.inf, has_ended=has_ended)
     return store
 
 

@@ -159,4 +159,14 @@ def has_ended(name: str) -> bool:
     for a while as well.
     """
     found = re.fullmatch(rf"{re.escape(socket.gethostname())} (\d+) \S+", name)
-    return found is not None and not psutil.pid_exists(int(found[1]))
+    return found is not None and not _is_alive(int(found[1]))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        status: str = psutil.Process(pid).status()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
+    return status != psutil.STATUS_ZOMBIE  # it has ended, and its parent has not looked yet

@@ -16,16 +16,17 @@ from typing import Self
 
 import click
 
+from echo_core.cluster import has_ended, local_name
 from echo_core.config import RunConfig
+from echo_core.endings import signals_as_ctrl_c, status_of
 from echo_core.presets import short_name
 from echo_core.process import load_training
+from echo_core.queueing import ORPHANED_SECONDS
 from echo_core.records import Diverged, Evaluation, Progress, State
 from echo_core.settings import Settings
 from echo_core.store import RunRow, Store, Ticket
 from echo_core.verdicts import Verdict, after_training, before_training, percent
 from echo_core.worker import drain, reason_of, records_of
-
-INTERRUPTED_BY_CTRL_C = 130
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,15 @@ class Outcome:
 def train_all(configs: list[RunConfig], store: Store | None, settings: Settings, as_json: bool) -> None:
     """Train runs one after the other, into the store if there is one, and say how each came out."""
     _warn_before(configs)
-    load_tensorflow(settings, quiet=as_json)
     outcomes = []
     try:
-        for config in configs:
-            outcomes.append(_train_one(config, store, settings, as_json))
-            report(outcomes[-1], as_json)
-    except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED_BY_CTRL_C) from None
+        with signals_as_ctrl_c():
+            load_tensorflow(settings, quiet=as_json)
+            for config in configs:
+                outcomes.append(_train_one(config, store, settings, as_json))
+                report(outcomes[-1], as_json)
+    except KeyboardInterrupt as error:
+        raise SystemExit(status_of(error)) from None
     if len(outcomes) > 1 and not as_json:
         _report_all(outcomes)
     if failed := [outcome for outcome in outcomes if outcome.state is State.FAILED]:
@@ -114,7 +116,8 @@ def _train_one(config: RunConfig, store: Store | None, settings: Settings, as_js
     if store is None:
         return _train_alone(config, as_json)
     me = f"cli-{uuid.uuid4().hex[:12]}"
-    if ticket := store.take(config, worker=me, session="cli", holder=me):
+    settle(store, store.run(config.run_id))
+    if ticket := store.take(config, worker=local_name(me), session="cli", holder=me):
         return _train_into(store, ticket, config, settings, me, as_json)
     known = store.run(config.run_id)
     outcome = _train_alone(config, as_json)
@@ -152,11 +155,31 @@ def _train_into(store: Store, ticket: Ticket, config: RunConfig, settings: Setti
         raise
     except Diverged:
         pass  # the store has the reason
+    except BrokenPipeError:
+        raise  # whoever read the output is gone, and the run is paused
     except Exception as error:
         raise click.ClickException(f"the run failed: {reason_of(error)}") from error
     row = store.run(config.run_id)
     assert row is not None
     return Outcome.of_row(row)
+
+
+def settle(store: Store, row: RunRow | None) -> RunRow | None:
+    """The row of a run; if its process on this machine has ended without a word, once the run counts as interrupted.
+
+    That takes seconds: a container that shares its host's name does not share its processes.
+    """
+    is_said = False
+    while row and row.state is State.RUNNING and row.worker and has_ended(row.worker):
+        left = max(0.0, ORPHANED_SECONDS - store.silence(row.run_id))
+        if not is_said:
+            click.echo(f"The process that trained run {row.run_id} has ended. It goes on in {math.ceil(left)} s …",
+                       err=True)
+            is_said = True
+        time.sleep(min(left + 0.01, 0.5))
+        store.sweep(math.inf, has_ended=has_ended)
+        row = store.run(row.run_id)
+    return row
 
 
 def _compare(outcome: Outcome, row: RunRow | None, settings: Settings) -> None:

@@ -246,6 +246,11 @@ class Queue:
                 values |= {"state": State.QUEUED, "urgent": True, "restarts": row.restarts + 1}
             connection.execute(change(ticket.run_id, State.RUNNING).values(**values))
 
+    def silence(self, run_id: str) -> float:
+        """Seconds since the worker of a run was last heard, by the store's clock; 0 if it never was."""
+        with self._database.read(alone=True) as connection:
+            return connection.scalar(select(now() - RUNS.c.heartbeat_at).where(RUNS.c.run_id == run_id)) or 0.0
+
     def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS,
               has_ended: Callable[[str], bool] = lambda worker: False) -> None:
         """Interrupt running runs of which nothing was heard, and pause queued ones that nobody holds.

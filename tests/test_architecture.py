@@ -29,7 +29,7 @@ ORDER = (
     "echo_core.tables", "echo_core.process", "echo_core.worker", "echo_core.cluster", "echo_core.roster",
     "echo_core.dispatch", "echo_core.engine", "echo_core.sweeps", "echo_core.layers", "echo_core.snippets",
     "echo_core.listing", "echo_core.script", "echo_core.notebook", "echo_core.picture", "echo_core.export",
-    "echo_core.console", "echo_core.cli", "echo_core.__main__",
+    "echo_core.endings", "echo_core.console", "echo_core.cli", "echo_core.__main__",
     "echo_app.charts", "echo_app.grid", "echo_app.explanations", "echo_app.words", "echo_app.browser",
     "echo_app.delivery", "echo_app.uploads", "echo_app.faults", "echo_app.findings", "echo_app.session",
     "echo_app.looks", "echo_app.controls", "echo_app.lesson", "echo_app.resets", "echo_app.live", "echo_app.seeds",

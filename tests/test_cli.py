@@ -513,16 +513,17 @@ def test_two_processes_at_the_same_time_give_the_same_fingerprint_and_nothing_el
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_the_run_paused_and_resuming_ends_as_if_nothing_had_been(store):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_leaves_the_run_paused_and_resuming_ends_as_if_nothing_had_been(store, number):
     settings = ["--set", "units=8", "--set", "vocab_size=10", "--set", "epochs=15000"]
     config = RunConfig(units=8, vocab_size=10, epochs=15_000)
     stopped = process("train", *settings, "--json")
     for line in stopped.stdout:
         if json.loads(line)["epoch"] > 20:
             break
-    stopped.send_signal(signal.SIGINT)
+    stopped.send_signal(number)
     stdout, stderr = stopped.communicate(timeout=PATIENCE)
-    assert (stopped.returncode, stderr) == (130, "")
+    assert (stopped.returncode, stderr) == (128 + number, "")
     last = objects(stdout)[-1]
     assert (last["state"], last["run_id"]) == ("paused", config.run_id)
     assert 20 < last["epochs"] < 15_000

@@ -1,0 +1,62 @@
+"""How a command ends that is told to end from outside: by a signal, or by whoever read its output.
+
+A terminal that closes, a host that shuts down and `kill` all pause a run as Ctrl-C does.
+"""
+
+import io
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+#: A shell gives a command that a signal ended this status and the signal's number.
+_SIGNALLED = 128
+#: The status of a command whose reader is gone, such as `head`.
+BROKEN_PIPE = _SIGNALLED + 13
+#: Sent by `kill` and by hosts that shut down; by a terminal that closes. Windows knows the first alone.
+_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Ended(KeyboardInterrupt):
+    """A signal asked this command to end."""
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def status_of(error: KeyboardInterrupt) -> int:
+    """The exit status of a command that Ctrl-C or another signal has ended."""
+    return _SIGNALLED + (error.number if isinstance(error, Ended) else signal.SIGINT)
+
+
+@contextmanager
+def signals_as_ctrl_c() -> Iterator[None]:
+    """Raise `Ended` where a signal would end this process without a word; one that is ignored stays so (`nohup`).
+
+    Only the first signal is raised, so that a second one does not disturb the pause; Ctrl-C does.
+    """
+    is_ending = False
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        nonlocal is_ending
+        if not is_ending:
+            is_ending = True
+            raise Ended(number)
+
+    taken = [number for number in _SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def escape_what_a_stream_cannot_write() -> None:
+    r"""Have stdout and stderr write `\u6771` where their encoding has no such character, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not where somebody has put another object in its place
+            stream.reconfigure(errors="backslashreplace")
