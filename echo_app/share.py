@@ -21,6 +21,7 @@ from echo_core.export import (
     file_names,
     models_of,
 )
+from echo_core.snippets import TRIED_WITH
 from echo_core.store import RunRow
 
 #: Each file of a run, as a person knows it.
@@ -54,9 +55,11 @@ def take_away(run: RunRow) -> None:
     """The files of a run that stands still, each made when somebody asks for it."""
     if run.state.is_active or looks.weights(run) is None:
         return
+    tried = ", ".join(map(" ".join, TRIED_WITH.items()))
     with st.popover("Take it home", icon=":material/download:", key="take_home"):
         st.markdown("Script and notebook build this network with plain Keras, load the weights beside them, and answer "
-                    "as the page does. They need keras, tensorflow and numpy.")
+                    f"as the page does. They need keras, tensorflow and numpy, and were tried with {tried}. The Keras "
+                    "model needs that version of Keras, or a newer one.")
         st.download_button("All of it", partial(_zip, run), f"echo-lab-{run.run_id}.zip", "application/zip",
                            key="export_all", icon=":material/folder_zip:", on_click="ignore", type="primary")
         with st.container(horizontal=True):

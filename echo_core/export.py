@@ -18,14 +18,15 @@ from echo_core.notebook import keras_notebook
 from echo_core.picture import picture
 from echo_core.records import Checkpoint, Floats, Snapshot
 from echo_core.script import SCRIPT, WEIGHTS, keras_script
+from echo_core.snippets import OLDEST_KERAS, TRIED_WITH
 from echo_core.store import ProgressRow
 from echo_core.tables import answers, curve
 
-__all__ = ["CONFIG", "HISTORY", "MODEL", "NOTEBOOK", "PICTURE", "SCRIPT", "STATEFUL_MODEL", "WEIGHTS", "WINDOWS",
-           "export", "file_names", "models_of", "named_weights", "weight_names", "write"]
+__all__ = ["CONFIG", "HISTORY", "MODEL", "NOTEBOOK", "PICTURE", "REQUIREMENTS", "SCRIPT", "STATEFUL_MODEL", "WEIGHTS",
+           "WINDOWS", "export", "file_names", "models_of", "named_weights", "weight_names", "write"]
 
 MODEL, CONFIG, HISTORY, WINDOWS, NOTEBOOK = "model.keras", "config.json", "history.csv", "windows.csv", "run.ipynb"
-PICTURE = "curves.svg"
+PICTURE, REQUIREMENTS = "curves.svg", "requirements.txt"
 #: The network that a stateful run was trained with, for those who train on. `MODEL` answers.
 STATEFUL_MODEL = "model_stateful.keras"
 
@@ -37,7 +38,7 @@ def models_of(config: RunConfig) -> Mapping[str, bool]:
 
 def file_names(config: RunConfig) -> tuple[str, ...]:
     """Every file of an export, the models among them."""
-    return (*models_of(config), WEIGHTS, CONFIG, HISTORY, WINDOWS, PICTURE, SCRIPT, NOTEBOOK)
+    return (*models_of(config), WEIGHTS, CONFIG, HISTORY, WINDOWS, PICTURE, SCRIPT, NOTEBOOK, REQUIREMENTS)
 
 
 def export(config: RunConfig, checkpoint: Checkpoint, history: Sequence[ProgressRow],
@@ -58,7 +59,17 @@ def export(config: RunConfig, checkpoint: Checkpoint, history: Sequence[Progress
         PICTURE: picture(config, curve(history), _standing(checkpoint, history)).encode(),
         SCRIPT: keras_script(config, checkpoint.epoch).encode(),
         NOTEBOOK: keras_notebook(config, checkpoint.epoch).encode(),
+        REQUIREMENTS: _requirements().encode(),
     }
+
+
+def _requirements() -> str:
+    """The versions that models, script and notebook are tried with, for `pip install -r`."""
+    made = TRIED_WITH["keras"].rsplit(".", 1)[0]
+    return "\n".join([
+        "# The versions that this export was tried with, on Python 3.11 to 3.13: pip install -r requirements.txt",
+        f"# Script and notebook need Keras {'.'.join(map(str, OLDEST_KERAS))} or newer, the .keras files Keras {made}.",
+        *(f"{name}=={version}" for name, version in TRIED_WITH.items()), ""])
 
 
 def _standing(checkpoint: Checkpoint, history: Sequence[ProgressRow]) -> str:

@@ -15,7 +15,8 @@ def keras_listing(config: RunConfig) -> str:
     """
     c = config
     words = snippets.words(c)
-    opening = [*snippets.imports(c), "", *snippets.constants(c), *(["", *words] if words else [])]
+    tried = "# Tried with " + ", ".join(map(" ".join, snippets.TRIED_WITH.items())) + "."
+    opening = [tried, *snippets.imports(c), "", *snippets.constants(c), *(["", *words] if words else [])]
     functions = [*snippets.encoders(c), *([] if c.task == "pairs" else [_get_data(c)]),
                  *snippets.accuracies(c), *_decode(c), *snippets.resetting(c)]
     steps = [*([snippets.sides(c)] if c.task == "pairs" else []), snippets.model(c),

@@ -15,7 +15,7 @@ def keras_notebook(config: RunConfig, epoch: int) -> str:
     """The notebook of a run whose weights are those after so many epochs, as `.ipynb` has it (nbformat 4)."""
     c, code = config, steps(config)
     opening = [
-        "\n".join(snippets.imports(c)),
+        "import sys", snippets.checked_imports(c),
         "TRAIN = False  # True trains a new network instead of loading the weights of this one\n"
         f'WEIGHTS = "{WEIGHTS}"  # in the folder of this notebook',
         "\n".join(snippets.constants(c))]

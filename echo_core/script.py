@@ -33,7 +33,7 @@ class Steps(NamedTuple):
 def keras_script(config: RunConfig, epoch: int) -> str:
     """The script of a run whose weights are those after so many epochs."""
     opening = _OPENING.format(run_id=config.run_id, epochs=trained(epoch), script=SCRIPT, weights=WEIGHTS,
-                              imports="\n".join(snippets.imports(config)),
+                              imports=snippets.checked_imports(config),
                               constants="\n".join(snippets.constants(config)))
     return joined([opening, *chain(*steps(config))]) + "\n"
 

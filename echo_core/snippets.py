@@ -6,11 +6,17 @@ Each has only what its run needs. Words that somebody typed stand in them as lit
 
 import json
 import textwrap
+from collections.abc import Mapping
 
 from echo_core import text as texts
 from echo_core.config import RunConfig
 from echo_core.data import paddings
 from echo_core.layers import CELL_LAYERS, layers
+
+#: The versions that exported files are tried with: a test holds them to requirements.txt.
+TRIED_WITH: Mapping[str, str] = {"keras": "3.15.1", "tensorflow": "2.21.0", "numpy": "2.4.6"}
+#: Before it, Keras has no `mean_with_sample_weight` or no masked `Attention` in a functional model.
+OLDEST_KERAS = (3, 12)
 
 #: What the summary of `attention` has beside the layers that people write.
 _UNWRITTEN = ("InputLayer", "NotEqual", "Any")
@@ -33,9 +39,35 @@ def waits(c: RunConfig) -> bool:
 
 def imports(c: RunConfig) -> list[str]:
     """The lines that import Keras, its layers and NumPy."""
+    return ["import keras", "import numpy as np", _layers(c)]
+
+
+def checked_imports(c: RunConfig) -> str:
+    """The imports of a script that may be run years later: it says which versions it needs, and stops without them."""
+    return _CHECKED_IMPORTS.format(tried=json.dumps(TRIED_WITH), oldest=".".join(map(str, OLDEST_KERAS)),
+                                   oldest_tuple=OLDEST_KERAS, layers=_layers(c))
+
+
+def _layers(c: RunConfig) -> str:
     kinds = {layer.kind for layer in layers(c)}.difference(_UNWRITTEN)
     imported = sorted(kinds, key=lambda kind: (not kind.isupper(), kind))
-    return ["import keras", "import numpy as np", f"from keras.layers import {', '.join(imported)}"]
+    return f"from keras.layers import {', '.join(imported)}"
+
+
+_CHECKED_IMPORTS = '''\
+import keras
+import numpy as np
+import tensorflow
+
+TRIED_WITH = {tried}
+INSTALL = "pip install " + " ".join(f"{{name}}=={{version}}" for name, version in TRIED_WITH.items())
+FOUND = {{module.__name__: module.__version__ for module in (keras, tensorflow, np)}}
+if tuple(map(int, keras.__version__.split(".")[:2])) < {oldest_tuple}:
+    raise SystemExit(f"This needs Keras {oldest} or newer; found {{keras.__version__}}. Try: {{INSTALL}}")
+if FOUND != TRIED_WITH:
+    print(f"Warning: tried with other versions; found {{FOUND}}. If it fails, try: {{INSTALL}}", file=sys.stderr)
+
+{layers}'''
 
 
 def constants(c: RunConfig) -> list[str]:

@@ -402,7 +402,7 @@ def test_run_is_not_trained_longer_to_less_or_along_a_cosine(store):
 
 
 FILES = ["model.keras", "model_stateful.keras", "weights.npz", "config.json", "history.csv", "windows.csv",
-         "curves.svg", "run.py", "run.ipynb"]
+         "curves.svg", "run.py", "run.ipynb", "requirements.txt"]
 
 
 def test_an_export_writes_every_file_and_says_where(store, tmp_path):

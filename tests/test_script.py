@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from echo_core.notebook import keras_notebook
 from echo_core.presets import PRESETS
 from echo_core.records import Floats
 from echo_core.script import keras_script
+from echo_core.snippets import TRIED_WITH
 from echo_core.tables import answers
 from tests.helpers.samples import ALL, MORE, NASTY, each, small, unused
 from tests.helpers.waiting import PATIENCE
@@ -110,6 +112,39 @@ def test_the_notebook_is_a_notebook_and_always_the_same(config: RunConfig):
     assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code"] * 6
     assert config.run_id in notebook.cells[0].source
     assert unused("\n".join(cells(config))) == set()
+
+
+def test_the_versions_that_a_script_names_are_those_that_the_tests_run_with():
+    pinned = (Path(__file__).parent.parent / "requirements.txt").read_text()
+    for name, version in TRIED_WITH.items():
+        assert re.search(rf"^{name}(-cpu)?=={re.escape(version)}\b", pinned, re.MULTILINE)
+
+
+def test_an_old_keras_stops_script_and_notebook_with_a_line_that_says_what_to_install(
+        run_script, monkeypatch: pytest.MonkeyPatch):
+    config = small()
+    monkeypatch.setattr(keras, "__version__", "3.3.3")
+    line = ("This needs Keras 3.12 or newer; found 3.3.3. "
+            "Try: pip install " + " ".join(f"{name}=={version}" for name, version in TRIED_WITH.items()))
+    with pytest.raises(SystemExit) as stopped:
+        run_script(config, some_weights(config))
+    assert stopped.value.code == line
+    with pytest.raises(SystemExit) as stopped:
+        exec(cells(config)[0], {})
+    assert stopped.value.code == line
+
+
+def test_a_script_warns_of_other_versions_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                      capsys: pytest.CaptureFixture[str]):
+    config = small()
+    weights = some_weights(config)
+    script = put(config, weights, tmp_path)
+    monkeypatch.setattr(keras, "__version__", "3.99.0")
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    runpy.run_path(str(script), run_name="__main__")
+    printed = capsys.readouterr()
+    assert printed.err.startswith("Warning: tried with other versions; found {'keras': '3.99.0', ")
+    assert printed.out.splitlines() == printed_for(config, weights)
 
 
 @each(ASKED)
