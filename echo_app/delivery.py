@@ -1,18 +1,32 @@
 """Sees to it that a press arrives once, and that what a page has drawn arrives: in Streamlit 1.67 neither is sure.
 
 Both happen where a timer draws a fragment again while somebody presses a button in it, as in the panel of a run
-(`docs/decisions/0019`). The two methods of Streamlit's that are wrapped here are not public: a test drives a real
-server with and without this, and says so when a later version no longer needs it, or has changed.
+(`docs/decisions/0019`). And a file that cannot be made when its button is pressed says why beside the button, where
+Streamlit says no more than "Failed to generate file for download".
+
+The three methods of Streamlit's that are wrapped here are not public: tests drive a real server with and without
+this, and say so when a later version no longer needs it, or has changed.
 """
 
+import asyncio
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from streamlit.proto.BackMsg_pb2 import BackendOperationRequest
+from streamlit.proto.ForwardMsg_pb2 import BackendOperationResponse
 from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.backend_operation_handler import DeferredFileHandler
+
+logger = logging.getLogger(__name__)
 
 #: What a button sends, and other widgets that say "now" instead of a value.
 _TRIGGERS = {"trigger_value", "string_trigger_value", "chat_input_value", "json_trigger_value"}
+
+
+class NotDelivered(Exception):
+    """A file cannot be made now. Its text is shown to the visitor, beside the button that was pressed."""
 
 
 def mend() -> None:
@@ -21,6 +35,7 @@ def mend() -> None:
         AppSession.request_rerun = _without_presses_of_timers(AppSession.request_rerun)  # type: ignore[method-assign]
         AppSession._create_scriptrunner = _after_what_was_drawn(  # type: ignore[method-assign]
             AppSession._create_scriptrunner)
+        DeferredFileHandler.handle = _deliver  # type: ignore[method-assign]
 
 
 def _without_presses_of_timers(request_rerun: Callable[..., None]) -> Callable[..., None]:
@@ -61,3 +76,19 @@ def _after_what_was_drawn(create: Callable[..., None]) -> Callable[..., None]:
             self._event_loop.call_soon(begin)
 
     return create_later
+
+
+async def _deliver(self: DeferredFileHandler, request: BackendOperationRequest,
+                   session_id: str) -> BackendOperationResponse:
+    """Make the file of a download button, or say why it cannot be made: Streamlit's own says no reason."""
+    manager, response = self._get_media_file_mgr(), BackendOperationResponse(request_id=request.request_id)
+    try:
+        response.deferred_file.url = await asyncio.to_thread(manager.execute_deferred, request.deferred_file.file_id)
+    except Exception as error:
+        if isinstance(error.__cause__, NotDelivered):
+            said = str(error.__cause__)
+        else:
+            logger.exception("a file could not be made")
+            said = "the file could not be made. Try again in a moment, or reload the page."
+        response.error_msg = said[:1].upper() + said[1:]
+    return response

@@ -8,7 +8,9 @@ from functools import partial
 import streamlit as st
 
 from echo_app import looks, session
+from echo_app.delivery import NotDelivered
 from echo_core.config import RunConfig
+from echo_core.engine import Busy
 from echo_core.export import (
     HISTORY,
     MODEL,
@@ -70,22 +72,28 @@ def take_away(run: RunRow) -> None:
 
 def _file(run: RunRow, name: str) -> bytes:
     models = models_of(run.config)
-    return session.engine().keras_file(run.run_id, models[name]) if name in models else _files(run)[name]
+    return _keras_file(run, models[name]) if name in models else _files(run)[name]
+
+
+def _keras_file(run: RunRow, stateful: bool) -> bytes:
+    try:
+        return session.engine().keras_file(run.run_id, stateful)
+    except (Busy, LookupError) as error:
+        raise NotDelivered(str(error)) from error
 
 
 def _files(run: RunRow) -> Mapping[str, bytes]:
     store = session.store()
     checkpoint = store.checkpoint(run.run_id)
     if checkpoint is None:
-        raise LookupError(f"run {run.run_id} has no weights any more.")
+        raise NotDelivered(f"run {run.run_id} has no weights any more.")
     newest = store.snapshots(run.run_id, newest=1)
     return export(run.config, checkpoint, store.history(run.run_id), newest[0] if newest else None)
 
 
 def _zip(run: RunRow) -> bytes:
     """Every file of a run in a folder of its own."""
-    models = {name: session.engine().keras_file(run.run_id, stateful)
-              for name, stateful in models_of(run.config).items()}
+    models = {name: _keras_file(run, stateful) for name, stateful in models_of(run.config).items()}
     files = {**_files(run), **models}
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -17,7 +17,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from echo_core import worker
 from echo_core.cluster import Cluster, local_name
@@ -46,10 +46,22 @@ RETRY_SECONDS = 5.0
 #: Whoever moves a control may move another one: a network is compiled ahead once it was wanted for so long.
 SETTLED_SECONDS = 0.4
 ASK_AGAIN_SECONDS = 30.0
+#: Seconds after which workers are usually ready, and the least that a visitor who came too early is asked to wait.
+START_SECONDS, LEAST_SECONDS = 20.0, 5.0
+#: Processes in a row that are replaced at once when TensorFlow cannot be loaded in them; later ones wait for
+#: ASK_AGAIN_SECONDS, as the installation itself may be broken.
+PROMPT_REPLACEMENTS = 2
 
 
 class Busy(Exception):
     """No worker was free for an errand in time."""
+
+
+class Wish(NamedTuple):
+    """A network that a page would like to have compiled, and since when."""
+
+    network: RunConfig
+    since: float
 
 
 class Dispatcher:
@@ -61,9 +73,13 @@ class Dispatcher:
         self._problem: str | None = None
         self._cluster = Cluster(settings)
         self._vouched_at = -VOUCH_SECONDS
+        self._began_at = time.monotonic()
+        self._num_replaced = 0  # processes in a row that were replaced because TensorFlow could not be loaded
         self._standby_decided = False
         self._errands: deque[Errand] = deque()
-        self._wanted: tuple[RunConfig, float] | None = None  # to be compiled ahead, and since when
+        # Only pages write the first, and only this object's thread the second, so that no wish is lost between them.
+        self._wanted: Wish | None = None  # the network to be compiled ahead
+        self._granted: Wish | None = None
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="echo dispatcher", daemon=True)
         self._thread.start()
@@ -78,9 +94,9 @@ class Dispatcher:
         self._wake.set()
 
     def compile_ahead(self, network: RunConfig) -> None:
-        """Have a network compiled once no run wants the processor, unless another one is wanted soon after."""
-        if self._wanted is None or self._wanted[0] != network:
-            self._wanted = network, time.monotonic()
+        """Have a network compiled once no run wants the processor. Only the newest one that was asked for is kept."""
+        if self._wanted is None or self._wanted.network != network:
+            self._wanted = Wish(network, time.monotonic())
 
     def ask(self, function: Callable[..., Any], *args: Any, timeout: float) -> Any:
         """Have a worker do something short, and wait for what comes of it.
@@ -96,7 +112,15 @@ class Dispatcher:
             return errand.result.result(timeout)
         except concurrent.futures.TimeoutError:
             errand.result.cancel()
-            raise Busy("all workers are training. Try again in a moment.") from None
+            raise Busy(self._why_busy()) from None
+
+    def _why_busy(self) -> str:
+        if self.status not in ("starting", "warming", "ready"):
+            return self.status
+        if any(each.is_loaded and not each.is_refused for each in self._roster):
+            return "all workers are training. Try again in a moment."
+        left = max(LEAST_SECONDS, START_SECONDS - (time.monotonic() - self._began_at))
+        return f"the workers are still starting. Try again in about {left:.0f} seconds."
 
     def close(self) -> None:
         """Pause what runs on a local cluster, and end its processes. A remote cluster goes on."""
@@ -153,7 +177,9 @@ class Dispatcher:
                     self._settle_aside(each)
                 if each.future is not None and each.future.done():
                     self._settle(each)
-                if each.refusal is not None and time.monotonic() - each.refused_at > ASK_AGAIN_SECONDS:
+                if each.is_broken:
+                    self._replace_broken(each, found[each.address])
+                elif each.refusal is not None and time.monotonic() - each.refused_at > ASK_AGAIN_SECONDS:
                     each.is_greeted = False  # its disk may be mounted by now
             self._run_errands(tasks)
             for each in self._roster.last_used_first():
@@ -214,6 +240,8 @@ class Dispatcher:
             if refusal and refusal != done.refusal:
                 logger.error("%s", refusal)
             done.refusal, done.refused_at, done.is_greeted = refusal, time.monotonic(), True
+        elif not done.is_loaded:
+            self._settle_import(done, error)
         else:
             if error is not None:
                 logger.error("a worker could not warm up: %s", worker.reason_of(error))
@@ -224,10 +252,28 @@ class Dispatcher:
         future.release()
         done.future = done.ticket = None
 
+    def _settle_import(self, done: Entry, error: BaseException | None) -> None:
+        """Where the import of TensorFlow failed, the process can never train: nothing is asked of it again."""
+        if error is None and done.future.status == "finished":
+            done.steps, self._num_replaced = 1, 0
+        elif error is not None:
+            logger.error("a worker cannot train and is replaced: %s", worker.reason_of(error))
+            done.is_broken, done.refused_at = True, time.monotonic()
+            if self._num_replaced >= PROMPT_REPLACEMENTS:
+                done.refusal = "The workers cannot train, because TensorFlow could not be loaded. The log says why."
+
+    def _replace_broken(self, broken: Entry, info: Mapping[str, Any]) -> None:
+        if not info.get("nanny"):
+            broken.refusal = "A worker cannot train any more, and has to be restarted by hand. Its log says why."
+        elif (self._num_replaced < PROMPT_REPLACEMENTS
+              or time.monotonic() - broken.refused_at > ASK_AGAIN_SECONDS) and not broken.is_restarting:
+            self._num_replaced, broken.refused_at = self._num_replaced + 1, time.monotonic()
+            self._restart(broken)
+
     def _run_errands(self, tasks: Mapping[str, Sequence[str]]) -> None:
         """Have workers do what pages wait for: free ones, or those of a local cluster beside their run."""
         for each in sorted(self._roster.last_used_first(), key=lambda each: not each.is_free):
-            can = each.is_greeted and not each.is_refused and not each.is_restarting and each.aside is None
+            can = each.is_loaded and not each.is_refused and not each.is_restarting and each.aside is None
             is_busy = self._is_remote and (not each.is_free or tasks.get(each.address))
             if can and not is_busy and (errand := self._next_errand()) is not None:
                 self._submit_aside(each, f"errand-{uuid.uuid4().hex}", errand.function, *errand.args)
@@ -241,16 +287,15 @@ class Dispatcher:
 
     def _compile_ahead(self) -> None:
         """While nothing trains, have the worker that the next run will get compile what it may well want."""
-        is_at_work = any(each.ticket or each.aside for each in self._roster)
-        if self._wanted is None or is_at_work or time.monotonic() - self._wanted[1] < SETTLED_SECONDS:
+        wanted, is_at_work = self._wanted, any(each.ticket or each.aside for each in self._roster)
+        if wanted is None or wanted is self._granted or is_at_work or time.monotonic() - wanted.since < SETTLED_SECONDS:
             return
-        network = self._wanted[0]
         for each in self._roster.last_used_first():
             if each.is_warm and each.is_free:
-                if each.foreseen != network:
-                    self._submit_aside(each, f"ahead-{uuid.uuid4().hex}", worker.compile_ahead, network)
-                    each.foreseen, each.used_at = network, time.monotonic()
-                self._wanted = None
+                if each.foreseen != wanted.network:
+                    self._submit_aside(each, f"ahead-{uuid.uuid4().hex}", worker.compile_ahead, wanted.network)
+                    each.foreseen, each.used_at = wanted.network, time.monotonic()
+                self._granted = wanted
                 return
 
     def _settle_aside(self, done: Entry) -> None:
@@ -264,10 +309,12 @@ class Dispatcher:
         done.aside = done.errand = None
 
     def _employ(self, idle: Entry, info: Mapping[str, Any]) -> None:
-        """Give an idle worker what is most urgent: a greeting, a restart, a run, or a step of its warm-up."""
+        """Give an idle worker what is most urgent: a greeting, the import, a restart, a run, or a warm-up step."""
         if not idle.is_greeted:
             token = self._store.leave_token()
             self._submit(idle, f"greet-{token}", worker.shake_hands, self._store.url, token, TRAINING_VERSION)
+        elif not idle.is_loaded:
+            self._warm_up(idle)
         elif info.get("nanny") and self._roster.has_to_restart(idle):
             self._restart(idle)
         elif self._may_train() and (ticket := self._store.claim(self._name_of(idle))) is not None:
@@ -279,7 +326,10 @@ class Dispatcher:
                 raise
             idle.ticket = ticket
         elif idle.steps < len(worker.WARM_UP_STEPS):
-            self._submit(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps, self._is_one_awaited)
+            self._warm_up(idle)
+
+    def _warm_up(self, idle: Entry) -> None:
+        self._submit(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps, self._is_one_awaited)
 
     @property
     def _is_one_awaited(self) -> bool:

@@ -4,12 +4,10 @@ import ctypes
 import mmap
 import os
 import re
-import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 import psutil
@@ -31,6 +29,22 @@ BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 WIDE_VECTORS = "--xla_cpu_prefer_vector_width=512"
 XLA_CACHE_FLAG = "--tf_xla_persistent_cache_directory="
 
+_PREPARING, _LOADING = threading.Lock(), threading.Lock()
+_is_loaded = False
+_failure: str | None = None  # of the import; what it left half done makes every later one fail too
+
+
+class CannotTrain(RuntimeError):
+    """Loading TensorFlow failed in this process, so that only a new process can train."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"TensorFlow could not be loaded in this process, which has to be replaced ({why})")
+        self.why = why
+
+    def __reduce__(self) -> tuple[type["CannotTrain"], tuple[str]]:
+        """As pickle keeps it, on its way out of a worker."""
+        return type(self), (self.why,)
+
 
 def environment(settings: Settings) -> dict[str, str]:
     """What a process that trains must have in its environment before TensorFlow is imported."""
@@ -44,6 +58,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": threads,
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
+        # No program of ours uses oneDNN, and TensorFlow greets with two lines where it is on, whatever its log level.
+        "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "0"),
         "TF_XLA_FLAGS": " ".join([*others, XLA_CACHE_FLAG + _quoted(str(program_folder(settings)))]),
         "XLA_FLAGS": f"{WIDE_VECTORS} {os.environ.get('XLA_FLAGS', '').replace(WIDE_VECTORS, '')}".strip(),
     }
@@ -61,12 +77,13 @@ def prepare(is_awaited: bool = True) -> None:
     Args:
         is_awaited: Else it gives way to others that train meanwhile as well.
     """
-    if "tensorflow" in sys.modules:
-        return
-    _libraries_give_way()
-    in_fresh_thread(_import_training, is_awaited)  # what is freed in a thread of its own goes back to the system
-    in_fresh_thread(_begin_pools, is_awaited)
-    _unmap_what_loading_read()
+    with _PREPARING:
+        if is_loaded():
+            return
+        _libraries_give_way()
+        in_fresh_thread(_import_training, is_awaited)  # memory freed by a thread that ends goes back to the system
+        in_fresh_thread(_begin_pools, is_awaited)
+        _unmap_what_loading_read()
 
 
 def give_way() -> None:
@@ -132,15 +149,38 @@ def _begin_pools(is_awaited: bool) -> None:
         training.begin_compiling()
 
 
+def is_loaded() -> bool:
+    """Whether TensorFlow and everything that trains was imported in this process, and completely."""
+    return _is_loaded
+
+
 def load_training(settings: Settings) -> None:
-    """Import what trains, TensorFlow with it, after setting what it reads when it is imported."""
-    if "tensorflow" in sys.modules:
-        return
-    os.environ.update(environment(settings))
-    with suppress(OSError):  # without the folder every process compiles anew
-        make_folder(program_folder(settings))
-    with _quiet_stderr():
-        import echo_core.training  # noqa: F401
+    """Import what trains, TensorFlow with it, after setting the variables that it reads at its import.
+
+    One thread at a time: two that import TensorFlow at once each see half of the other's modules, and the import can
+    never succeed in that process again. The dispatcher gives a worker nothing else to do meanwhile; this holds as
+    well where several apps share a worker, or a program calls it from several threads.
+
+    Raises:
+        CannotTrain: If the import failed, now or earlier in this process.
+    """
+    global _is_loaded, _failure
+    with _LOADING:
+        if _is_loaded:
+            return
+        if _failure is not None:
+            raise CannotTrain(_failure)
+        os.environ.update(environment(settings))
+        with suppress(OSError):  # without the folder every process compiles anew
+            make_folder(program_folder(settings))
+        try:
+            import echo_core.training  # noqa: F401
+        except BaseException as error:
+            _failure = " ".join(f"{type(error).__name__}: {error}".split())
+            if isinstance(error, Exception):
+                raise CannotTrain(_failure) from error
+            raise  # Ctrl-C and the like end the process anyway
+        _is_loaded = True
 
 
 def _unmap_what_loading_read() -> None:
@@ -155,26 +195,6 @@ def _unmap_what_loading_read() -> None:
             if ".so" in each.path and "w" not in each.perms and not each.anonymous:
                 start, end = (int(address, 16) for address in each.addr.split("-"))
                 unmap(start, end - start, mmap.MADV_DONTNEED)
-
-
-@contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Hold back what is written to stderr, by C++ too, and let it out only if something is raised.
-
-    TensorFlow greets with lines that look like warnings, and no setting of its own keeps it from that.
-    """
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held_back:
-        os.dup2(held_back.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held_back.seek(0)
-            os.write(stderr, held_back.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def memory_left() -> int:

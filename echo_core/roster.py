@@ -43,7 +43,8 @@ class Entry:
         aside: Its other task, if it has one: the `errand` that a page waits for, or to compile ahead.
         foreseen: The network that it was to compile ahead last.
         is_greeted: It was asked whether it shares our store and training version; `refusal` says why not.
-        refused_at: When it was asked last.
+        is_broken: TensorFlow could not be loaded, and never will be in this process: it has to be replaced.
+        refused_at: When it was asked last, or broke.
         last_seen: When the scheduler heard of it, by the scheduler's clock; `heard_at` is when we saw that change.
     """
 
@@ -59,10 +60,16 @@ class Entry:
     foreseen: RunConfig | None = None
     is_greeted: bool = False
     is_restarting: bool = False
+    is_broken: bool = False
     refusal: str | None = None
     refused_at: float = 0.0
     last_seen: float = 0.0
     heard_at: float = 0.0
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether its process has imported TensorFlow. Until then it is given no other task than that."""
+        return self.steps > 0
 
     @property
     def is_warm(self) -> bool:
@@ -76,8 +83,8 @@ class Entry:
 
     @property
     def is_refused(self) -> bool:
-        """Whether it may not be used, until it is asked again."""
-        return self.refusal is not None and self.is_greeted
+        """Whether it may not be used, until it is asked again or replaced."""
+        return self.is_broken or (self.refusal is not None and self.is_greeted)
 
 
 class Roster:
