@@ -64,7 +64,7 @@ def comparison(runs: tuple[str, ...], by: str, what: str, log: bool) -> Spec:
 @lru_cache(maxsize=64)
 def band(what: str, epochs: int) -> Spec:
     """The mean of several seeds and a band of one standard deviation around it. Columns: epoch, mean, low, high."""
-    title = {"loss": "Loss, mean and spread", "accuracy": "Numbers right, mean and spread"}[what]
+    title = {"loss": "Loss", "accuracy": "Numbers right"}[what]  # a longer one would shrink its chart
     x = alt.X("epoch:Q", title="Epoch", scale=alt.Scale(domain=[0, epochs], nice=False),
               axis=alt.Axis(tickCount=5, labelFlush=True))
     format_ = "%" if what == "accuracy" else ".2f"

@@ -31,6 +31,8 @@ _NEWS_SECONDS, _LOOK_SECONDS = 0.4, 0.02
 _NEXT_NEWS_SECONDS = {"begun": 0.05, "stopping": 0.2}
 #: Seconds between two looks at a run that has stopped: while its score may still come, for at most so long, and later.
 _JUDGED_POLL, _JUDGING_SECONDS, _RESTING_POLL = 0.5, 60.0, 2.5
+#: Pictures of a replay by which a browser may be late.
+_LATE = 3
 #: What the engine's status adds to a run that waits.
 _STATUS = {"ready": "", "warming": "", "starting": ". The workers are starting …"}
 
@@ -323,7 +325,7 @@ def _replay(snapshots: list[Snapshot]) -> Snapshot | None:
         st.rerun()  # the timer is armed by a run of the whole page alone
     state[session.REPLAY] = epochs[at]  # each time: with other epochs it is another slider, which begins at 0
     st.select_slider("Epoch", epochs, key=session.REPLAY, format_func="{:,}".format, label_visibility="collapsed",
-                     on_change=_slide)
+                     on_change=_slide, args=(epochs[max(0, at - _LATE):at + 1],))
     return snapshots[at]
 
 
@@ -331,8 +333,11 @@ def _show(epoch: int) -> None:
     st.session_state[session.PLAYING], st.session_state[session.REPLAY_AT] = False, epoch
 
 
-def _slide() -> None:
-    st.session_state[session.REPLAY_AT] = st.session_state[session.REPLAY]
+def _slide(just_shown: list[int]) -> None:
+    state = st.session_state
+    # A timer may bring back where the slider stood before this page had moved it on: nobody has moved it back.
+    if not (state[session.PLAYING] and state[session.REPLAY] in just_shown):
+        state[session.REPLAY_AT] = state[session.REPLAY]
 
 
 def _play(playing: bool, start: int | None) -> None:

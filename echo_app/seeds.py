@@ -46,7 +46,7 @@ class Row:
         """The texts under `_COLUMNS`."""
         return (self.state, "–" if self.epoch is None else f"{self.epoch:,}",
                 "–" if self.windows_right is None else percent(self.windows_right),
-                "–" if self.seconds is None else duration(self.seconds))
+                duration(self.seconds) if self.seconds else "–")
 
 
 def seeds_panel(configs: Sequence[RunConfig]) -> None:
@@ -145,6 +145,7 @@ def _curves(runs: Sequence[RunRow], epochs: int) -> None:
     curves = [curve for run in runs if len(curve := looks.curve(run))]
     if not curves:
         return
+    st.caption("The mean of the seeds at each epoch, in a band of one standard deviation.")
     for place, what in zip(st.columns(2, gap="medium"), ("loss", "accuracy"), strict=True):
         with place, st.container(key=f"seeds_{what}"):
             st.vega_lite_chart(tables.band(curves, what), charts.band(what, epochs),
@@ -176,11 +177,19 @@ def _line(cells: Sequence[str], kind: str, why: str = "") -> str:
     return f"<div class='{kind}'{tooltip}>" + "".join(f"<span>{escape(cell)}</span>" for cell in cells) + "</div>"
 
 
-#: Pixels of the column of seeds.
-_SEED_WIDTH = 110
+#: Pixels of the column of seeds: the largest seed has ten digits.
+_SEED_WIDTH = 112
 STYLE = """<style>
-.echo-seed { display: grid; grid-template-columns: 1.6fr 1fr 1fr 1fr; gap: 0 0.5rem; font-size: 0.875rem;
+.echo-seed { display: grid; grid-template-columns: 1.7fr 1fr 1fr 1fr; gap: 0 0.5rem; font-size: 0.875rem;
   align-items: center; max-width: 34rem; font-variant-numeric: tabular-nums; }
 .echo-seed span + span { text-align: right; }
 .echo-seed-head { font-size: 0.8rem; opacity: 0.75; font-weight: 600; }
+.st-key-seeds_table [data-testid="stHorizontalBlock"] { flex-wrap: nowrap; }
+.st-key-seeds_table [data-testid="stHorizontalBlock"] > :last-child { min-width: 0; flex: 1 1 0; }
+.st-key-seeds_table button { justify-content: flex-start; padding: 0; min-height: 2rem; }
+@media (max-width: 640px) {
+  .st-key-seeds_table [data-testid="stHorizontalBlock"] > :first-child { width: auto; min-width: 4.2rem; }
+  .echo-seed { font-size: 0.8rem; gap: 0 0.3rem; grid-template-columns: 1.9fr 1fr 1fr 1fr; }
+  .echo-seed-head { font-size: 0.72rem; }
+}
 </style>"""

@@ -15,7 +15,7 @@ from echo_core.records import Checkpoint, Point, Snapshot
 from echo_core.rows import all_rows
 
 #: Records of which the pace is read: some seconds of training.
-_PACE_RECORDS = 40
+_PACE_RECORDS = 60
 
 
 @dataclass(frozen=True)

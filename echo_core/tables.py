@@ -20,10 +20,10 @@ from echo_core.store import ProgressRow, RunRow, Store
 #: Multiplications and additions a second that training reaches on small networks, and what every
 #: update costs beside them: a guess for a machine that has not trained yet.
 _GUESSED_FLOPS, _GUESSED_UPDATE_SECONDS, _START_SECONDS = 150e9, 5e-5, 1.5
-#: The newest seconds of training of which the pace is taken.
+#: The newest seconds of training of which the speed is taken.
 _PACE_SECONDS = 3.0
 #: A pace is trusted alone after as many seconds of training and as many records.
-_TRUSTED_SECONDS, _TRUSTED_RECORDS = 6.0, 12
+_TRUSTED_SECONDS, _TRUSTED_RECORDS = 10.0, 16
 #: A record that took this many times the usual time did not only train.
 _OUTLIER = 8.0
 
@@ -131,7 +131,12 @@ def forecast(store: Store) -> dict[str, Wait]:
 
 def speed(pace: Sequence[tuple[int, float]]) -> float:
     """Epochs a second over the newest records, each an epoch and its seconds; NaN before there are two trained ones."""
-    return _measured(pace)[0]
+    epochs, seconds = 0, 0.0
+    for trained, took in reversed(_steps(pace)):
+        epochs, seconds = epochs + trained, seconds + took
+        if seconds >= _PACE_SECONDS:
+            break
+    return epochs / seconds if seconds else math.nan
 
 
 def time_left(epoch: int, epochs: int, pace: Sequence[tuple[int, float]], expected: float) -> float:
@@ -149,33 +154,25 @@ def time_left(epoch: int, epochs: int, pace: Sequence[tuple[int, float]], expect
     by_forecast = _without_start(expected) * (1 - share)
     if epoch == 0:
         return max(by_forecast, expected - (pace[-1][1] if pace else 0.0))
-    epochs_a_second, trust = _measured(pace)
-    if share >= 1 or math.isnan(epochs_a_second):
+    steps = _steps(pace)
+    if share >= 1 or not steps:
         return by_forecast
-    by_pace = (epochs - epoch) / epochs_a_second
-    weight = max(share, trust ** 2)
+    trained, seconds = sum(each for each, _ in steps), sum(each for _, each in steps)
+    by_pace = (epochs - epoch) * seconds / trained
+    weight = max(share, min(1.0, seconds / _TRUSTED_SECONDS, len(steps) / _TRUSTED_RECORDS) ** 1.5)
     return float(by_forecast ** (1 - weight) * by_pace ** weight)  # by ratio: either may be many times the other
 
 
-def _measured(pace: Sequence[tuple[int, float]]) -> tuple[float, float]:
-    """Epochs a second over the last `_PACE_SECONDS` of training, and how far they can be trusted, from 0 to 1.
+def _steps(pace: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Epochs and seconds of each record of training, in order.
 
     A record that took many times as long as others is left out: a program was compiled or the machine slept.
     """
     trained = [record for record in pace if record[0] > 0]
     steps = [(epoch - before, max(seconds - since, 1e-9)) for (before, since), (epoch, seconds)
              in itertools.pairwise(trained)]
-    if not steps:
-        return math.nan, 0.0
-    usual = median_low([seconds for _, seconds in steps])
-    steps = [(epochs, seconds) for epochs, seconds in steps if seconds <= _OUTLIER * usual]
-    epochs, seconds = 0, 0.0
-    for newest in reversed(steps):
-        epochs, seconds = epochs + newest[0], seconds + newest[1]
-        if seconds >= _PACE_SECONDS:
-            break
-    measured = sum(seconds for _, seconds in steps)
-    return epochs / seconds, min(1.0, measured / _TRUSTED_SECONDS, len(steps) / _TRUSTED_RECORDS)
+    usual = median_low([seconds for _, seconds in steps]) if steps else 0.0
+    return [(epochs, seconds) for epochs, seconds in steps if seconds <= _OUTLIER * usual]
 
 
 def _without_start(seconds: float) -> float:

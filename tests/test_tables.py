@@ -1,4 +1,5 @@
 import math
+import random
 from itertools import pairwise
 
 import numpy as np
@@ -90,7 +91,7 @@ def records(epochs: int, seconds_an_epoch: float, compiling: float, snapshot: fl
 def lefts(made: list[tuple[int, float]], expected: float) -> list[float]:
     """The seconds left that a page shows after each record."""
     epochs = made[-1][0]
-    return [tables.time_left(epoch, epochs, made[max(0, k - 39):k + 1], expected) for k, (epoch, _) in enumerate(made)]
+    return [tables.time_left(epoch, epochs, made[max(0, k - 59):k + 1], expected) for k, (epoch, _) in enumerate(made)]
 
 
 @pytest.mark.parametrize("compiling", [0.0, 3.0, 40.0])
@@ -113,17 +114,28 @@ def test_time_left_moves_smoothly_to_the_measured_pace_where_the_forecast_was_wr
     made = records(5000, 0.02, compiling=3.0)
     shown = lefts(made, 1.5 + 100 * wrong_by)
     ratios = [left / before for before, left in pairwise(shown) if left]
-    assert max(ratios) < 1.35
+    assert max(ratios) < 1.2
     true = [made[-1][1] - seconds for _, seconds in made]
-    settled = next(k for k, (_, seconds) in enumerate(made) if seconds > 15)
+    settled = next(k for k, (_, seconds) in enumerate(made) if seconds > 20)
     assert all(left == pytest.approx(truth, rel=0.15, abs=0.5)
                for left, truth in zip(shown[settled:], true[settled:], strict=True))
+
+
+def test_time_left_is_steady_on_a_machine_that_others_use_too():
+    chance = random.Random(4)
+    made = [(0, 0.1), (1, 3.0)]
+    while made[-1][0] < 6000:
+        made.append((made[-1][0] + 25, made[-1][1] + 25 * 0.008 * chance.choice((0.5, 1.0, 1.0, 2.0))))
+    shown = lefts(made, 1.5 + 10.0)  # a fifth of what it takes
+    assert max(left / before for before, left in pairwise(shown) if left) < 1.15
+    settled = [left for left, (_, seconds) in zip(shown, made, strict=True) if seconds > 15]
+    assert all(left <= before * 1.06 for before, left in pairwise(settled))
 
 
 def test_time_left_does_not_jump_when_a_run_goes_on_and_is_compiled_again():
     made = [(100 * k, 0.25 * k) for k in range(1, 41)]
     resumed = [*made, *((4000 + 100 * k - 90, 10 + 30 + 0.25 * k) for k in range(1, 41))]
-    shown = [tables.time_left(epoch, 10_000, resumed[max(0, k - 39):k + 1], 26.5)
+    shown = [tables.time_left(epoch, 10_000, resumed[max(0, k - 59):k + 1], 26.5)
              for k, (epoch, _) in enumerate(resumed)]
     assert all(left <= before * 1.05 for before, left in pairwise(shown))
 

@@ -100,7 +100,7 @@ def _list(entries: Sequence[Entry], total: int) -> None:
     rows = [place for place, run_id in enumerate(ids) if run_id in state[session.SELECTED]]
     state[_TABLE] = {"selection": {"rows": rows, "columns": [], "cells": []}}
     st.dataframe(_table(entries), key=_TABLE, on_select=_pick, selection_mode="multi-row", hide_index=True,
-                 height=min(38 + 35 * len(entries), 600), column_config={
+                 placeholder="–", height=min(38 + 35 * len(entries), 600), column_config={
         "run": st.column_config.TextColumn("Run", width=235),  # a telephone shows the state beside it
         "state": st.column_config.TextColumn("State", width="small"),
         "windows": st.column_config.NumberColumn("Windows right", format="%.1f %%", width=110),

@@ -136,7 +136,7 @@ def test_table_of_seeds_is_there_at_once_and_right_while_they_train_and_after():
     page = open_page(**configs[0].to_query())
     page.button(key="train_seeds").click().run()
     store = session.store()
-    assert table(page) == {str(100 + k): (f"{place} in the queue", "0", "–", "0 s")
+    assert table(page) == {str(100 + k): (f"{place} in the queue", "0", "–", "–")
                            for k, place in enumerate(("1st", "2nd", "3rd", "4th", "5th"))}
     train(store, configs[0])
     page.run()
