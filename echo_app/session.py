@@ -41,8 +41,8 @@ UPLOAD = "upload"          # a file with a text
 UPLOAD_NOTES = "upload_notes"  # what of that file was left out
 BEFORE = "before_task"     # for each task the settings that its controls had, to come back to
 TASK = "task_was"          # the task that the controls had before
-SESSION = "session_id"     # for the queue's fairness
-HOLDER = "holder"          # who holds a run: the browser, so that a reload goes on holding it
+SESSION = "session_id"     # there once the session is ready
+HOLDER = "holder"          # who holds a run and waits in the queue: the browser, so that a reload goes on holding it
 REPLAY = "replay"          # the slider of the replay
 REPLAY_AT = "replay_at"    # epoch of the snapshot at which this visitor holds the replay; None follows the newest
 MORE = "more_epochs"       # how much longer Train longer trains
@@ -262,7 +262,10 @@ def extend(run_id: str) -> None:
 @careful
 def resume(run_id: str, again: bool = False) -> None:
     """Callback of Go on, and of Train again: the shown run with its settings, whatever the controls say."""
-    if (run := store().run(run_id)) and _ask_for([run.config], again):
+    shared = wanted().shared
+    if engine().settings.hosted and not again and run_id not in shared and not store().is_of(run_id, visitor()):
+        refuse("This run is another visitor's, who stopped it. Press Train to train its settings yourself.")
+    elif (run := store().run(run_id)) and _ask_for([run.config], again):
         load(run.config)
 
 
@@ -272,7 +275,7 @@ def _ask_for(configs: list[RunConfig], again: bool = False) -> bool:
     refused = None
     for wanted in configs:
         try:
-            run_ids.append(engine().submit(wanted, state[SESSION], state[HOLDER], again))
+            run_ids.append(engine().submit(wanted, None, state[HOLDER], again))
         except ValueError as error:  # a limit of this host; it says which
             refused = str(error)
             break
@@ -365,8 +368,10 @@ def stop(run_id: str) -> None:
     stopped = engine().stop(run_id, holder=st.session_state[HOLDER])
     _row.clear()
     if not stopped:
-        again = "" if engine().settings.hosted else " Press Stop again to stop it for everybody."
-        refuse(f"Somebody else who pressed Train is here, so the run goes on for them.{again}")
+        refuse("Somebody else pressed Train for this run: it goes on until they stop it or have been away for a while."
+               if engine().settings.hosted else
+               "Somebody else who pressed Train is here, so the run goes on for them. Press Stop again to stop it for "
+               "everybody.")
 
 
 @careful
@@ -379,7 +384,7 @@ def stop_seeds() -> None:
     _row.clear()
     if going_on:
         goes = "goes" if going_on == 1 else "go"
-        refuse(f"{going_on} of {len(runs)} {goes} on for somebody else who pressed Train and is here.")
+        refuse(f"{going_on} of {len(runs)} {goes} on for somebody else who pressed Train for them.")
 
 
 def shown_run() -> RunRow | None:

@@ -215,6 +215,12 @@ class Catalogue(Queue):
         with self._database.read(alone=True) as connection:
             return connection.scalar(select(MARKS.c.name).where(MARKS.c.run_id == run_id, MARKS.c.visitor == visitor))
 
+    def is_of(self, run_id: str, visitor: str) -> bool:
+        """Whether a run is one that this visitor asked for."""
+        mine = select(MARKS.c.run_id).where(MARKS.c.run_id == run_id, MARKS.c.visitor == visitor)
+        with self._database.read(alone=True) as connection:
+            return connection.execute(mine).first() is not None
+
     def rename(self, run_id: str, name: str | None, visitor: str = EVERYBODY) -> None:
         """Call a run something, at most 80 characters; nothing takes its name away."""
         self._set_mark([run_id], visitor, name=" ".join((name or "").split())[:80] or None)

@@ -156,7 +156,7 @@ class Dispatcher:
     def _pause_all(self, tickets: list[Ticket]) -> None:
         for ticket in tickets:
             if self._is_under_way(ticket):
-                self._store.stop(ticket.run_id)
+                self._store.close_down(ticket.run_id)
         deadline = time.monotonic() + PAUSE_SECONDS
         while any(map(self._is_under_way, tickets)) and time.monotonic() < deadline:
             time.sleep(0.05)

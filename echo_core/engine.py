@@ -25,8 +25,9 @@ from echo_core.config import RunConfig
 from echo_core.database import Trouble, trouble_of
 from echo_core.dispatch import Busy, Dispatcher
 from echo_core.records import State
-from echo_core.settings import LimitExceeded, Limits, Settings
+from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
 from echo_core.store import Store, longer
+from echo_core.tables import forecast
 
 __all__ = ["Busy", "Engine"]
 
@@ -85,7 +86,7 @@ class Engine:
         """Ask for a run and return its `run_id`; see `Store.request` for what each state does with it.
 
         Args:
-            session: Who asks, for a fair queue; by default the holder.
+            session: Who asks, for a fair queue and one's share of it; by default the holder.
             holder: Who keeps the run going while connected; by default this engine, until it closes.
             again: Train a finished run that has lost its weights.
         Raises:
@@ -96,10 +97,24 @@ class Engine:
         if run and run.state is State.PAUSED and run.seconds > self.limits.max_seconds:
             raise LimitExceeded(f"a run may train for {self.limits.max_seconds} seconds on this host "
                                 "(ECHO_MAX_SECONDS), and this one has. Try fewer epochs, or run your own copy.")
+        share = self.limits.max_queue_per_visitor if holder else None  # who runs an engine is no visitor of it
         holder = holder or self._own_holder
-        run_id = self.store.request(config, session or holder, holder, self.limits.max_queue, again)
+        session = session or holder
+        try:
+            run_id = self.store.request(config, session, holder, self.limits.max_queue, again, share)
+        except QueueFull as error:
+            raise QueueFull(f"{error} {self._when_to_come_back(session)}") from None
         self._dispatcher.wake()
         return run_id
+
+    def _when_to_come_back(self, session: str) -> str:
+        """When there will be room in the queue, which is when one of these runs, or else of all, is begun."""
+        waits, active = forecast(self.store), self.store.active()
+        own = [wait.seconds for run_id, wait in waits.items() if run_id in active and active[run_id].session == session]
+        seconds = min(own or [wait.seconds for wait in waits.values()], default=0.0)
+        about = "a moment" if seconds < 2 else f"about {round(seconds)} seconds" if seconds < 90 else \
+            f"about {round(seconds / 60)} minutes"
+        return f"Try again in {about}: then the next one begins."
 
     def extend(self, run_id: str, epochs: int, session: str | None = None, holder: str | None = None) -> str:
         """Ask for a run with `epochs` in all that goes on from where this one is; its `run_id`, another one.
@@ -206,7 +221,7 @@ class Engine:
     def _keep(self) -> None:
         """Renew the holders that are connected, and sweep up runs that nobody works at or holds."""
         renewed_at = tidied_at = spared_until = -math.inf
-        looked_at, is_away = time.time(), False
+        looked_at, is_away, began = time.time(), False, time.monotonic()
         # Where a run that nobody holds is paused soon, who holds one is named often.
         often = self.settings.unwatched_seconds / 4
         while not self._closing.wait(min(SWEEP_SECONDS, often)):
@@ -222,7 +237,9 @@ class Engine:
                     self.store.renew(holders)
                     renewed_at = time.monotonic()
                 if not is_spared:
-                    self.store.sweep(self.settings.unwatched_seconds, has_ended=has_ended)
+                    # After a restart pages need a while to come back: until then nobody counts as gone.
+                    has_waited = time.monotonic() - began > self.settings.unwatched_seconds
+                    self.store.sweep(self.settings.unwatched_seconds if has_waited else math.inf, has_ended=has_ended)
                 if time.monotonic() - tidied_at >= TIDY_SECONDS:
                     self.store.purge()
                     self.store.evict(self.settings.store_mb * 2**20)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, exists, func, insert, select, update
 
 from echo_core.clock import now
 from echo_core.config import TRAINING_VERSION, RunConfig
@@ -30,6 +30,8 @@ ORPHANED_SECONDS = 5.0
 MAX_SWEEP_WAIT_SECONDS = 1.0
 #: A run is begun again so often after a lost worker without getting further, before it fails.
 MAX_FRUITLESS_RESTARTS = 3
+#: What a run says that was paused because its app ended in an orderly way. It goes on like an interrupted one.
+CLOSED = "Echo Lab was closed while it trained. It goes on by itself once whoever pressed Train for it is back."
 
 
 class Ticket(NamedTuple):
@@ -98,7 +100,7 @@ class Queue:
     # --- asking for work -----------------------------------------------------------------------
 
     def request(self, config: RunConfig, session: str = "", holder: str | None = None,
-                max_queue: int | None = None, again: bool = False) -> str:
+                max_queue: int | None = None, again: bool = False, max_share: int | None = None) -> str:
         """Ask for a run, whatever its state, and hold it; see "States" in the design.
 
         A finished run is its own answer. A queued or running one is joined, and a Stop that it
@@ -106,14 +108,15 @@ class Queue:
         to start again, and an unknown one is queued.
 
         Args:
+            session: Who asks. Runs are begun in turn by it, and `max_share` counts by it.
             again: A finished run that has lost its weights to the bounds of the store is queued as well.
         Returns:
             Its `run_id`.
         Raises:
-            QueueFull: If it would have to wait and `max_queue` runs wait already.
+            QueueFull: If it would have to wait and `max_queue` runs wait already, or `max_share` of this session.
         """
         with self._database.write(exclusive=True) as connection:
-            self._request(connection, config, session, holder, max_queue, again)
+            self._request(connection, config, session, holder, max_queue, again, max_share)
         return config.run_id
 
     def take(self, config: RunConfig, worker: str, session: str = "", holder: str | None = None) -> Ticket | None:
@@ -128,22 +131,24 @@ class Queue:
             return _start(connection, config.run_id, worker) if state == State.QUEUED else None
 
     def _request(self, connection: Connection, config: RunConfig, session: str, holder: str | None,
-                 max_queue: int | None, again: bool = False) -> None:
+                 max_queue: int | None, again: bool = False, max_share: int | None = None) -> None:
         run_id, at = config.run_id, _moment(connection)
         state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == run_id))
         if state == State.FINISHED and not (again and _has_no_weights(connection, run_id)):
             connection.execute(change(run_id).values(deleted_at=None))
             return _mark(connection, run_id, holder)
         if state is None or not State(state).is_active:
-            _check_queue(connection, max_queue)
+            _check_queue(connection, session, max_queue, max_share)
         if state is None:
             connection.execute(insert(RUNS).values(
                 run_id=run_id, config=config.to_json(), training_version=TRAINING_VERSION, state=State.QUEUED,
                 session=session, created_at=at, queued_at=at, family=config.family, variant=config.variant,
                 task=config.task))
         elif State(state).is_active:
-            connection.execute(change(run_id).values(stop_requested=False))
+            connection.execute(change(run_id).values(stop_requested=False, reason=_unless_closed()))
         else:
+            if state != State.INTERRUPTED:  # whoever held it has stopped it, or it has ended without them
+                connection.execute(delete(WATCHERS).where(WATCHERS.c.run_id == run_id))
             afresh: dict[str, Any] = {"reason": None, "fruitless": 0}  # who presses Train gives it new tries
             if state == State.FAILED:
                 # Starts again from nothing, as what it reached may be what it failed of.
@@ -162,10 +167,10 @@ class Queue:
             _hold(connection, run_id, holder)
 
     def renew(self, holders: Collection[str]) -> None:
-        """Say that these holders are still there, for all that they hold and that has not ended."""
+        """Say that these holders are still there, for all that they hold and that goes on, or was left off."""
         if not holders:
             return
-        active = select(RUNS.c.run_id).where(RUNS.c.state.in_([State.QUEUED, State.RUNNING]))
+        active = select(RUNS.c.run_id).where(RUNS.c.state.in_([State.QUEUED, State.RUNNING]) | _left_off())
         with self._database.write(exclusive=True) as connection:
             connection.execute(update(WATCHERS).values(seen_at=now()).where(
                 WATCHERS.c.holder.in_(holders), WATCHERS.c.run_id.in_(active)))
@@ -176,7 +181,8 @@ class Queue:
         Args:
             holder: Who asks. If they hold the run and somebody else who is there does too, only
                 their hold ends and the run goes on.
-            only_own: Whoever does not hold the run cannot stop it while somebody who does is there.
+            only_own: Somebody else's run cannot be stopped, whether they are there or not: it is theirs until they
+                stop it or it pauses by itself. One's own hold can be ended.
         Returns:
             Whether the run stops.
         """
@@ -186,8 +192,14 @@ class Queue:
                 return False
             connection.execute(change(run_id, State.QUEUED).values(
                 state=State.PAUSED, ended_at=now(), reason=None))
-            connection.execute(change(run_id, State.RUNNING).values(stop_requested=True))
+            connection.execute(change(run_id, State.RUNNING).values(stop_requested=True, reason=_unless_closed()))
         return True
+
+    def close_down(self, run_id: str) -> None:
+        """Ask a running run to pause because its worker is about to end. It goes on when one who holds it is back."""
+        with self._database.write(exclusive=True) as connection:
+            connection.execute(change(run_id, State.RUNNING).where(~RUNS.c.stop_requested).values(
+                stop_requested=True, reason=CLOSED))
 
     # --- handing out work ----------------------------------------------------------------------
 
@@ -233,18 +245,9 @@ class Queue:
             row = connection.execute(current(ticket)).first()
             if row is None:
                 return
-            further = row.epoch > row.furthest
-            fruitless = 1 if further else row.fruitless + 1
-            values: dict[str, Any] = {"fruitless": fruitless, "furthest": max(row.epoch, row.furthest)}
-            if row.stop_requested:
-                values |= {"state": State.PAUSED, "ended_at": now(), "stop_requested": False}
-            elif fruitless > MAX_FRUITLESS_RESTARTS:
-                values |= {"state": State.FAILED, "ended_at": now(), "reason":
-                           f"Its worker process died {fruitless} times without getting further than epoch "
-                           f"{values['furthest']}; perhaps the memory does not suffice. Try a smaller network."}
-            else:
-                values |= {"state": State.QUEUED, "urgent": True, "restarts": row.restarts + 1}
-            connection.execute(change(ticket.run_id, State.RUNNING).values(**values))
+            stopped = {"state": State.PAUSED, "ended_at": now(), "stop_requested": False}
+            connection.execute(change(ticket.run_id, State.RUNNING).values(
+                **(stopped if row.stop_requested else _another_try(row))))
 
     def silence(self, run_id: str) -> float:
         """Seconds since the worker of a run was last heard, by the store's clock; 0 if it never was."""
@@ -254,6 +257,9 @@ class Queue:
     def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS,
               has_ended: Callable[[str], bool] = lambda worker: False) -> None:
         """Interrupt running runs of which nothing was heard, and pause queued ones that nobody holds.
+
+        One that was interrupted goes on by itself once somebody who holds it was seen again; one that was to stop is
+        paused instead.
 
         Args:
             has_ended: Whether a worker, by its name, is known to be there no more.
@@ -266,15 +272,52 @@ class Queue:
             workers = connection.scalars(select(RUNS.c.worker).where(running & silent).distinct())
             if ended := [name for name in workers if name and has_ended(name)]:
                 stale |= running & silent & RUNS.c.worker.in_(ended)
-            if not connection.scalar(select(func.count()).select_from(RUNS).where(stale | left)):
+            if not connection.scalar(select(func.count()).select_from(RUNS).where(stale | left | _awaited_again())):
                 return
         with self._database.write(exclusive=True) as connection:
             if time.monotonic() - began > MAX_SWEEP_WAIT_SECONDS:
                 return
+            was_stopped = RUNS.c.stop_requested & (func.coalesce(RUNS.c.reason, "") != CLOSED)
+            connection.execute(update(RUNS).where(stale & was_stopped).values(
+                state=State.PAUSED, ended_at=now(), reason=None, stop_requested=False))
             connection.execute(update(RUNS).where(stale).values(
-                state=State.INTERRUPTED, ended_at=now(), reason="Nothing was heard of its worker any more."))
+                state=State.INTERRUPTED, ended_at=now(), reason="Nothing was heard of its worker any more.",
+                stop_requested=False))
             connection.execute(update(RUNS).where(left).values(
                 state=State.PAUSED, ended_at=now(), reason=unwatched_reason(unwatched_seconds)))
+            for row in connection.execute(select(RUNS).where(_awaited_again())).all():
+                again = {"ended_at": None, "queued_at": now(), "reason": None}
+                counted = {"state": State.QUEUED, "urgent": True} if row.state == State.PAUSED else _another_try(row)
+                connection.execute(change(row.run_id).values(**(again | counted)))
+
+
+def _another_try(row: Row[Any]) -> dict[str, Any]:
+    """What becomes of a run that lost its worker: it is begun again, unless that was in vain too often."""
+    fruitless, furthest = 1 if row.epoch > row.furthest else row.fruitless + 1, max(row.epoch, row.furthest)
+    counts = {"fruitless": fruitless, "furthest": furthest}
+    if fruitless > MAX_FRUITLESS_RESTARTS:
+        return counts | {"state": State.FAILED, "ended_at": now(), "reason":
+                         f"Its worker process died {fruitless} times without getting further than epoch {furthest}; "
+                         "perhaps the memory does not suffice. Try a smaller network."}
+    return counts | {"state": State.QUEUED, "urgent": True, "restarts": row.restarts + 1}
+
+
+def _left_off() -> ColumnElement[bool]:
+    """Runs that ended with their worker or their app, and not because anybody wanted it."""
+    return (RUNS.c.state == State.INTERRUPTED) | ((RUNS.c.state == State.PAUSED) & (RUNS.c.reason == CLOSED))
+
+
+def _awaited_again() -> ColumnElement[bool]:
+    """Runs that were left off, and of which somebody who holds them has been here since, and still is."""
+    is_back = exists().where(WATCHERS.c.run_id == RUNS.c.run_id, WATCHERS.c.seen_at > RUNS.c.ended_at,
+                             WATCHERS.c.seen_at >= now() - HOLD_SECONDS)
+    return (_left_off() & is_back & (RUNS.c.training_version == TRAINING_VERSION)
+            & RUNS.c.deleted_at.is_(None))
+
+
+def _unless_closed() -> Any:
+    """The reason that a run has, without `CLOSED`: what is stopped, or wanted, is closed down no more."""
+    return func.nullif(RUNS.c.reason, CLOSED)
 
 
 def unwatched_reason(seconds: float) -> str:
@@ -320,13 +363,15 @@ def _others_hold(connection: Connection, run_id: str, holder: str, only_own: boo
     held = all_rows(connection, select(WATCHERS.c.holder, is_here).where(WATCHERS.c.run_id == run_id))
     if not only_own and holder not in (row.holder for row in held):
         return False
-    return any(row.is_here for row in held if row.holder != holder)
+    return any(row.is_here or only_own for row in held if row.holder != holder)
 
 
-def _check_queue(connection: Connection, max_queue: int | None) -> None:
+def _check_queue(connection: Connection, session: str, max_queue: int | None, max_share: int | None) -> None:
+    if max_share is not None and (mine := _num_queued(connection, RUNS.c.session == session)) >= max_share:
+        raise QueueFull(f"{mine} of your runs wait already, and this host lets {max_share} of each visitor wait "
+                        "(ECHO_MAX_QUEUE_PER_VISITOR).")
     if max_queue is not None and (waiting := _num_queued(connection)) >= max_queue:
-        raise QueueFull(f"{waiting} runs wait on this host already, and it lets {max_queue} wait (ECHO_MAX_QUEUE). "
-                        "Try again in a moment.")
+        raise QueueFull(f"{waiting} runs wait on this host already, and it lets {max_queue} wait (ECHO_MAX_QUEUE).")
 
 
 def _waiting(connection: Connection) -> list[Waiting]:
@@ -344,8 +389,8 @@ def _running(connection: Connection) -> Sequence[str]:
     return [row.session for row in all_rows(connection, wanted.order_by(RUNS.c.started_at))]
 
 
-def _num_queued(connection: Connection) -> int:
-    return connection.scalar(select(func.count()).select_from(RUNS).where(_queued())) or 0
+def _num_queued(connection: Connection, *which: ColumnElement[bool]) -> int:
+    return connection.scalar(select(func.count()).select_from(RUNS).where(_queued(), *which)) or 0
 
 
 def _queued() -> Any:

@@ -28,7 +28,7 @@ class LimitExceeded(ValueError):
 
 
 class QueueFull(LimitExceeded):
-    """Too many runs wait on this host already."""
+    """Too many runs wait on this host already, or too many of who asks."""
 
 
 class Limits(BaseSettings):
@@ -48,6 +48,7 @@ class Limits(BaseSettings):
     max_epochs: Positive = 100_000
     max_seconds: Positive = Field(3600, description="seconds that one run may train")
     max_queue: Positive = Field(100, description="runs that wait at one time")
+    max_queue_per_visitor: Positive = Field(10, description="runs of one visitor that wait at one time")
 
     def check(self, config: RunConfig) -> None:
         """Raise `LimitExceeded` with one line for the first thing this host does not allow."""

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, literal, select
+from sqlalchemy import Connection, case, delete, func, insert, literal, select
 
 from echo_core.catalogue import EVERYBODY, Entry, Page, RunRow, Wanted, longer
 from echo_core.clock import now
@@ -29,7 +29,7 @@ from echo_core.database import (
     StoreError,
     Trouble,
 )
-from echo_core.queueing import Ticket, change, watched_at
+from echo_core.queueing import CLOSED, Ticket, change, watched_at
 from echo_core.readings import Glance, ProgressRow, Readings
 from echo_core.records import Checkpoint, Evaluation, Progress, State
 from echo_core.troubles import StoreUrl
@@ -187,7 +187,8 @@ class Store(Readings):
         with self._database.write(exclusive=True) as connection:
             if if_signalled and _signal(connection, ticket, unwatched_seconds) is Signal.GO_ON:
                 return False
-            _write(connection, ticket, state=State.PAUSED, ended_at=now(), reason=reason, stop_requested=False)
+            _write(connection, ticket, state=State.PAUSED, ended_at=now(), stop_requested=False,
+                   reason=reason or case((RUNS.c.reason == CLOSED, CLOSED)))
             if checkpoint:
                 replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
         return True

@@ -348,6 +348,8 @@ class _Pulse:
         self._signal = self._store.beat(self._ticket, unwatched_seconds, write=beats)
         if beats:
             self._beaten_at = now
+        if self._signal is Signal.SUPERSEDED:
+            return
         if self._holder is not None and now - self._held_at >= HOLD_SECONDS:
             self._store.renew([self._holder])
             self._held_at = now
