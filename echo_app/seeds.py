@@ -71,7 +71,7 @@ def to_row(config: RunConfig, run: RunRow | None, place: int | None = None) -> R
     is_lost = has_diverged or run.state is State.FAILED
     match run.state:
         case State.QUEUED:
-            state = f"{ordinal((place or 0) + 1)} in the queue"
+            state = f"queued, {ordinal((place or 0) + 1)}"
         case State.RUNNING if run.stop_requested:
             state = "stopping"
         case State.RUNNING:
@@ -165,7 +165,6 @@ def _table(rows: Sequence[Row]) -> None:
                 pressed = st.button(
                     str(row.seed), key=f"seed_{row.seed}", type="tertiary", width=_SEED_WIDTH,
                     icon=":material/visibility:" if is_shown else ":material/arrow_forward:",
-                    help="Shown below." if is_shown else "Show its run below.",
                     disabled=row.state == "not asked for", on_click=session.show_seed, args=(row.run_id,))
                 st.html(_line(row.cells, "echo-seed", row.why))
             if pressed:
@@ -184,11 +183,14 @@ STYLE = """<style>
   align-items: center; max-width: 34rem; font-variant-numeric: tabular-nums; }
 .echo-seed span + span { text-align: right; }
 .echo-seed-head { font-size: 0.8rem; opacity: 0.75; font-weight: 600; }
+.echo-seed.echo-seed-head span { white-space: normal; }
 .st-key-seeds_table [data-testid="stHorizontalBlock"] { flex-wrap: nowrap; }
 .st-key-seeds_table [data-testid="stHorizontalBlock"] > :last-child { min-width: 0; flex: 1 1 0; }
-.st-key-seeds_table button { justify-content: flex-start; padding: 0; min-height: 2rem; }
+.st-key-seeds_table button { padding: 0; min-height: 2rem; }
+.st-key-seeds_table button > div { justify-content: flex-start; }
+.echo-seed span { white-space: nowrap; }
 @media (max-width: 640px) {
-  .st-key-seeds_table [data-testid="stHorizontalBlock"] > :first-child { width: auto; min-width: 4.2rem; }
+  .st-key-seeds_table [data-testid="stHorizontalBlock"] > :first-child { flex: 0 0 4.5rem; width: 4.5rem; }
   .echo-seed { font-size: 0.8rem; gap: 0 0.3rem; grid-template-columns: 1.9fr 1fr 1fr 1fr; }
   .echo-seed-head { font-size: 0.72rem; }
 }

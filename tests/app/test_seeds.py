@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from echo_app import seeds, session
+from echo_app.words import plain
 from echo_core.config import RunConfig
 from echo_core.records import Evaluation, State
 from echo_core.settings import LimitExceeded
@@ -50,7 +51,7 @@ def state_of(run: RunRow, place: int | None = None, **changes: Any) -> str:
 
 def test_row_says_the_state_of_its_run_in_words(run: RunRow):
     assert seeds.to_row(TINY, None).cells == ("not asked for", "–", "–", "–")
-    assert [state_of(run, place) for place in (0, 1, 2)] == ["1st in the queue", "2nd in the queue", "3rd in the queue"]
+    assert [state_of(run, place) for place in (0, 1, 2)] == ["queued, 1st", "queued, 2nd", "queued, 3rd"]
     assert state_of(run, state=State.RUNNING) == "compiling"
     assert state_of(run, state=State.RUNNING, epoch=3) == "training"
     assert state_of(run, state=State.RUNNING, epoch=3, stop_requested=True) == "stopping"
@@ -136,7 +137,7 @@ def test_table_of_seeds_is_there_at_once_and_right_while_they_train_and_after():
     page = open_page(**configs[0].to_query())
     page.button(key="train_seeds").click().run()
     store = session.store()
-    assert table(page) == {str(100 + k): (f"{place} in the queue", "0", "–", "–")
+    assert table(page) == {str(100 + k): (f"queued, {place}", "0", "–", "–")
                            for k, place in enumerate(("1st", "2nd", "3rd", "4th", "5th"))}
     train(store, configs[0])
     page.run()
@@ -195,7 +196,7 @@ def test_stop_all_leaves_a_run_that_somebody_else_has_asked_for_too_and_says_so(
     session.store().request(configs[2], "another", "another browser")
     page.button(key="stop_seeds").click().run()
     assert [error.value for error in page.error] == [
-        "1 of 5 goes on for somebody else who pressed Train and is here."]
+        plain("1 of 5 goes on for somebody else who pressed Train and is here.")]
     assert [session.store().run(config.run_id).state for config in configs] == [
         "paused", "paused", "queued", "paused", "paused"]
 
@@ -215,7 +216,7 @@ def test_fewer_seeds_than_wanted_are_said_and_can_be_asked_for_again(monkeypatch
         patch.setattr(session.engine(), "submit", three)
         page.button(key="train_seeds").click().run()
     assert [error.value for error in page.error] == [
-        "3 of the 5 seeds were asked for, and then: 3 runs wait on this host already"]
+        plain("3 of the 5 seeds were asked for, and then: 3 runs wait on this host already")]
     assert [cells[0] for cells in table(page).values()][3:] == ["not asked for"] * 2
     assert any("2 not asked for" in words.value for words in page.markdown)
     page.button(key="train_seeds").click().run()
@@ -237,8 +238,7 @@ def test_links_to_ones_other_runs_stay_when_they_have_finished_and_say_their_pla
     page.number_input(key="seed").set_value(501).run()
     page.button(key="train").click().run()
     label = page.button(key=f"other_{first.run_id}").label
-    assert label.startswith("encoder_decoder, seed 500: ")
-    assert label.endswith("in the queue")
+    assert label.startswith("encoder_decoder, seed 500: queued, ")
     train(session.store(), first, right=0.5)
     page.run()
     assert page.button(key=f"other_{first.run_id}").label == "encoder_decoder, seed 500: finished, epoch 60"
