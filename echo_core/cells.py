@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+
+from echo_core.backend import tf
 
 Tensor = Any  # TensorFlow ships no types
 CellState = tuple[Tensor, Tensor]

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from echo_core.backend import float32, refuse_after_fork  # isort: skip - it decides how Keras is loaded
+
 import keras
 import numpy as np
 from keras.layers import (
@@ -41,8 +43,13 @@ def build_model(config: RunConfig) -> keras.Model:
     one class more at each of input_length steps. A stateful model has a fixed batch size, as Keras asks.
 
     `build_model(RunConfig()).count_params() -> 11780`
+
+    Raises:
+        RuntimeError: In a process that was forked from one that had used TensorFlow.
     """
-    return MODEL_BUILDERS[config.variant](config, _Layers(config))
+    refuse_after_fork()
+    with float32():
+        return MODEL_BUILDERS[config.variant](config, _Layers(config))
 
 
 def first_weights(config: RunConfig) -> tuple[Floats, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
-from tensorflow.python.eager import context  # the only way to call a function by its name
+from echo_core.backend import context  # the only way to call a function by its name
 
 
 def named_by_content(traced: Any) -> Callable[..., tuple[Any, ...]]:

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 import psutil
 
+from echo_core.pins import pin
 from echo_core.private import make_folder
 from echo_core.programs import program_folder
 from echo_core.settings import Settings
@@ -170,7 +171,8 @@ def load_training(settings: Settings) -> None:
             return
         if _failure is not None:
             raise CannotTrain(_failure)
-        os.environ.update(environment(settings))
+        pin({})  # before `environment` reads it, so that no flags of others come into ours
+        pin(environment(settings))
         with suppress(OSError):  # without the folder every process compiles anew
             make_folder(program_folder(settings))
         try:

@@ -7,8 +7,7 @@ Other cells, and layers that skip gaps, are plain loops whose gradient is derive
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
-
+from echo_core.backend import tf
 from echo_core.cells import UNROLL_UP_TO, Tensor, kernel_rows, lstm
 from echo_core.config import RunConfig
 from echo_core.networks import CellState, Layer, States, state_sizes

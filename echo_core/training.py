@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
+from echo_core.backend import refuse_after_fork, tf
 from echo_core.cells import Tensor
 from echo_core.config import RunConfig
 from echo_core.data import TASKS, paddings, text_examples
@@ -58,9 +58,11 @@ def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[P
         `Progress`; the last one has `epoch == config.epochs`.
     Raises:
         ValueError: If the checkpoint is past the run's end or lacks Adam's moments.
+        RuntimeError: In a process that was forked from one that had used TensorFlow.
         Diverged: Once a loss or a weight is not a finite number, after the records of all epochs before it.
     """
     started = time.perf_counter()
+    refuse_after_fork()
     if checkpoint and not checkpoint.is_finite:
         raise Diverged(str(not_finite(config, checkpoint.epoch)), checkpoint.epoch, checkpoint)
     if checkpoint and checkpoint.epoch > config.epochs:

@@ -21,7 +21,8 @@ ORDER = (
     "echo_core.wording", "echo_core.search", "echo_core.mending",
     "echo_core.settings", "echo_core.data", "echo_core.records", "echo_core.verdicts", "echo_core.networks",
     "echo_core.forward",
-    "echo_core.evaluation", "echo_core.cells", "echo_core.tensors", "echo_core.models", "echo_core.naming",
+    "echo_core.evaluation", "echo_core.pins", "echo_core.backend", "echo_core.cells", "echo_core.tensors",
+    "echo_core.models", "echo_core.naming",
     "echo_core.training",
     "echo_core.private", "echo_core.programs", "echo_core.troubles", "echo_core.clock", "echo_core.storefile",
     "echo_core.database", "echo_core.migrations", "echo_core.rows", "echo_core.queueing", "echo_core.catalogue",
@@ -37,7 +38,8 @@ ORDER = (
 )
 
 #: They train, so they import TensorFlow; a process that imports one of them has it.
-TRAINERS = {"echo_core.cells", "echo_core.tensors", "echo_core.models", "echo_core.naming", "echo_core.training"}
+TRAINERS = {"echo_core.backend", "echo_core.cells", "echo_core.tensors", "echo_core.models", "echo_core.naming",
+            "echo_core.training"}
 TENSORFLOW = {"keras", "tensorflow"}
 SCREEN = {"streamlit", "altair"}
 
@@ -115,7 +117,7 @@ def test_the_reader_of_imports_sees_them():
     seen = {(found.importer, found.imported, found.in_function) for found in IMPORTS}
     assert ("echo_core.data", "echo_core.config", False) in seen
     assert ("echo_core.worker", "echo_core.training", True) in seen
-    assert ("echo_core.cells", "tensorflow", False) in seen
+    assert ("echo_core.backend", "tensorflow", False) in seen
 
 
 def test_every_module_has_a_place_in_the_order():
