@@ -40,7 +40,7 @@ _STATUS = {"ready": "", "warming": "", "starting": ". The workers are starting â
 def run_panel(run: RunRow) -> None:
     """Draw a run, and go on drawing it while it changes: one fragment, whatever state the run is in."""
     panel = st.fragment(faults.part(_panel), run_every=_interval(run), key="panel")
-    panel(run.run_id, run.state.is_active, _pace(run))
+    panel(run.run_id, run.state.is_active, pace_of(run))
     if (seconds := _watch_seconds(run)) is not None:
         st.fragment(faults.part(_watch), run_every=seconds, key="watch")(run.run_id, _standing(run))
 
@@ -66,7 +66,7 @@ def _interval(run: RunRow) -> float | None:
         return replay
     if run.stop_requested and session.is_quiet_here():
         return _LOOK_SECONDS
-    return min(_pace(run), replay or math.inf)
+    return min(pace_of(run), replay or math.inf)
 
 
 def _watch_seconds(run: RunRow) -> float | None:
@@ -76,7 +76,7 @@ def _watch_seconds(run: RunRow) -> float | None:
     """
     if run.state.is_active or run.state is State.FINISHED:
         return None
-    return max(_JUDGED_POLL if _is_being_judged(run) else _RESTING_POLL, _pace(run))
+    return max(_JUDGED_POLL if _is_being_judged(run) else _RESTING_POLL, pace_of(run))
 
 
 def _standing(run: RunRow) -> tuple[object, ...]:
@@ -93,7 +93,7 @@ def _watch(run_id: str, standing: tuple[object, ...]) -> None:
         st.rerun()
 
 
-def _pace(run: RunRow) -> float:
+def pace_of(run: RunRow) -> float:
     """Seconds between two looks at a run that goes on, for as many as are here now."""
     crowd = max(0, session.engine().num_connected - session.FEW_SESSIONS)
     poll = _LASTING_POLL if run.seconds > _LASTING_SECONDS else _POLL
@@ -135,7 +135,7 @@ def _panel(run_id: str, was_active: bool, pace: float) -> None:
             _table(run)
     with curves:
         _curves(run.config, seen.loss, seen.accuracy)
-    out_of_step = is_active and not 1 / _STEP < pace / _pace(run) < _STEP
+    out_of_step = is_active and not 1 / _STEP < pace / pace_of(run) < _STEP
     if is_active != was_active or out_of_step:
         st.rerun()  # the rest of the page, and this panel's timer
 

@@ -15,8 +15,6 @@ from echo_core.settings import Limits, Settings
 from tests.helpers.samples import TINY
 from tests.helpers.waiting import PATIENCE, until
 
-pytestmark = pytest.mark.slow
-
 ENDLESS = TINY.model_copy(update={"epochs": 10_000_000})
 
 
@@ -58,6 +56,7 @@ def test_a_network_is_compiled_ahead_and_trained_without_compiling_it_again(lab:
     assert num_programs(lab) == before + 2
 
 
+@pytest.mark.slow
 def test_a_run_that_begins_while_its_network_is_compiled_ahead_gives_what_it_gives_alone(lab: Engine, tmp_path: Path):
     before, config = num_programs(lab), wider(100, epochs=20)
     lab.compile_ahead(config)
@@ -92,6 +91,7 @@ def test_nothing_is_compiled_ahead_while_a_run_trains(lab: Engine):
     until(lambda: num_programs(lab) == before + 1)
 
 
+@pytest.mark.slow
 def test_a_worker_that_grew_as_it_compiled_ahead_is_replaced(lab: Engine, monkeypatch: pytest.MonkeyPatch):
     before = worker_of(lab)
     monkeypatch.setattr(roster, "FAR_TOO_MUCH", 0.1)

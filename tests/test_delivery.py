@@ -4,15 +4,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.helpers.server import ROOT, Server, serve
-
-pytestmark = pytest.mark.slow
 
 PAGE = ("streamlit", "run", str(ROOT / "tests" / "helpers" / "delivery_app.py"))
 AWAY = ("streamlit", "run", str(ROOT / "tests" / "helpers" / "away_app.py"))

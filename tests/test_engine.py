@@ -124,7 +124,6 @@ def test_submitted_run_finishes_and_a_second_submit_is_answered_at_once(lab):
     assert lab.store.run(run_id).attempt == 1
 
 
-@pytest.mark.slow
 def test_app_process_has_no_tensorflow_after_a_run_and_nothing_of_it_is_left(tmp_path, xla_cache):
     script = textwrap.dedent("""
         import sys, threading, time
@@ -233,7 +232,6 @@ def test_three_hundred_epochs_and_two_hundred_more_are_five_hundred_at_once(lab)
     assert (extended.fingerprint, extended.epoch, at_once.attempt) == (at_once.fingerprint, 500, 1)
 
 
-@pytest.mark.slow
 def test_killed_worker_costs_nothing_but_time(lab, undisturbed):
     run_id = lab.submit(LONG)
     until_it_trains(lab, run_id)
@@ -269,7 +267,6 @@ def test_worker_that_is_too_busy_to_beat_is_vouched_for_as_long_as_it_was_heard_
     assert lab.store.run(run_id).restarts == 0
 
 
-@pytest.mark.slow
 def test_worker_that_takes_too_much_memory_is_replaced_between_runs_and_trains_the_same(lab, undisturbed, monkeypatch):
     before, = worker_processes()
     train(lab, config(2))
@@ -295,7 +292,6 @@ def test_idle_worker_that_has_grown_is_replaced_after_a_rest(lab, monkeypatch):
     assert worker_processes()[0].pid != before.pid
 
 
-@pytest.mark.slow
 def test_worker_that_the_cluster_has_given_up_comes_back(lab):
     before, = worker_processes()
     dask_cluster = lab._dispatcher._cluster._local
@@ -438,7 +434,6 @@ def test_a_warm_worker_stands_by_when_another_has_to_be_replaced(tmp_path, xla_c
         assert second.worker != first.worker
 
 
-@pytest.mark.slow
 def test_closing_pauses_runs_at_a_checkpoint_and_leaves_no_process(tmp_path, xla_cache):
     before = {process.pid for process in worker_processes()}
     settings = Settings(DATABASE_URL=f"sqlite:///{tmp_path / 'runs.db'}", workers=1, xla_cache=xla_cache)

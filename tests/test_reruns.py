@@ -6,17 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from tests.helpers.page import address
-from tests.helpers.server import Server, serve
+from tests.helpers.page import ENDLESS, address, small
+from tests.helpers.server import Server, serve_quick
 from tests.helpers.visitor import Session
 from tests.helpers.waiting import PATIENCE
-
-pytestmark = pytest.mark.slow
 
 
 class Page(Session):
@@ -63,14 +60,14 @@ def on_a_server(folder: Path, story: Callable[[AsyncExitStack, Server], Awaitabl
         async with AsyncExitStack() as stack:
             await story(stack, server)
 
-    with serve(folder, ECHO_WORKERS="1", ECHO_MAX_SECONDS="100000") as server, ThreadPoolExecutor(1) as thread:
+    with serve_quick(folder) as server, ThreadPoolExecutor(1) as thread:
         thread.submit(lambda: asyncio.run(told())).result()  # a thread, as Playwright has an event loop in this one
         assert server.trouble() == []
 
 
 def test_a_control_redraws_the_settings_alone_unless_the_page_shows_more_of_what_it_changed(tmp_path: Path):
     async def story(stack: AsyncExitStack, server: Server) -> None:
-        page = await come(stack, server, address("partial", epochs=100_000)[1:])
+        page = await come(stack, server, small(epochs=ENDLESS)[1:])
         everything = page.deltas
         await page.run(units=33.0)
         assert page.ends == [ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY]
@@ -99,7 +96,7 @@ def test_a_page_that_stays_open_looks_less_often_when_many_have_come_and_more_of
                 await asyncio.sleep(0.05)
 
     async def story(stack: AsyncExitStack, server: Server) -> None:
-        page = await come(stack, server, address("partial", epochs=100_000)[1:])
+        page = await come(stack, server, small(epochs=ENDLESS)[1:])
         await page.run(train=True)
         async with AsyncExitStack() as crowd:
             for _ in range(14):
@@ -113,7 +110,7 @@ def test_a_page_that_stays_open_looks_less_often_when_many_have_come_and_more_of
 
 def test_who_presses_stop_among_many_sees_at_once_that_it_stops(tmp_path: Path):
     async def story(stack: AsyncExitStack, server: Server) -> None:
-        page = await come(stack, server, address("partial", epochs=100_000)[1:])
+        page = await come(stack, server, small(epochs=ENDLESS)[1:])
         await page.run(train=True)
         for _ in range(14):
             await come(stack, server, "")

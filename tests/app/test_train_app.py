@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from echo_app import explanations, faults, live, session
+from echo_core import worker
 from echo_core.combinations import VARIANTS
 from echo_core.config import RunConfig
 from echo_core.presets import PRESETS, SAMPLE_PAIRS
@@ -28,6 +29,7 @@ def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One engine for the module, with a store of its own, ended with it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session, "browser_name", lambda: None)  # the test runner has no browser, and mocks its cookies
+        patch.setattr(worker, "WARM_UP_STEPS", ("import",))  # the presets take both cores for a quarter of a minute
         patch.setenv("ECHO_COMPILE_AHEAD", "false")  # pages are drawn here faster than anybody reads them
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
         st.cache_resource.clear()
@@ -203,7 +205,7 @@ def test_a_run_that_lasts_is_drawn_half_as_often(monkeypatch: pytest.MonkeyPatch
     session.engine().submit(wanted)
     run = session.store().run(wanted.run_id)
     short, long = (replace(run, state=State.RUNNING, seconds=seconds) for seconds in (4.9, 5.1))
-    assert live._interval(long) == 2 * live._interval(short)
+    assert live.pace_of(long) == 2 * live.pace_of(short)
 
 
 def test_a_refusal_stays_to_be_read_though_the_page_is_drawn_anew(monkeypatch: pytest.MonkeyPatch):
