@@ -384,7 +384,7 @@ def stop_seeds() -> None:
     _row.clear()
     if going_on:
         goes = "goes" if going_on == 1 else "go"
-        refuse(f"{going_on} of {len(runs)} {goes} on for somebody else who pressed Train for them.")
+        refuse(f"{going_on} of {len(runs)} {goes} on for somebody else who pressed Train too.")
 
 
 def shown_run() -> RunRow | None:

@@ -196,7 +196,7 @@ def test_stop_all_leaves_a_run_that_somebody_else_has_asked_for_too_and_says_so(
     session.store().request(configs[2], "another", "another browser")
     page.button(key="stop_seeds").click().run()
     assert [error.value for error in page.error] == [
-        plain("1 of 5 goes on for somebody else who pressed Train and is here.")]
+        plain("1 of 5 goes on for somebody else who pressed Train too.")]
     assert [session.store().run(config.run_id).state for config in configs] == [
         "paused", "paused", "queued", "paused", "paused"]
 
