@@ -81,7 +81,8 @@ def data_view(config: RunConfig) -> None:
     if config.task == "pairs":
         return _pairs_view(config)
     another = not config.text and st.button("Another sequence", icon=":material/casino:", key="another_sequence")
-    sequence = generate_sequence(config.sequence_length, config.vocab_size) if another else shown_sequence(config)
+    sequence = (np.array(generate_sequence(config.sequence_length, config.vocab_size)) if another
+                else shown_sequence(config))
     if config.text:
         st.markdown(f"**1. Your own words.** {len(sequence)} words, {config.vocab_size} of them different, each with "
                     "a number. Training draws random sequences of these words; yours are only shown.")

@@ -144,7 +144,7 @@ def _answers(run_id: str, attempt: int, epoch: int) -> tuple[str, str]:
     assert run is not None
     table = tables.answers(run.config, newest)
     columns = [name for name in table if str(name).startswith(("window", "expected", "predicted"))]
-    return table.to_csv(index=False), table[columns].to_csv(index=False, sep="\t")
+    return tables.to_csv(table), tables.to_csv(table[columns], separator="\t")
 
 
 def weights(run: RunRow) -> tuple[Floats, ...] | None:

@@ -1,20 +1,30 @@
 """Random sequences, one-hot, and windows: the tutorial's functions under the tutorial's names.
 
+`from echo_core.data import *` brings what the tutorial's script needs, which then runs as it is written: its names of
+the arguments (`n_unique`, `n_in`, `n_out`) are understood beside ours, and sequences are lists of integers.
+
 Source: Brownlee (2017), "How to use an Encoder-Decoder LSTM to Echo Sequences of Random Integers".
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from inspect import signature
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from echo_core import text as texts
+from echo_core.checks import Ints, check_count, check_lengths, integers_of, numbers_of, tokens_of
 from echo_core.config import RunConfig
 
-Ints = NDArray[np.int64]
+__all__ = ["generate_sequence", "get_data", "one_hot_decode", "one_hot_encode", "shift_table", "to_supervised",
+           "to_windows"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 OneHot = NDArray[np.float32]
 
 #: An evaluation judges at least so many windows, whatever the length of a sequence.
@@ -25,26 +35,45 @@ MAX_SHOWN_WINDOWS = 64
 #: What every feature of a missing value is in the network's input.
 GAP = -1.0
 
-#: Beyond it the shift table, which holds floats because of its NaN, would show other numbers.
-LARGEST_INTEGER = 2**53
+
+def _also_named(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function be called with the tutorial's names of some arguments: `n_in="input_length"`."""
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        order = list(signature(function).parameters)
+
+        @wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> T:
+            for theirs, ours in names.items():
+                if theirs not in kwargs:
+                    continue
+                if ours in kwargs or order.index(ours) < len(args):
+                    raise TypeError(f"{ours} must be given once; received {theirs} too, which is the tutorial's name "
+                                    "of the same. Try one of them.")
+                kwargs[ours] = kwargs.pop(theirs)
+            return function(*args, **kwargs)
+        return called
+    return decorate
 
 
+@_also_named(n_unique="vocab_size")
 def generate_sequence(length: int = 25, vocab_size: int = 100,
-                      rng: np.random.Generator | int | None = None) -> Ints:
-    """Random integers in [0, vocab_size), shape (length,).
+                      rng: np.random.Generator | int | None = None) -> list[int]:
+    """As many random integers in [0, vocab_size).
 
-    `generate_sequence(3, 10, rng=0) -> array([8, 6, 5])`
+    `generate_sequence(3, 10, rng=0) -> [8, 6, 5]`
 
     Args:
         rng: A NumPy generator or a seed. None draws other numbers at each call.
     Raises:
         ValueError: If `length` or `vocab_size` is no positive whole number.
     """
-    _check_count("length", length)
-    _check_count("vocab_size", vocab_size)
-    return np.random.default_rng(rng).integers(0, vocab_size, size=length)
+    check_count("length", length)
+    check_count("vocab_size", vocab_size)
+    drawn: list[int] = np.random.default_rng(rng).integers(0, vocab_size, size=length).tolist()
+    return drawn
 
 
+@_also_named(n_unique="vocab_size")
 def one_hot_encode(sequence: ArrayLike, vocab_size: int = 100) -> OneHot:
     """A row of zeros with a single one for each integer: (…) -> (…, vocab_size).
 
@@ -54,8 +83,8 @@ def one_hot_encode(sequence: ArrayLike, vocab_size: int = 100) -> OneHot:
     Raises:
         ValueError: If the sequence is empty, or a value is no integer in [0, vocab_size).
     """
-    _check_count("vocab_size", vocab_size)
-    integers = _integers("sequence", sequence)
+    check_count("vocab_size", vocab_size)
+    integers = integers_of("sequence", sequence)
     outside = integers[(integers < 0) | (integers >= vocab_size)]
     if outside.size:
         raise ValueError(f"sequence must hold integers in [0, {vocab_size}), the vocabulary; received "
@@ -68,21 +97,22 @@ def one_hot_encode(sequence: ArrayLike, vocab_size: int = 100) -> OneHot:
     return encoded.reshape(*integers.shape, vocab_size)
 
 
-def one_hot_decode(encoded: ArrayLike) -> Ints:
-    """The position of the largest value in each row: (…, vocab_size) -> (…).
+@_also_named(encoded_seq="encoded")
+def one_hot_decode(encoded: ArrayLike) -> Any:
+    """The position of the largest value in each row: a list of integers, of lists for several windows.
 
     Serves one-hot rows and predicted probabilities alike: `one_hot_decode([[0.1, 0.7, 0.2]]) -> [1]`.
 
     Raises:
-        ValueError: If there is nothing to decode.
+        ValueError: If there is nothing to decode, or a value is no number.
     """
-    rows = np.asarray(encoded)
-    if rows.ndim == 0 or rows.size == 0:
-        raise ValueError(f"encoded must hold at least one row of numbers; received shape {rows.shape}.")
-    decoded: Ints = rows.argmax(axis=-1)
-    return decoded
+    rows = numbers_of("encoded", encoded)
+    if np.isnan(rows).any():
+        raise ValueError("encoded must hold numbers; received nan.")
+    return rows.argmax(axis=-1).tolist()
 
 
+@_also_named(n_in="input_length", n_out="output_length")
 def shift_table(sequence: ArrayLike, input_length: int, output_length: int) -> pd.DataFrame:
     """The sequence beside its shifted copies, with NaN where nothing is.
 
@@ -101,16 +131,17 @@ def shift_table(sequence: ArrayLike, input_length: int, output_length: int) -> p
     Raises:
         ValueError: As `to_supervised`.
     """
-    integers = _integers("sequence", sequence)
+    integers = integers_of("sequence", sequence)
     if integers.ndim != 1:
         raise ValueError(f"sequence must have one axis; received shape {integers.shape}.")
-    _check_lengths(len(integers), input_length, output_length)
+    check_lengths(len(integers), input_length, output_length)
     column = pd.Series(integers, dtype="float64").reindex(range(len(integers) + input_length - 1))
     shifted = {_lag_name(lag): column.shift(lag) for lag in range(input_length - 1, -1, -1)}
     lags = list(shifted)
     return pd.DataFrame({**shifted, **{f"y{k + 1}": shifted[lags[k]] for k in range(output_length)}})
 
 
+@_also_named(sequence="encoded", n_in="input_length", n_out="output_length")
 def to_supervised(encoded: ArrayLike, input_length: int, output_length: int) -> tuple[OneHot, OneHot]:
     """Slide a window along an encoded sequence and pair it with its echo.
 
@@ -133,7 +164,7 @@ def to_supervised(encoded: ArrayLike, input_length: int, output_length: int) -> 
                          f"received shape {rows.shape}. Try one_hot_encode(sequence).")
     if np.isnan(rows).any():
         raise ValueError("encoded must hold no NaN, because rows that miss a value are dropped; received NaN.")
-    _check_lengths(len(rows), input_length, output_length)
+    check_lengths(len(rows), input_length, output_length)
     frame = pd.DataFrame(rows)
     lagged = pd.concat([frame.shift(lag) for lag in range(input_length - 1, -1, -1)], axis=1).dropna()
     features = rows.shape[1]
@@ -141,6 +172,7 @@ def to_supervised(encoded: ArrayLike, input_length: int, output_length: int) -> 
     return windows, windows[:, :output_length]
 
 
+@_also_named(n_in="input_length", n_out="output_length", n_unique="vocab_size")
 def get_data(input_length: int, output_length: int, length: int = 25, vocab_size: int = 100,
              rng: np.random.Generator | int | None = None) -> tuple[OneHot, OneHot]:
     """A new random sequence, encoded and framed: what one epoch trains on. See `to_supervised`."""
@@ -153,8 +185,10 @@ def to_windows(sequences: ArrayLike, input_length: int) -> Ints:
 
     The integers of `to_supervised` without its one-hot detour; a window's echo is its first columns.
     """
-    integers = np.atleast_2d(_integers("sequences", sequences))
-    _check_lengths(integers.shape[1], input_length, input_length)
+    integers = np.atleast_2d(integers_of("sequences", sequences))
+    if integers.ndim != 2:
+        raise ValueError(f"sequences must have shape (sequences, length); received shape {integers.shape}.")
+    check_lengths(integers.shape[1], input_length, input_length)
     views = np.lib.stride_tricks.sliding_window_view(integers, input_length, axis=1)
     return views.reshape(-1, input_length)
 
@@ -198,7 +232,8 @@ def paddings(config: RunConfig) -> tuple[int, int]:
 
 def to_examples(config: RunConfig, sequences: ArrayLike) -> Examples:
     """The windows of some sequences, (sequences, length), one after the other, with what should be answered."""
-    gapped = np.pad(np.atleast_2d(sequences), ((0, 0), paddings(config)), constant_values=config.vocab_size)
+    tokens = tokens_of("sequences", sequences, config, gaps=False)
+    gapped = np.pad(np.atleast_2d(tokens), ((0, 0), paddings(config)), constant_values=config.vocab_size)
     inputs = to_windows(gapped, config.input_length)
     echoes = TASKS[config.task](config, inputs.T).T  # (windows, output_length - lag)
     return Examples(inputs, np.pad(echoes, ((0, 0), (config.lag, 0)), constant_values=config.vocab_size))
@@ -247,12 +282,15 @@ def judged_examples(config: RunConfig) -> Examples:
     return text_examples(config) if config.task == "pairs" else to_examples(config, unseen_sequences(config))
 
 
-def network_input(config: RunConfig, inputs: Ints) -> OneHot:
-    """Integers (windows, input_length) as `build_model(config)` takes them.
+def network_input(config: RunConfig, inputs: ArrayLike) -> OneHot:
+    """Windows of integers, (windows, input_length), as `build_model(config)` takes them.
 
     (windows, input_length, vocab_size) one-hot, or (windows, input_length, 1) scaled to 0…1; as one step of
     all features for `one_to_one`. Every feature of a gap is -1, which the network masks.
     """
+    inputs = tokens_of("inputs", inputs, config, gaps=True)
+    if inputs.ndim != 2:
+        raise ValueError(f"inputs must have shape (windows, timesteps); received shape {inputs.shape}.")
     present = inputs < config.vocab_size
     known = np.where(present, inputs, 0)
     if config.representation == "linear":
@@ -263,14 +301,16 @@ def network_input(config: RunConfig, inputs: Ints) -> OneHot:
     return shown.reshape(len(inputs), 1, -1) if config.variant == "one_to_one" else shown
 
 
-def scale(numbers: NDArray[np.integer], vocab_size: int) -> OneHot:
+def scale(numbers: ArrayLike, vocab_size: int) -> OneHot:
     """Integers in [0, vocab_size) as numbers from 0 to 1."""
-    return (numbers / np.float32(vocab_size - 1)).astype(np.float32)
+    check_count("vocab_size", vocab_size, least=2)
+    return (np.asarray(numbers) / np.float32(vocab_size - 1)).astype(np.float32)
 
 
-def unscale(values: OneHot, vocab_size: int) -> OneHot:
+def unscale(values: ArrayLike, vocab_size: int) -> OneHot:
     """The inverse of `scale`, not yet rounded, within the vocabulary."""
-    numbers: OneHot = np.clip(values * np.float32(vocab_size - 1), 0, vocab_size - 1)
+    check_count("vocab_size", vocab_size, least=2)
+    numbers: OneHot = np.clip(np.asarray(values) * np.float32(vocab_size - 1), 0, vocab_size - 1)
     return numbers
 
 
@@ -281,39 +321,3 @@ def _stream(config: RunConfig, number: int) -> np.random.Generator:
 
 def _lag_name(lag: int) -> str:
     return f"t-{lag}" if lag else "t"
-
-
-def _integers(name: str, values: ArrayLike | Sequence[int]) -> Ints:
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise ValueError(f"{name} must hold integers, each row as many; received rows of different lengths.") from None
-    if array.size == 0:
-        raise ValueError(f"{name} must hold at least one integer; received an empty one.")
-    if array.dtype == bool or not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
-        raise ValueError(f"{name} must hold integers; received {array.flat[0]!s}.")
-    if not np.issubdtype(array.dtype, np.integer):
-        broken = array[~np.isfinite(array) | (array != np.floor(array))]
-        if broken.size:
-            raise ValueError(f"{name} must hold integers; received {broken.flat[0]}. Try rounding it.")
-    huge = array[(array < -LARGEST_INTEGER) | (array > LARGEST_INTEGER)]
-    if huge.size:
-        raise ValueError(f"{name} must hold integers of at most 2**53, which floats still tell apart; "
-                         f"received {huge.flat[0]}.")
-    return array.astype(np.int64)
-
-
-def _check_count(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1; received {value!r}.")
-
-
-def _check_lengths(sequence_length: int, input_length: int, output_length: int) -> None:
-    _check_count("input_length", input_length)
-    _check_count("output_length", output_length)
-    if output_length > input_length:
-        raise ValueError(f"output_length must be at most input_length ({input_length}), because only what was "
-                         f"read can be echoed; received {output_length}.")
-    if input_length > sequence_length:
-        raise ValueError(f"input_length must be at most the sequence's length ({sequence_length}), because a window "
-                         f"is a slice of it; received {input_length}.")

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from echo_core.checks import check_count, windows_of
 from echo_core.config import RunConfig
 from echo_core.data import Examples, judged_examples, scale, shown_examples, unscale
 from echo_core.forward import forward, softmax
@@ -28,33 +29,45 @@ class Answers(NamedTuple):
     confidence: Floats
 
 
-def predict(config: RunConfig, weights: Sequence[Floats], windows: NDArray[np.integer]) -> Floats:
+def predict(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> Floats:
     """The network's output for each window, (windows, answer_steps, num_classes): probabilities, or scaled numbers.
 
     State is zero before every window, stateful or not, so asking twice gives the same answer.
+
+    Raises:
+        ValueError: If the windows are not integers of the vocabulary in shape (windows, input_length), or the weights
+            are those of another network.
     """
-    parts = (forward(config, weights, windows[start:start + _SLICE]).outputs
-             for start in range(0, len(windows), _SLICE))
+    asked = windows_of(config, windows)
+    parts = (forward(config, weights, asked[start:start + _SLICE]).outputs for start in range(0, len(asked), _SLICE))
     return np.concatenate([part if config.representation == "linear" else softmax(part) for part in parts])
 
 
-def answer(config: RunConfig, weights: Sequence[Floats], windows: NDArray[np.integer]) -> Answers:
-    """What the network says to each window, state zero before each."""
+def answer(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> Answers:
+    """What the network says to each window, state zero before each. Raises ValueError as `predict`."""
     return _read_off(config, predict(config, weights, windows))
 
 
-def ask_again(config: RunConfig, weights: Sequence[Floats], windows: NDArray[np.integer], times: int) -> list[Answers]:
+def ask_again(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, times: int) -> list[Answers]:
     """What a stateful network says to the same windows, asked several times and never reset.
 
     Each batch begins with the state that the one before it has left, and each time with that of the time before: the
-    mistake of calling `predict` twice. The windows have to be whole batches.
+    mistake of calling `predict` twice.
+
+    Raises:
+        ValueError: As `predict`, or if the windows are not whole batches.
     """
+    check_count("times", times)
+    asked = windows_of(config, windows)
+    if len(asked) % config.batch_size:
+        raise ValueError(f"windows must be whole batches of {config.batch_size} (batch_size), as a stateful network "
+                         f"takes no others; received {len(asked)}.")
     states: States | None = None
     said = []
     for _ in range(times):
         parts = []
-        for start in range(0, len(windows), config.batch_size):
-            found = forward(config, weights, windows[start:start + config.batch_size], states)
+        for start in range(0, len(asked), config.batch_size):
+            found = forward(config, weights, asked[start:start + config.batch_size], states)
             states = found.states
             parts.append(found.outputs)
         outputs = np.concatenate(parts)
@@ -62,11 +75,11 @@ def ask_again(config: RunConfig, weights: Sequence[Floats], windows: NDArray[np.
     return said
 
 
-def attention_weights(config: RunConfig, weights: Sequence[Floats], windows: NDArray[np.integer]) -> Floats:
+def attention_weights(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> Floats:
     """Where each step of the answers looked: (windows, output_length, input_length), each row adds up to 1.
 
     Raises:
-        ValueError: If the variant has no attention.
+        ValueError: As `predict`, or if the variant has no attention.
     """
     looked = forward(config, weights, windows).attention
     if looked is None:
@@ -106,7 +119,14 @@ def _most_common(predicted: Ints, present: NDArray[np.bool_]) -> Ints:
 
 
 def judge(config: RunConfig, examples: Examples, predicted: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which tokens are right, and which there are to be right about: (windows, output_length) both."""
+    """Which tokens are right, and which there are to be right about: (windows, output_length) both.
+
+    Raises:
+        ValueError: If the predictions have another shape than what is expected.
+    """
+    if np.shape(predicted) != examples.expected.shape:
+        raise ValueError(f"predicted must have the shape of what is expected, {examples.expected.shape}; "
+                         f"received shape {np.shape(predicted)}.")
     present = examples.present(config.vocab_size)
     return (predicted == examples.expected) & present, present
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from echo_core.config import RunConfig
 from echo_core.evaluation import take_snapshot
@@ -20,7 +19,7 @@ from echo_core.records import Checkpoint, Floats, Snapshot
 from echo_core.script import SCRIPT, WEIGHTS, keras_script
 from echo_core.snippets import OLDEST_KERAS, TRIED_WITH
 from echo_core.store import ProgressRow
-from echo_core.tables import answers, curve
+from echo_core.tables import answers, curve, to_csv
 
 __all__ = ["CONFIG", "HISTORY", "MODEL", "NOTEBOOK", "PICTURE", "REQUIREMENTS", "SCRIPT", "STATEFUL_MODEL", "WEIGHTS",
            "WINDOWS", "export", "file_names", "models_of", "named_weights", "weight_names", "write"]
@@ -54,8 +53,8 @@ def export(config: RunConfig, checkpoint: Checkpoint, history: Sequence[Progress
     return {
         WEIGHTS: named_weights(config, checkpoint.weights),
         CONFIG: config.model_dump_json(indent=2).encode() + b"\n",
-        HISTORY: _csv(curve(history)),
-        WINDOWS: _csv(answers(config, snapshot)),
+        HISTORY: to_csv(curve(history)).encode(),
+        WINDOWS: to_csv(answers(config, snapshot)).encode(),
         PICTURE: picture(config, curve(history), _standing(checkpoint, history)).encode(),
         SCRIPT: keras_script(config, checkpoint.epoch).encode(),
         NOTEBOOK: keras_notebook(config, checkpoint.epoch).encode(),
@@ -103,7 +102,3 @@ def write(files: Mapping[str, bytes], folder: Path) -> None:
             Path(beside, name).write_bytes(data)
         for name in files:
             Path(beside, name).replace(folder / name)
-
-
-def _csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False, lineterminator="\n").encode()

@@ -51,6 +51,10 @@ _LANGUAGES = (
     " español inglés alemán francés italiano portugués ruso latín griego japonés chino coreano árabe ")
 
 
+#: How a cell begins that spreadsheets take for a formula, in Japan with wide signs too; or one shielded from that.
+_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
+
+
 class Found(NamedTuple):
     """A text that was found in a file, and a line for each thing that the file had beside it."""
 
@@ -210,7 +214,17 @@ def _cell(cell: str, is_html: bool) -> str:
     if is_html:
         cell = re.sub(r"<(?:br|div|p|li|tr|td)\b[^>]*>", " ", cell)
         cell = html.unescape(re.sub(r"<[^>]*>|\[sound:[^\]]*\]", "", cell))
-    return " ".join(cell.split())
+    return unshield(" ".join(cell.split()))
+
+
+def shield(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula: `=1+1 -> '=1+1`."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def unshield(cell: str) -> str:
+    """The inverse of `shield`."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def _named_columns(names: Sequence[str]) -> tuple[int, int] | None:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from echo_core.checks import check_weights, windows_of
 from echo_core.config import RunConfig
 from echo_core.data import scale
 from echo_core.networks import Answer, CellState, Layer, States, run, state_sizes
@@ -19,17 +21,22 @@ from echo_core.records import Floats, Ints
 _NEVER = np.float32(-1e9)
 
 
-def forward(config: RunConfig, weights: Sequence[Floats], windows: np.ndarray, states: States | None = None) -> Answer:
+def forward(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, states: States | None = None) -> Answer:
     """Answers of a network to some windows, with the windows first: outputs (windows, answer_steps, num_classes).
 
     Args:
         weights: In the order of `build_model(config).trainable_variables`.
         windows: Integers, (windows, input_length); `vocab_size` where nothing is.
         states: Of each recurrent layer before, (windows, units) each vector; None is zero.
+
+    Raises:
+        ValueError: If weights or windows are not those of such a network.
     """
-    zero = np.zeros((len(windows), config.units), np.float32)
+    check_weights(config, weights)
+    tokens = windows_of(config, windows)
+    zero = np.zeros((len(tokens), config.units), np.float32)
     before = states if states is not None else tuple((zero,) * size for size in state_sizes(config))
-    answer = run(NumpyOps(), config, weights, windows.T, before)
+    answer = run(NumpyOps(), config, weights, tokens.T, before)
     return answer._replace(outputs=answer.outputs.transpose(1, 0, 2))
 
 

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from echo_core.checks import check_count, tokens_of
 from echo_core.config import RunConfig
 from echo_core.data import shown_examples
+from echo_core.evaluation import judge
+from echo_core.files import shield
 from echo_core.records import Snapshot, State
 from echo_core.store import ProgressRow, RunRow, Store
 
@@ -50,6 +53,7 @@ def curve(history: Sequence[ProgressRow]) -> pd.DataFrame:
 
 def smoothed(curve: pd.DataFrame, points: int) -> pd.DataFrame:
     """A curve whose loss and accuracy are means over so many points on both sides, fewer at its ends."""
+    check_count("points", points, least=0)
     means = curve[["loss", "accuracy"]].rolling(2 * points + 1, center=True, min_periods=1).mean()
     return curve.assign(loss=means["loss"], accuracy=means["accuracy"])
 
@@ -59,6 +63,8 @@ def band(curves: Sequence[pd.DataFrame], column: str) -> pd.DataFrame:
 
     Columns: epoch, mean, low and high (a standard deviation below and above; the mean itself for a single seed), seeds.
     """
+    if not curves or not all(column in curve for curve in curves):
+        raise ValueError(f"curves must be at least one table with the column {column}; received {len(curves)}.")
     together = pd.concat(list(curves))[["epoch", column]]
     found = together.groupby("epoch")[column].agg(["mean", "std", "count"]).reset_index()
     spread = found["std"].fillna(0.0)
@@ -70,21 +76,43 @@ def answers(config: RunConfig, snapshot: Snapshot) -> pd.DataFrame:
     """What was expected and predicted on the unseen sequence, one row a window.
 
     Columns: window (from 1), input_1 …, expected_1 …, predicted_1 …, confidence_1 …, right (all of them). Words
-    are words, and where nothing is, nothing stands. Of scaled numbers, `before_rounding_1 …` replaces the confidence.
+    are words. Where nothing is expected, nothing stands: no prediction and no confidence. Of scaled numbers,
+    `before_rounding_1 …` replaces the confidence.
+
+    Raises:
+        ValueError: If the snapshot is not of such a run.
     """
     examples = shown_examples(config)
-    right = (snapshot.predicted == examples.expected) | ~examples.present(config.vocab_size)
+    correct, present = judge(config, examples, snapshot.predicted)
+    predicted = np.where(present, snapshot.predicted, config.vocab_size)
     sure = "before_rounding" if config.representation == "linear" else "confidence"
     groups: dict[str, NDArray[Any]] = {
         "input": as_words(config, examples.inputs), "expected": as_words(config, examples.expected),
-        "predicted": as_words(config, snapshot.predicted), sure: snapshot.confidence}
+        "predicted": as_words(config, predicted), sure: np.where(present, snapshot.confidence, np.nan)}
     columns = {f"{name}_{step + 1}": values[:, step] for name, values in groups.items()
                for step in range(values.shape[1])}
-    return pd.DataFrame({"window": np.arange(1, len(right) + 1), **columns, "right": right.all(axis=1)})
+    right = (correct | ~present).all(axis=1)
+    return pd.DataFrame({"window": np.arange(1, len(present) + 1), **columns, "right": right})
 
 
-def as_words(config: RunConfig, numbers: NDArray[Any]) -> NDArray[Any]:
-    """What numbers stand for: themselves, the words of a text, or nothing where nothing is."""
+def to_csv(table: pd.DataFrame, separator: str = ",") -> str:
+    """A table for a spreadsheet, which takes no word in it for a formula. Numbers stay numbers, negative ones too.
+
+    `files.unshield` gives the words as they were, and so does `files.read_pairs`.
+    """
+    words = table.select_dtypes(exclude=["number", "bool"])
+    shielded = words.map(lambda cell: shield(cell) if isinstance(cell, str) else cell)
+    table = table.assign(**{str(name): shielded[name] for name in shielded})
+    return table.to_csv(index=False, sep=separator, lineterminator="\n")
+
+
+def as_words(config: RunConfig, numbers: ArrayLike) -> NDArray[Any]:
+    """What numbers stand for: themselves, the words of a text, or nothing where nothing is.
+
+    Raises:
+        ValueError: If they are no integers of the vocabulary.
+    """
+    numbers = tokens_of("numbers", numbers, config, gaps=True)
     if not (config.text or config.has_target_gaps or config.variant == "padded"):
         return numbers
     names: NDArray[Any] = np.array([*(config.vocabulary or map(str, range(config.vocab_size))), ""], dtype=object)

@@ -19,6 +19,7 @@ from echo_core.data import (
     shown_examples,
     shown_sequence,
     text_examples,
+    to_examples,
     to_supervised,
     to_windows,
     unscale,
@@ -71,16 +72,16 @@ def test_the_printed_example_gives_its_21_rows():
     windows, echoes = to_supervised(one_hot_encode(PRINTED), 5, 3)
     assert windows.shape == (21, 5, 100)
     assert echoes.shape == (21, 3, 100)
-    assert one_hot_decode(windows).tolist() == [PRINTED[i:i + 5] for i in range(21)]
-    assert one_hot_decode(echoes).tolist() == [PRINTED[i:i + 3] for i in range(21)]
+    assert one_hot_decode(windows) == [PRINTED[i:i + 5] for i in range(21)]
+    assert one_hot_decode(echoes) == [PRINTED[i:i + 3] for i in range(21)]
     for row, (window, echo) in FIRST_AND_LAST_PRINTED_ROWS.items():
-        assert (one_hot_decode(windows[row]).tolist(), one_hot_decode(echoes[row]).tolist()) == (window, echo)
+        assert (one_hot_decode(windows[row]), one_hot_decode(echoes[row])) == (window, echo)
 
 
 def test_one_to_five_framed_five_to_one_is_a_single_row():
     windows, echoes = to_supervised(one_hot_encode([1, 2, 3, 4, 5]), 5, 1)
-    assert one_hot_decode(windows).tolist() == [[1, 2, 3, 4, 5]]
-    assert one_hot_decode(echoes).tolist() == [[1]]
+    assert one_hot_decode(windows) == [[1, 2, 3, 4, 5]]
+    assert one_hot_decode(echoes) == [[1]]
 
 
 @given(framings())
@@ -88,8 +89,8 @@ def test_windows_match_a_plain_loop(framing):
     sequence, vocab_size, input_length, output_length = framing
     windows, echoes = to_supervised(one_hot_encode(sequence, vocab_size), input_length, output_length)
     expected_windows, expected_echoes = framed_by_a_loop(sequence, input_length, output_length)
-    assert one_hot_decode(windows).tolist() == expected_windows
-    assert one_hot_decode(echoes).tolist() == expected_echoes
+    assert one_hot_decode(windows) == expected_windows
+    assert one_hot_decode(echoes) == expected_echoes
     assert to_windows(sequence, input_length).tolist() == expected_windows
 
 
@@ -111,8 +112,8 @@ def test_windows_of_several_sequences_never_cross_from_one_into_the_next():
 def test_data_of_one_epoch_is_a_new_sequence_framed():
     windows, echoes = get_data(5, 3, rng=7)
     sequence = generate_sequence(25, 100, rng=7)
-    assert one_hot_decode(windows).tolist() == framed_by_a_loop(sequence.tolist(), 5, 3)[0]
-    assert one_hot_decode(echoes).tolist() == framed_by_a_loop(sequence.tolist(), 5, 3)[1]
+    assert one_hot_decode(windows) == framed_by_a_loop(sequence, 5, 3)[0]
+    assert one_hot_decode(echoes) == framed_by_a_loop(sequence, 5, 3)[1]
 
 
 # --- shift table ---------------------------------------------------------------------------------
@@ -152,16 +153,16 @@ def test_one_hot_equals_keras_to_categorical(framing):
 @given(framings())
 def test_one_hot_there_and_back_is_the_sequence(framing):
     sequence, vocab_size, _, _ = framing
-    assert one_hot_decode(one_hot_encode(sequence, vocab_size)).tolist() == sequence
+    assert one_hot_decode(one_hot_encode(sequence, vocab_size)) == sequence
 
 
 def test_one_hot_keeps_the_axes_that_it_is_given():
     assert one_hot_encode([[1, 0], [2, 2]], 3).shape == (2, 2, 3)
-    assert one_hot_decode([[[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]]).tolist() == [[1, 0]]
+    assert one_hot_decode([[[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]]) == [[1, 0]]
 
 
 def test_whole_numbers_written_as_floats_are_integers_too():
-    assert one_hot_decode(one_hot_encode([3.0, 1.0], 4)).tolist() == [3, 1]
+    assert one_hot_decode(one_hot_encode([3.0, 1.0], 4)) == [3, 1]
 
 
 # --- random sequences ----------------------------------------------------------------------------
@@ -169,20 +170,20 @@ def test_whole_numbers_written_as_floats_are_integers_too():
 
 def test_generated_sequence_has_the_tutorials_defaults():
     sequence = generate_sequence()
-    assert sequence.shape == (25,)
-    assert sequence.min() >= 0
-    assert sequence.max() <= 99
+    assert len(sequence) == 25
+    assert {type(number) for number in sequence} == {int}
+    assert 0 <= min(sequence) <= max(sequence) <= 99
 
 
 def test_generated_sequence_repeats_with_its_seed_and_differs_without():
-    assert generate_sequence(3, 10, rng=0).tolist() == [8, 6, 5]
-    assert generate_sequence(rng=1).tolist() == generate_sequence(rng=1).tolist()
-    assert generate_sequence(rng=1).tolist() != generate_sequence(rng=2).tolist()
-    assert generate_sequence().tolist() != generate_sequence().tolist()
+    assert generate_sequence(3, 10, rng=0) == [8, 6, 5]
+    assert generate_sequence(rng=1) == generate_sequence(rng=1)
+    assert generate_sequence(rng=1) != generate_sequence(rng=2)
+    assert generate_sequence() != generate_sequence()
 
 
 def test_generated_sequences_use_the_whole_vocabulary_and_nothing_else():
-    assert set(generate_sequence(2000, 5, rng=0).tolist()) == {0, 1, 2, 3, 4}
+    assert set(generate_sequence(2000, 5, rng=0)) == {0, 1, 2, 3, 4}
 
 
 @pytest.mark.parametrize("config", [preset.config for preset in PRESETS.values() if preset.config.task != "pairs"]
@@ -245,6 +246,35 @@ def test_drawing_leaves_the_global_random_state_alone():
     assert np.random.get_state()[1].tolist() == state
 
 
+# --- as the tutorial calls them ------------------------------------------------------------------
+
+
+def test_functions_are_called_by_the_tutorials_names_as_by_ours():
+    sequence = generate_sequence(25, n_unique=50)
+    encoded = one_hot_encode(sequence, n_unique=50)
+    assert encoded.shape == (25, 50)
+    assert one_hot_decode(encoded_seq=encoded) == one_hot_decode(encoded) == sequence
+    by_theirs = to_supervised(sequence=encoded, n_in=5, n_out=3)
+    for ours, theirs in zip(to_supervised(encoded, 5, output_length=3), by_theirs, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for ours, theirs in zip(get_data(5, 3, vocab_size=9, rng=1), get_data(n_in=5, n_out=3, n_unique=9, rng=1),
+                            strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    pd.testing.assert_frame_equal(shift_table(sequence, n_in=3, n_out=2), shift_table(sequence, 3, 2))
+
+
+@pytest.mark.parametrize(("refused", "ours", "theirs"), [
+    (lambda: one_hot_encode([1], 5, n_unique=5), "vocab_size", "n_unique"),
+    (lambda: one_hot_encode([1], vocab_size=5, n_unique=5), "vocab_size", "n_unique"),
+    (lambda: to_supervised([[1.0]], 1, n_in=1, n_out=1), "input_length", "n_in"),
+    (lambda: to_supervised([[1.0]], 1, 1, sequence=[[1.0]]), "encoded", "sequence"),
+    (lambda: get_data(5, output_length=2, n_out=2), "output_length", "n_out"),
+])
+def test_two_names_of_the_same_argument_are_refused(refused, ours, theirs):
+    with pytest.raises(TypeError, match=f"^{ours} must be given once; received {theirs} too"):
+        refused()
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 
@@ -263,6 +293,15 @@ def test_drawing_leaves_the_global_random_state_alone():
     (lambda: one_hot_encode([]), "sequence must hold at least one integer; received an empty one"),
     (lambda: one_hot_encode([1], 0), "vocab_size must be a whole number of at least 1; received 0"),
     (lambda: one_hot_decode([]), r"encoded must hold at least one row of numbers; received shape \(0,\)"),
+    (lambda: one_hot_decode([["a", "b"]]), "encoded must hold numbers; received a"),
+    (lambda: one_hot_decode([[1, 0], [1]]), "encoded must hold numbers, each row as many"),
+    (lambda: one_hot_decode([[0.5, float("nan")]]), "encoded must hold numbers; received nan"),
+    (lambda: to_windows([[[1, 2]]], 1), r"sequences must have shape \(sequences, length\); received shape \(1, 1, 2\)"),
+    (lambda: to_examples(RunConfig(), [[1, 2, 3, 4, 100]]), r"sequences must hold integers in \[0, 100\).*ed 100"),
+    (lambda: network_input(RunConfig(), [[1, 2, 3, 4, -1]]), r"inputs must hold integers in \[0, 100\).*received -1"),
+    (lambda: network_input(RunConfig(), [1, 2]), r"inputs must have shape \(windows, timesteps\); .* \(2,\)"),
+    (lambda: scale([1], 1), "vocab_size must be a whole number of at least 2; received 1"),
+    (lambda: unscale([1.0], 1), "vocab_size must be a whole number of at least 2; received 1"),
     (lambda: generate_sequence(0), "length must be a whole number of at least 1; received 0"),
     (lambda: generate_sequence(2.5), r"length must be a whole number of at least 1; received 2\.5"),
     (lambda: generate_sequence(5, True), "vocab_size must be a whole number of at least 1; received True"),

@@ -12,7 +12,17 @@ from echo_core.data import (
     to_windows,
     unseen_sequences,
 )
-from echo_core.evaluation import answer, ask_again, evaluate, judge, predict, shown_loss, take_snapshot
+from echo_core.evaluation import (
+    answer,
+    ask_again,
+    attention_weights,
+    evaluate,
+    judge,
+    predict,
+    shown_loss,
+    take_snapshot,
+)
+from echo_core.forward import forward
 from echo_core.models import build_model, first_weights
 from echo_core.presets import PRESETS
 from echo_core.text import pairs
@@ -108,6 +118,61 @@ def test_a_network_that_is_never_reset_answers_as_a_stateful_keras_model_does(co
     first = slice(0, config.batch_size)
     np.testing.assert_allclose(said[0].confidence[first], answer(config, weights, inputs).confidence[first], atol=1e-6)
     assert not np.allclose(said[1].confidence, said[0].confidence)
+
+
+GAPPED = small(variant="encoder_decoder", missing="mask")
+
+
+@pytest.mark.parametrize(("windows", "words"), [
+    ([[-1, 0, 1, 2, 3]], r"windows must hold integers in \[0, 6\), the vocabulary; received -1\."),
+    ([[0, 1, 2, 3, 6]], r"windows must hold integers in \[0, 6\), the vocabulary; received 6\."),
+    ([[0, 1, 2]], r"windows must have shape \(windows, 5\), as input_length is 5; received shape \(1, 3\)"),
+    ([0, 1, 2, 3, 4], r"windows must have shape \(windows, 5\).*received shape \(5,\)"),
+    (np.zeros((1, 5, 6), int), r"windows must have shape \(windows, 5\).*received shape \(1, 5, 6\)"),
+    ([[0, 1, 2, 3, 4.5]], r"windows must hold integers; received 4\.5"),
+    ([[0, 1, 2, 3, float("nan")]], "windows must hold integers; received nan"),
+    ([["0", "1", "2", "3", "4"]], "windows must hold integers; received 0"),
+    ([[True] * 5], "windows must hold integers; received True"),
+    ([[0, 1, 2, 3, 4], [1]], "windows must hold integers, each row as many"),
+    ([], "windows must hold at least one integer"),
+    (np.zeros((0, 5), int), "windows must hold at least one integer"),
+])
+def test_windows_that_a_network_cannot_read_are_refused_whoever_asks(windows, words):
+    attentive = CONFIG.model_copy(update={"variant": "attention"})
+    for ask in (lambda: answer(CONFIG, first_weights(CONFIG), windows),
+                lambda: predict(CONFIG, first_weights(CONFIG), windows),
+                lambda: forward(CONFIG, first_weights(CONFIG), windows),
+                lambda: ask_again(CONFIG, first_weights(CONFIG), windows, 2),
+                lambda: attention_weights(attentive, first_weights(attentive), windows)):
+        with pytest.raises(ValueError, match=words):
+            ask()
+
+
+def test_a_gap_is_asked_only_where_the_network_masks_it():
+    gap = [[0, 1, GAPPED.vocab_size]]
+    assert answer(GAPPED, first_weights(GAPPED), gap).predicted.shape == (1, 2)
+    with pytest.raises(ValueError, match=r"integers in \[0, 7\), the vocabulary, or 7 where nothing is; received 8"):
+        answer(GAPPED, first_weights(GAPPED), [[0, 1, 8]])
+
+
+@pytest.mark.parametrize("windows", [[[0, 1, 2, 3, 4]], ((0, 1, 2, 3, 4),), np.array([[0, 1, 2, 3, 4]], np.uint8),
+                                     np.array([[0.0, 1, 2, 3, 4]])])
+def test_windows_may_be_lists_and_any_whole_numbers(windows):
+    expected = answer(CONFIG, first_weights(CONFIG), np.array([[0, 1, 2, 3, 4]]))
+    np.testing.assert_array_equal(answer(CONFIG, first_weights(CONFIG), windows).predicted, expected.predicted)
+
+
+def test_weights_of_another_network_and_batches_that_are_not_whole_are_refused():
+    weights, windows = first_weights(CONFIG), shown_examples(CONFIG).inputs
+    arrays = len(weights)
+    with pytest.raises(ValueError, match=rf"weights must be {arrays} arrays with .*; received.* {arrays - 1} "):
+        answer(CONFIG, weights[1:], windows)
+    with pytest.raises(ValueError, match="windows must be whole batches of 21"):
+        ask_again(CONFIG, weights, windows[:20], 2)
+    with pytest.raises(ValueError, match="times must be a whole number of at least 1; received 0"):
+        ask_again(CONFIG, weights, windows, 0)
+    with pytest.raises(ValueError, match=r"predicted must have the shape of what is expected, \(21, 2\)"):
+        judge(CONFIG, shown_examples(CONFIG), np.zeros((21, 3), np.int32))
 
 
 def test_an_untrained_network_is_near_chance():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echo_core.files import MAX_FILE_BYTES, read_pairs, read_words
+from echo_core.files import MAX_FILE_BYTES, read_pairs, read_words, shield, unshield
 from echo_core.text import ARROW, MAX_CHARACTERS, Pair, normalise, pairs, read
 
 HEADING = "Line 1 of the file was taken for a heading and left out. If it is a pair, move it further down."
@@ -86,6 +86,16 @@ def test_headings_and_other_columns_are_left_out_with_a_word(table, text, notes)
 def test_a_file_is_read_in_each_encoding_that_has_a_mark(encoding):
     assert found_in('"yes, 你",é\n', encoding).text == "yes, 你 => é"
     assert normalise(read_words("to be or not".encode(encoding))) == "to be or not"
+
+
+@given(st.text() | st.text(st.sampled_from("'=+-@＝a\t"), max_size=5))
+def test_a_shielded_cell_is_no_formula_and_comes_back_as_it_was(cell):
+    assert not shield(cell).startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"))
+    assert unshield(shield(cell)) == cell
+
+
+def test_a_table_with_shielded_cells_is_read_as_it_was_before():
+    assert found_in("'=1+1,'@sum\n'+cmd,'-2\n''=a,'it is\n").text == "=1+1 => @sum\n+cmd => -2\n'=a => 'it is"
 
 
 def test_only_pairs_are_a_table():

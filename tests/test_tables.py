@@ -1,3 +1,5 @@
+import csv
+import io
 import math
 import random
 from itertools import pairwise
@@ -6,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echo_core import tables
+from echo_core import files, tables
 from echo_core.config import RunConfig
-from echo_core.data import shown_sequence
+from echo_core.data import shown_examples, shown_sequence
 from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot
 from echo_core.store import ProgressRow, Store
-from tests.helpers.samples import progress
+from tests.helpers.samples import MORE, progress, small
 
 CONFIG = RunConfig(variant="encoder_decoder", output_length=2, batch_size=21)
 
@@ -55,6 +57,62 @@ def test_answers_hold_each_window_with_its_echo_and_whether_it_is_right():
                                    "expected_2", "predicted_1", "predicted_2", "confidence_1", "confidence_2", "right"]
     assert table["right"].tolist() == [k != 3 for k in range(21)]
     assert table[["input_1", "input_2"]].values.tolist() == table[["expected_1", "expected_2"]].values.tolist()
+
+
+#: Of each kind in which something may not be expected.
+WITH_GAPS = {
+    "pairs": small(task="pairs", variant="encoder_decoder"),
+    "pairs with attention": small(task="pairs", variant="attention", cell="gru"),
+    "lag": small(task="lag", lag=2, output_length=3),
+    "masked": small(variant="encoder_decoder", missing="mask"),
+    "masked words": MORE["own words, masked"],
+}
+
+
+@pytest.mark.parametrize("config", WITH_GAPS.values(), ids=WITH_GAPS)
+def test_where_nothing_is_expected_no_prediction_stands(config):
+    expected = shown_examples(config).expected
+    present = expected < config.vocab_size
+    assert not present.all()
+    snapshot = Snapshot(1, np.where(present, expected, 0).astype(np.int32), np.full(expected.shape, 0.5, np.float32))
+    written = list(csv.DictReader(io.StringIO(tables.to_csv(tables.answers(config, snapshot)))))
+    for row, there in zip(written, present, strict=True):
+        for step, is_there in enumerate(there, 1):
+            cells = [row[name] for name in row if name.endswith(f"_{step}") and not name.startswith("input")]
+            assert [bool(cell) for cell in cells] == [is_there] * 3
+        assert row["right"] == "True"
+
+
+def test_no_cell_of_a_file_is_taken_for_a_formula_and_words_come_back():
+    config = small(task="pairs", variant="encoder_decoder", text="=1+1 => @sum\n+cmd => -2\n'=a => 'b")
+    expected = shown_examples(config).expected
+    table = tables.answers(config, Snapshot(1, expected.astype(np.int32), np.ones(expected.shape, np.float32)))
+    for separator in (",", "\t"):
+        rows = list(csv.reader(io.StringIO(tables.to_csv(table, separator)), delimiter=separator))
+        assert [row[1:4] for row in rows[1:]] == [
+            ["'=1+1", "'@sum", "'@sum"], ["'+cmd", "'-2", "'-2"], ["''=a", "'b", "'b"]]
+    pairs = tables.to_csv(table[["input_1", "expected_1"]]).partition("\n")[2]
+    assert files.read_pairs(pairs.encode()).text == config.text
+
+
+def test_numbers_of_a_file_stay_numbers():
+    table = pd.DataFrame({"number": [-1, 2], "share": [-0.5, math.nan], "word": ["-1", "a"]})
+    assert tables.to_csv(table) == "number,share,word\n-1,-0.5,'-1\n2,,a\n"
+
+
+@pytest.mark.parametrize(("refused", "words"), [
+    (lambda: tables.as_words(CONFIG, [[0, -1]]), r"numbers must hold integers in \[0, 100\).*received -1"),
+    (lambda: tables.as_words(CONFIG, [101]), r"or 100 where nothing is; received 101"),
+    (lambda: tables.as_words(CONFIG, ["a"]), "numbers must hold integers; received a"),
+    (lambda: tables.answers(CONFIG, Snapshot(1, np.zeros((21, 3), np.int32), np.zeros((21, 3), np.float32))),
+     r"predicted must have the shape of what is expected, \(21, 2\); received shape \(21, 3\)"),
+    (lambda: tables.band([], "loss"), "curves must be at least one table with the column loss; received 0"),
+    (lambda: tables.band([pd.DataFrame({"epoch": [1]})], "loss"), "with the column loss; received 1"),
+    (lambda: tables.smoothed(pd.DataFrame(), -1), "points must be a whole number of at least 0; received -1"),
+])
+def test_what_is_no_answer_and_no_curve_is_refused_with_argument_rule_and_value(refused, words):
+    with pytest.raises(ValueError, match=words):
+        refused()
 
 
 def test_speed_is_that_of_the_newest_records():
