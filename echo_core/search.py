@@ -34,10 +34,15 @@ class Description:
 
 @dataclass(frozen=True)
 class _Setting:
-    """A setting in a query: as `Description.settings` has it, and as it was typed."""
+    """A setting in a query: as `Description.settings` has it, and as it was typed.
+
+    A title may look like one, such as `Lag: say it some steps later`. A number is never looked for in titles, where
+    `units=6` would find `units=64`.
+    """
 
     exact: str
     typed: str
+    is_number: bool
 
 
 def fold(text: str) -> str:
@@ -68,14 +73,16 @@ class Query:
     def _take(self, found: re.Match[str]) -> str:
         name, value = next((found[name], found[value]) for name, value in _GROUPS if found[name])
         field = _FIELDS[re.sub(r"[\s_]+", " ", name)]
-        self._settings.append(_Setting(f" {field}={_canonical(value)} ", _words(found[0])))
+        is_number = re.fullmatch(_NUMBER, value) is not None
+        self._settings.append(_Setting(f" {field}={_canonical(value)} ", _words(found[0]), is_number))
         return " "
 
     def fits(self, run_id: str, state: str, name: str | None, description: Description) -> bool:
         """Whether a run is one of those that are looked for; `name` is what the visitor calls it."""
         own = _words(fold(name or ""))
         shown = f"{own} {description.shown} {state}"
-        return all(setting.exact in description.settings or setting.typed in own for setting in self._settings) and all(
+        return all(setting.exact in description.settings or setting.typed in (own if setting.is_number else shown)
+                   for setting in self._settings) and all(
             word in shown or (len(word) >= _LEAST_OF_AN_ID and run_id.startswith(word)) for word in self._parts)
 
 

@@ -107,7 +107,7 @@ def test_page_of_a_stopped_run_notices_that_it_was_gone_on_with_and_stopped_agai
 
 
 def test_pages_look_again_where_something_may_come_and_never_at_a_finished_run(own_store, monkeypatch):
-    monkeypatch.setattr(live, "_pace", lambda run: 0.3)
+    monkeypatch.setattr(live, "pace_of", lambda run: 0.3)
     stopped(own_store)
     run = own_store.run(TINY.run_id)
     waits = {state: live._watch_seconds(replace(run, state=state, evaluation=EVALUATION)) for state in State}
