@@ -9,7 +9,7 @@ import pyarrow as pa
 import streamlit as st
 
 from echo_app import charts, faults, findings, lesson, looks, session
-from echo_app.words import duration, ordinal, percent
+from echo_app.words import duration, ordinal, percent, plain
 from echo_core.config import RunConfig
 from echo_core.records import Evaluation, Snapshot, State
 from echo_core.store import RunRow
@@ -180,8 +180,8 @@ def _progress(run: RunRow, seen: looks.Look) -> None:
         ahead = ("Next in the queue" if wait.place == 0 else
                  f"In the queue: {wait.place} run{'s' * (wait.place > 1)} ahead of yours")
         about = "" if math.isnan(wait.seconds) else f", about {duration(max(1, round(wait.seconds)))}"
-        status = session.engine().status()
-        text = ahead + about + _STATUS.get(status, f". {status}")
+        status = session.workers_status()
+        text = ahead + about + _STATUS.get(status, f". {plain(status)}")
     elif run.stop_requested:
         text = f"Stopping at epoch {run.epoch:,} …"
     elif run.epoch == 0:
@@ -222,7 +222,7 @@ def _outcome(run: RunRow) -> None:
         case State.FAILED:
             st.error("The settings are as they were; change them, or press Train to try again.",
                      icon=":material/error:", title=f"Failed at epoch {run.epoch:,}")
-            st.text(run.reason or "No reason is known.")
+            st.text(session.public(run.reason or "No reason is known."))
     if run.state is not State.FAILED:
         findings.show(after_training(run.config, judged, run.loss, run.state))
 

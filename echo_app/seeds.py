@@ -166,7 +166,7 @@ def _table(rows: Sequence[Row]) -> None:
                     str(row.seed), key=f"seed_{row.seed}", type="tertiary", width=_SEED_WIDTH,
                     icon=":material/visibility:" if is_shown else ":material/arrow_forward:",
                     disabled=row.state == "not asked for", on_click=session.show_seed, args=(row.run_id,))
-                st.html(_line(row.cells, "echo-seed", row.why))
+                st.html(_line(row.cells, "echo-seed", session.public(row.why)))
             if pressed:
                 st.rerun()  # the run is drawn outside of this part
 

@@ -27,6 +27,7 @@ from echo_core.mending import explain, following, mend, settings_from_json
 from echo_core.presets import PRESETS
 from echo_core.records import State
 from echo_core.store import EVERYBODY, RunRow, Store, Wanted, longer
+from echo_core.troubles import public_reason
 
 PRESET = "preset"          # name of the preset that the settings equal, or OWN
 RUN = "run_id"             # the run that is shown
@@ -130,6 +131,19 @@ def loss() -> str | None:
 def store() -> Store:
     """Where runs are kept."""
     return engine().store
+
+
+def workers_status() -> str:
+    """`Engine.status`; on a hosted copy no visitor reads the addresses and exceptions that it may name."""
+    status = engine().status()
+    known = status in ("starting", "warming", "ready")
+    return status if known or not engine().settings.hosted else (
+        "The workers of this copy cannot be reached at the moment. Your run waits for them")
+
+
+def public(reason: str) -> str:
+    """Why a run stands as it does, as far as visitors of this copy may know it."""
+    return public_reason(reason) if engine().settings.hosted else reason
 
 
 def visitor() -> str:

@@ -229,6 +229,7 @@ class Dispatcher:
         if done.ticket is not None:
             # Of a store that was away for too long the run is not to blame: it goes on from its checkpoint.
             if error is not None and not isinstance(error, OUTAGES):
+                logger.error("run %s failed: %s", done.ticket.run_id, worker.reason_of(error))
                 with suppress(Superseded):
                     self._store.fail(done.ticket, worker.reason_of(error))
             self._store.lose(done.ticket)  # nothing happens if it ended as it should

@@ -83,6 +83,16 @@ def error_code(error: BaseException) -> str:
     return str(getattr(said, "sqlite_errorname", None) or getattr(said, "sqlstate", None) or "")
 
 
+#: How a reason begins that is an exception: `ValueError: …`, as `worker.reason_of` writes it.
+_EXCEPTION = re.compile(r"(?:\w+\.)*([A-Z]\w+): ")
+
+
+def public_reason(reason: str) -> str:
+    """Why a run failed, for visitors: of an exception its name alone, as its text may hold a path or an address."""
+    found = _EXCEPTION.match(reason)
+    return f"An error ended it ({found[1]}). The log of this copy says more." if found else reason
+
+
 # --- passwords -------------------------------------------------------------------------------------------------------
 
 #: What stands between `://` and a host, and what follows the name of a secret in a URL or a connection string.

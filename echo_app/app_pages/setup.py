@@ -1,11 +1,17 @@
 """What every page begins with."""
 
+import logging
+import os
+from functools import lru_cache
+
 import streamlit as st
 from pydantic import ValidationError
 
 from echo_app import faults, session
 from echo_core.database import StoreAway, StoreError
 from echo_core.mending import explain
+
+logger = logging.getLogger(__name__)
 
 
 def begin() -> None:
@@ -16,7 +22,27 @@ def begin() -> None:
         raise  # it may come back, for which the page waits
     except (StoreError, ValidationError) as error:
         st.error("Echo Lab cannot work here as it is set up.", icon=":material/block:")
-        st.text("\n".join(explain(error)) if isinstance(error, ValidationError) else str(error))
+        details = " ".join(explain(error)) if isinstance(error, ValidationError) else str(error)
+        _log(details)
+        st.text(_public(error) if _may_be_hosted() else details)
         faults.leave_off()
     if loss := session.loss():
         st.warning(loss, icon=":material/delete_history:")
+
+
+@lru_cache(maxsize=16)
+def _log(details: str) -> None:
+    """Once for each thing that is wrong, however often a page is drawn."""
+    logger.error("Echo Lab cannot work here as it is set up: %s", details)
+
+
+def _public(error: StoreError | ValidationError) -> str:
+    """What strangers are told: no path, no address and no setting of this host."""
+    if isinstance(error, StoreError):
+        return error.public
+    return "One of this copy's settings is not valid. Its log says why."
+
+
+def _may_be_hosted() -> bool:
+    """Whether strangers may be here, though the settings that say so cannot be read as a whole."""
+    return os.environ.get("ECHO_HOSTED", "").strip().lower() not in ("", "0", "false", "f", "no", "n", "off")

@@ -52,8 +52,8 @@ def is_harmless(page: Page) -> None:
     """Nothing on the page is made of what was planted, but text."""
     settled(page)
     made = page.evaluate("""planted => [...document.querySelectorAll('[data-testid=stApp] :is(a, img, .katex, b)')]
-        .filter(element => element.matches('.katex, b') || /planted|mailto/.test(element.href ?? '')
-                           || (element.href ?? element.src ?? '').includes(planted))
+        .filter(element => element.matches('.katex, b') || /planted|mailto/.test(element.getAttribute('href') ?? '')
+                           || (element.getAttribute('href') ?? element.src ?? '').includes(planted))
         .map(element => element.outerHTML.slice(0, 200))""", PLANTED)
     assert made == []
 
