@@ -123,7 +123,7 @@ def test_links_open_the_run_elsewhere_and_settings_travel_as_a_file(visit: Visit
     damaged = tmp_path / "damaged.json"
     damaged.write_text("{")
     fresh.locator("[data-testid=stPopoverBody] input[type=file]").set_input_files(damaged)
-    expect(fresh.get_by_text("The file must be settings as JSON")).to_be_visible()
+    expect(fresh.get_by_text("A file with settings must be one JSON object")).to_be_visible()
 
 
 def test_stop_of_one_of_two_owners_says_why_the_run_goes_on_and_how_to_stop_it(visit: Visit):
