@@ -102,8 +102,13 @@ def pace_of(run: RunRow) -> float:
 
 def _is_being_judged(run: RunRow) -> bool:
     """Whether a stopped run may still get its score: that comes after it has paused, later where windows are many."""
-    return (run.state is State.PAUSED and run.evaluation is None and run.epoch > 0
-            and time.time() - (run.ended_at or 0) < _JUDGING_SECONDS)
+    if run.state is not State.PAUSED or run.evaluation is not None or run.epoch == 0 or faults.is_away():
+        return False
+    try:  # by the store's clock, as this machine's may be another
+        return session.store().now() - (run.ended_at or 0) < _JUDGING_SECONDS
+    except faults.FAULTS as error:
+        faults.note(error)
+        return False
 
 
 def _panel(run_id: str, was_active: bool, pace: float) -> None:

@@ -278,7 +278,7 @@ def resume(run_id: str, again: bool = False) -> None:
     """Callback of Go on, and of Train again: the shown run with its settings, whatever the controls say."""
     shared = wanted().shared
     if engine().settings.hosted and not again and run_id not in shared and not store().is_of(run_id, visitor()):
-        refuse("This run is another visitor's, who stopped it. Press Train to train its settings yourself.")
+        refuse("This run is another visitor's. Press Train to train its settings yourself.")
     elif (run := store().run(run_id)) and _ask_for([run.config], again):
         load(run.config)
 
