@@ -8,6 +8,7 @@ import streamlit as st
 from echo_app import charts, faults, looks, session
 from echo_app.words import escape, percent
 from echo_core import tables
+from echo_core.counts import counted
 from echo_core.presets import differing, short_name
 from echo_core.store import RunRow
 from echo_core.wording import label_of, value_in_words
@@ -50,7 +51,7 @@ def _curves(run_ids: list[str], was_live: bool) -> None:
         table = table[table[what] > 0]
     with st.container(key="comparison_chart"):
         st.vega_lite_chart(table, charts.comparison(labels, state["compare_by"], what, log),
-                           alt=f"{what} of {len(runs)} runs against {state['compare_by']}")
+                           alt=f"{what} of {counted(len(runs), 'run')} against {state['compare_by']}")
     st.html(differences(runs, labels) + STYLE)
 
 

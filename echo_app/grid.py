@@ -6,6 +6,7 @@ import numpy as np
 
 from echo_app.charts import RIGHT, WRONG
 from echo_core.config import RunConfig
+from echo_core.counts import counted
 from echo_core.data import TASKS, Examples
 from echo_core.records import Snapshot
 
@@ -65,16 +66,16 @@ def grid(config: RunConfig, examples: Examples, snapshot: Snapshot | None) -> st
 def summary(config: RunConfig, examples: Examples, snapshot: Snapshot | None) -> str:
     """In words: how many windows and numbers are right."""
     number, shown = len(examples.inputs), _num_rows(examples)
-    rows, tokens = ("pairs", "words") if config.task == "pairs" else ("windows", "words" if config.text else "numbers")
-    more = f" (the first {shown} are shown)" if number > shown else ""
+    rows, tokens = ("pair", "word") if config.task == "pairs" else ("window", "word" if config.text else "number")
+    more = f" (the first {'one is' if shown == 1 else f'{shown} are'} shown)" if number > shown else ""
     if snapshot is None:
         of = ("that it learns by heart" if config.task == "pairs" else
               "of your own words" if config.text else "of a sequence that training never sees")
-        return f"{number} {rows} {of}{more}."
+        return f"{counted(number, rows)} {of}{more}."
     present = examples.present(config.vocab_size)
     right = (snapshot.predicted == examples.expected) & present
-    return (f"Epoch {snapshot.epoch:,}: {int((right | ~present).all(axis=1).sum())} of {number} {rows} right, "
-            f"{int(right.sum())} of {int(present.sum())} {tokens}{more}.")
+    return (f"Epoch {snapshot.epoch:,}: {int((right | ~present).all(axis=1).sum())} of {counted(number, rows)} right, "
+            f"{int(right.sum())} of {counted(int(present.sum()), tokens)}{more}.")
 
 
 def _num_rows(examples: Examples) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from echo_app import charts, explanations
 from echo_core.config import RunConfig
+from echo_core.counts import counted
 from echo_core.data import TASKS, generate_sequence, shift_table, shown_sequence, text_examples, to_examples
 from echo_core.layers import keras_summary
 from echo_core.listing import keras_listing
@@ -32,9 +33,11 @@ def how_to_read(config: RunConfig) -> str:
     of = "your own words" if config.text else "one random sequence"
     when = ("It says each one while it reads it" if config.bits == 0 and config.variant in ("whole", "no_memory") else
             "All of them reach it in one step" if config.variant == "one_to_one" else
-            f"It says nothing for {config.answer_steps - config.output_length} steps and then begins, still reading"
+            f"It says nothing for {counted(config.answer_steps - config.output_length, 'step')} and then begins, still "
+            "reading"
             if config.variant == "padded" else "It reads all of them first, and only then begins to answer")
-    said = f"must say the {config.output_length} **bold** ones again{backwards}. {when}"
+    said = f"must say the **bold** one again{backwards}. {when}" if config.output_length == 1 else (
+        f"must say the {config.output_length} **bold** ones again{backwards}. {when}")
     if config.task == "lag":
         steps = "one step" if config.lag == 1 else f"{config.lag} steps"
         said = (f"at each step must say the {one} that it read {steps} before. Dots (·) are steps at which there is no "
@@ -44,8 +47,8 @@ def how_to_read(config: RunConfig) -> str:
              f"It begins by guessing: 1 in {config.vocab_size} is right by luck. Its **loss** says how surprised it is "
              "by the right answers")
     return (
-        f"Each row is a **window**: {config.input_length} {one}s in a row of {of}. The network reads them from left to "
-        f"right and {said}.\n\n"
+        f"Each row is a **window**: {counted(config.input_length, one)} in a row of {of}. The network reads them from "
+        f"left to right and {said}.\n\n"
         f"{guess}, and falls while it learns. Training uses other random {one}s each time, so a ✓ here is never learnt "
         "by heart.")
 
@@ -84,13 +87,14 @@ def data_view(config: RunConfig) -> None:
     sequence = (np.array(generate_sequence(config.sequence_length, config.vocab_size)) if another
                 else shown_sequence(config))
     if config.text:
-        st.markdown(f"**1. Your own words.** {len(sequence)} words, {config.vocab_size} of them different, each with "
-                    "a number. Training draws random sequences of these words; yours are only shown.")
+        st.markdown(f"**1. Your own words.** {counted(len(sequence), 'word')}, {config.vocab_size} of them different, "
+                    "each with a number. Training draws random sequences of these words; yours are only shown.")
         st.text(" ".join(as_words(config, sequence)))
         st.code(" ".join(map(str, sequence)), language=None, wrap_lines=True)
     else:
-        st.markdown(f"**1. A random sequence.** {len(sequence)} whole numbers from 0 to {config.vocab_size - 1}. "
-                    "Every epoch of training has new ones, so there is nothing to learn by heart.")
+        st.markdown(f"**1. A random sequence.** {counted(len(sequence), 'whole number')} from 0 to "
+                    f"{config.vocab_size - 1}. Every epoch of training has new ones, so there is nothing to learn "
+                    "by heart.")
         st.code(" ".join(map(str, sequence)), language=None, wrap_lines=True)
     if config.representation == "linear":
         st.markdown(f"**2. Scaled.** Each number is divided by {config.vocab_size - 1}, so that it lies between 0 and "
@@ -104,8 +108,8 @@ def data_view(config: RunConfig) -> None:
     _shift_table_view(config, sequence)
     windows = to_examples(config, sequence)
     several = f" One epoch has {config.sequences_per_epoch} such sequences." if config.sequences_per_epoch > 1 else ""
-    st.markdown(f"**4. {len(windows.inputs)} windows.** What is left: input and what should come back, as the network "
-                f"gets them.{several}")
+    st.markdown(f"**4. {counted(len(windows.inputs), 'window')}.** What is left: input and what should come back, as "
+                f"the network gets them.{several}")
     _windows_table(config, windows.inputs, windows.expected)
 
 
@@ -120,7 +124,7 @@ def _shift_table_view(config: RunConfig, sequence: NDArray[np.int64]) -> None:
     kept = ~incomplete if config.missing == "drop" else table[list(echoes)].notna().any(axis=1)
     more = int((kept & incomplete).sum())
     then = ("are dropped." if config.missing == "drop" else
-            f"are kept where a part of their answer is there: **{more} more windows** (on orange); the gaps "
+            f"are kept where a part of their answer is there: **{counted(more, 'more window')}** (on orange); the gaps "
             "are skipped.")
     st.markdown(f"**3. Shifted copies side by side.** Each row holds {config.input_length} in a row; `t` is the "
                 f"newest. `y` is what should come back. Rows at both ends miss some (NaN) and {then}")
@@ -150,13 +154,14 @@ def _windows_table(config: RunConfig, inputs: NDArray[np.int64], expected: NDArr
 
 def _pairs_view(config: RunConfig) -> None:
     examples = text_examples(config)
-    st.markdown(f"**1. Your pairs.** {len(pairs(config.text))} of them, with {config.vocab_size} different words, each "
-                "with a number. Words are whatever stands between spaces.")
+    st.markdown(f"**1. Your pairs.** {len(pairs(config.text))} of them, with "
+                f"{counted(config.vocab_size, 'different word')}, each with a number. Words are whatever "
+                "stands between spaces.")
     words = pd.DataFrame({"number": range(config.vocab_size), "word": config.vocabulary})
     st.dataframe(words, hide_index=True, height=240, key="vocabulary_table", alt="Every word and its number")
-    st.markdown(f"**2. Rows of one length.** The longest question has {config.input_length} words and the longest "
-                f"answer {config.output_length}. Shorter ones are filled up with gaps (·), which the network skips and "
-                "which count nowhere.")
+    st.markdown(f"**2. Rows of one length.** The longest question has {counted(config.input_length, 'word')} and the "
+                f"longest answer {config.output_length}. Shorter ones are filled up with gaps (·), which the network "
+                "skips and which count nowhere.")
     _windows_table(config, examples.inputs, examples.expected)
     st.markdown("**3. One-hot.** Each word becomes a row of zeros with a single one, as numbers do. An epoch trains on "
                 "every pair once.")

@@ -11,6 +11,7 @@ import streamlit as st
 from echo_app import charts, faults, findings, lesson, looks, session
 from echo_app.words import duration, ordinal, percent, plain
 from echo_core.config import RunConfig
+from echo_core.counts import counted
 from echo_core.records import Evaluation, Snapshot, State
 from echo_core.store import RunRow
 from echo_core.verdicts import after_training
@@ -193,7 +194,7 @@ def _progress(run: RunRow, seen: looks.Look) -> None:
         text = ("Epoch 0: the untrained network. Compiling its program …" if seen.has_begun else
                 "Its worker is starting …")
     else:
-        pace = "" if math.isnan(seen.speed) else f" · {_speed(seen.speed)} epochs/s"
+        pace = "" if math.isnan(seen.speed) else f" · {_speed(seen.speed)}"
         left = "" if math.isnan(seen.seconds_left) else f" · {duration(seen.seconds_left)} left"
         text = f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}{left}"
     with st.container(key="progress", horizontal=True, vertical_alignment="bottom"):
@@ -203,13 +204,14 @@ def _progress(run: RunRow, seen: looks.Look) -> None:
 
 
 def _speed(epochs_a_second: float) -> str:
-    return f"{epochs_a_second:,.0f}" if epochs_a_second >= 10 else f"{epochs_a_second:.2g}"  # 0 would mean it hangs
+    shown = f"{epochs_a_second:,.0f}" if epochs_a_second >= 10 else f"{epochs_a_second:.2g}"  # 0 would mean it hangs
+    return f"{shown} {'epoch' if shown == '1' else 'epochs'}/s"
 
 
 def _outcome(run: RunRow) -> None:
     """How a run ended, in plain words."""
     judged = run.evaluation
-    took = f"{run.epoch:,} epochs in {duration(run.seconds)}"
+    took = f"{counted(run.epoch, 'epoch')} in {duration(run.seconds)}"
     match run.state:
         case State.FINISHED if judged:
             st.success(f"{_judged(run.config, judged)} {_by_timestep(judged.by_timestep)}",
@@ -256,12 +258,12 @@ def _going_on(run: RunRow) -> None:
 def _judged(config: RunConfig, judged: Evaluation) -> str:
     right, single = percent(judged.window_accuracy), percent(judged.token_accuracy)
     if config.task == "pairs":
-        return (f"Of the {judged.windows} pairs that it was trained on, the network gets **{right}** right from the "
-                f"first word to the last, and **{single} of single words**. It knows them by heart: a question that "
-                "it has not learnt gets an answer that means nothing.")
+        return (f"Of the {counted(judged.windows, 'pair')} that it was trained on, the network gets **{right}** right "
+                f"from the first word to the last, and **{single} of single words**. It knows them by heart: a "
+                "question that it has not learnt gets an answer that means nothing.")
     tokens = "words" if config.text else "numbers"
-    return (f"On {judged.windows:,} windows that it had never seen, the network got **{right} of windows** right at "
-            f"every step, and **{single} of single {tokens}**.")
+    return (f"On {counted(judged.windows, 'window')} that it had never seen, the network got **{right} of windows** "
+            f"right at every step, and **{single} of single {tokens}**.")
 
 
 def _kind(judged: Evaluation) -> str:

@@ -9,6 +9,7 @@ from echo_app import charts, faults, looks, session
 from echo_app.words import duration, escape, ordinal, percent, spread
 from echo_core import tables
 from echo_core.config import RunConfig
+from echo_core.counts import counted
 from echo_core.records import Evaluation, State
 from echo_core.store import RunRow
 from echo_core.verdicts import after_training
@@ -131,7 +132,7 @@ def _panel(configs: tuple[RunConfig, ...], was_live: bool) -> None:
     places = {run.run_id: looks.wait_of(run.run_id).place for run in runs if run and run.state is State.QUEUED}
     rows = [to_row(config, run, places.get(config.run_id)) for config, run in zip(configs, runs, strict=True)]
     with st.container(horizontal=True, vertical_alignment="center", key="seeds_head"):
-        st.subheader(f"{len(rows)} seeds together", anchor=False)
+        st.subheader(f"{counted(len(rows), 'seed')} together", anchor=False)
         if is_live:
             st.button("Stop all", key="stop_seeds", icon=":material/stop:", on_click=session.stop_seeds)
     st.markdown(in_words(rows, sum(run.seconds for run in runs if run and run.state is State.FINISHED)))

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from echo_core import text as texts
 from echo_core.combinations import Cell, Missing, Representation, Schedule, Task, Variant, network_for, refusal
+from echo_core.counts import counted
 
 #: Changes whenever the same config would train to other weights, and so makes new run ids.
 TRAINING_VERSION = 1
@@ -216,10 +217,11 @@ class RunConfig(BaseModel):
                 f"must be said have to lie in the same window; received {self.lag}. "
                 f"Try lag={self.input_length - 1}, or input_length={self.lag + 1}.")
         if self.echo_start + self.output_length > self.input_length:
-            latest = self.input_length - self.output_length
+            latest, read = self.input_length - self.output_length, counted(self.input_length, "number")
             raise ValueError(
                 f"echo_start must be at most {latest}, because a block of {self.output_length} has to lie within the "
-                f"{self.input_length} numbers that are read; received {self.echo_start}. Try echo_start={latest}.")
+                f"{read} that {'is' if self.input_length == 1 else 'are'} read; received {self.echo_start}. "
+                f"Try echo_start={latest}.")
         return self
 
     def _pairs_fit(self) -> Self:
@@ -247,7 +249,7 @@ class RunConfig(BaseModel):
     def _batch_divides_windows(self) -> Self:
         if self.num_windows % self.batch_size:
             raise ValueError(
-                f"batch_size must divide the {self.num_windows} windows of an epoch, because a compiled "
+                f"batch_size must divide the {counted(self.num_windows, 'window')} of an epoch, because a compiled "
                 f"epoch needs equal batches; received {self.batch_size}. "
                 f"Try one of {sorted(by_nearness(self.batch_size, self.num_windows)[:12])}.")
         return self

@@ -18,6 +18,7 @@ import click
 
 from echo_core.cluster import has_ended, local_name
 from echo_core.config import RunConfig
+from echo_core.counts import counted
 from echo_core.endings import signals_as_ctrl_c, status_of
 from echo_core.presets import short_name
 from echo_core.process import load_training
@@ -102,7 +103,8 @@ def _failures(failed: Sequence[Outcome]) -> str:
     """Why runs failed, each in a sentence."""
     if len(failed) == 1:
         return f"the run failed. {failed[0].reason}"
-    return " ".join([f"{len(failed)} runs failed.", *(f"Seed {each.config.seed}: {each.reason}" for each in failed)])
+    return " ".join([f"{counted(len(failed), 'run')} failed.",
+                     *(f"Seed {each.config.seed}: {each.reason}" for each in failed)])
 
 
 def load_tensorflow(settings: Settings, quiet: bool) -> None:
@@ -225,11 +227,11 @@ def report(outcome: Outcome, as_json: bool) -> None:
     """Say how a run ended."""
     if as_json:
         return print_json(outcome.to_dict())
-    click.echo(f"Run {outcome.config.run_id} {outcome.state} after {outcome.epochs:,} epochs "
+    click.echo(f"Run {outcome.config.run_id} {outcome.state} after {counted(outcome.epochs, 'epoch')} "
                f"and {outcome.seconds:.2f} s.")
     if judged := outcome.evaluation:
-        click.echo(f"Of {judged.windows:,} {judged.judged_on} windows {percent(judged.window_accuracy)} are right at "
-                   f"every timestep; of single numbers, {percent(judged.token_accuracy)}.")
+        click.echo(f"Of {counted(judged.windows, f'{judged.judged_on} window')} {percent(judged.window_accuracy)} are "
+                   f"right at every timestep; of single numbers, {percent(judged.token_accuracy)}.")
     if outcome.fingerprint:
         click.echo(f"Fingerprint {outcome.fingerprint}")
     if outcome.state is not State.FAILED:  # why it failed is said by the error that ends the command
@@ -240,8 +242,8 @@ def report(outcome: Outcome, as_json: bool) -> None:
 def _report_all(outcomes: list[Outcome]) -> None:
     right = [outcome.evaluation.window_accuracy for outcome in outcomes if outcome.evaluation]
     if right:
-        click.echo(f"{len(right)} seeds: windows right {percent(mean(right))} on average, {percent(min(right))} at "
-                   f"the lowest; {mean(outcome.seconds for outcome in outcomes):.2f} s a run.")
+        click.echo(f"{counted(len(right), 'seed')}: windows right {percent(mean(right))} on average, "
+                   f"{percent(min(right))} at the lowest; {mean(outcome.seconds for outcome in outcomes):.2f} s a run.")
 
 
 def print_json(values: dict[str, object]) -> None:

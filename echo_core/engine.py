@@ -22,6 +22,7 @@ from typing import Self
 from echo_core import worker
 from echo_core.cluster import has_ended
 from echo_core.config import RunConfig
+from echo_core.counts import counted
 from echo_core.database import Trouble, trouble_of
 from echo_core.dispatch import Busy, Dispatcher
 from echo_core.records import State
@@ -95,7 +96,7 @@ class Engine:
         self.limits.check(config)
         run = self.store.run(config.run_id)
         if run and run.state is State.PAUSED and run.seconds > self.limits.max_seconds:
-            raise LimitExceeded(f"a run may train for {self.limits.max_seconds} seconds on this host "
+            raise LimitExceeded(f"a run may train for {counted(self.limits.max_seconds, 'second')} on this host "
                                 "(ECHO_MAX_SECONDS), and this one has. Try fewer epochs, or run your own copy.")
         share = self.limits.max_queue_per_visitor if holder else None  # who runs an engine is no visitor of it
         holder = holder or self._own_holder

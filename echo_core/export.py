@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from echo_core.config import RunConfig
+from echo_core.counts import counted
 from echo_core.evaluation import take_snapshot
 from echo_core.layers import layers
 from echo_core.notebook import keras_notebook
@@ -73,7 +74,7 @@ def _requirements() -> str:
 
 def _standing(checkpoint: Checkpoint, history: Sequence[ProgressRow]) -> str:
     took = f" in {history[-1].seconds:.1f} s" if history else ""
-    return f"{checkpoint.epoch:,} epochs{took}, trained by Echo Lab"
+    return f"{counted(checkpoint.epoch, 'epoch')}{took}, trained by Echo Lab"
 
 
 def named_weights(config: RunConfig, weights: Sequence[Floats]) -> bytes:

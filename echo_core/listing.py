@@ -5,6 +5,7 @@ It trains anew and has no weights; the script that answers as the run did is in 
 
 from echo_core import snippets
 from echo_core.config import RunConfig
+from echo_core.counts import counted
 
 
 def keras_listing(config: RunConfig) -> str:
@@ -53,7 +54,7 @@ def _showing(c: RunConfig) -> str:
                           "for expected, answer in zip(echo, predicted):", *(f"    {line}" for line in _printing(c))])
     batch = f"windows[start:start + {c.batch_size}]"
     if c.text:  # it has as many windows as it happens to have
-        lines += [f"# The network takes {c.batch_size} windows at a time: the last ones are filled up."]
+        lines += [f"# The network takes {counted(c.batch_size, 'window')} at a time: the last ones are filled up."]
         batch = f"np.resize({batch}, model.input_shape)"
     return "\n".join([
         *lines,

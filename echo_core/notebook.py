@@ -8,6 +8,7 @@ import nbformat
 from echo_core import snippets
 from echo_core.combinations import Cell, Variant
 from echo_core.config import RunConfig
+from echo_core.counts import counted
 from echo_core.script import WEIGHTS, joined, steps, trained
 
 
@@ -42,7 +43,7 @@ def keras_notebook(config: RunConfig, epoch: int) -> str:
 def _title(c: RunConfig, epoch: int) -> str:
     one = "word" if c.text else "number"
     if c.task == "pairs":
-        does = f"learns {c.num_windows} questions and their answers by heart"
+        does = f"learns {counted(c.num_windows, 'pair')} of a question and its answer by heart"
     else:
         backwards = ", backwards" if c.task == "reverse" else ""
         does = (f"reads {c.input_length} random {one}s, one after the other, and has to say {c.output_length} of them "

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, delete, exists, fun
 
 from echo_core.clock import now
 from echo_core.config import TRAINING_VERSION, RunConfig
+from echo_core.counts import counted
 from echo_core.database import CHECKPOINTS, MARKS, RUNS, SESSIONS, WATCHERS, Database
 from echo_core.records import State
 from echo_core.rows import all_rows
@@ -322,7 +323,7 @@ def _unless_closed() -> Any:
 
 def unwatched_reason(seconds: float) -> str:
     """What a run says that was paused because nobody held it."""
-    return f"Nobody who pressed Train for it has been here for {seconds:g} seconds."
+    return f"Nobody who pressed Train for it has been here for {counted(seconds, 'second')}."
 
 
 def _start(connection: Connection, run_id: str, worker: str) -> Ticket:
@@ -368,10 +369,11 @@ def _others_hold(connection: Connection, run_id: str, holder: str, only_own: boo
 
 def _check_queue(connection: Connection, session: str, max_queue: int | None, max_share: int | None) -> None:
     if max_share is not None and (mine := _num_queued(connection, RUNS.c.session == session)) >= max_share:
-        raise QueueFull(f"{mine} of your runs wait already, and this host lets {max_share} of each visitor wait "
-                        "(ECHO_MAX_QUEUE_PER_VISITOR).")
+        raise QueueFull(f"{mine} of your runs {'waits' if mine == 1 else 'wait'} already, and this host lets "
+                        f"{max_share} of each visitor wait (ECHO_MAX_QUEUE_PER_VISITOR).")
     if max_queue is not None and (waiting := _num_queued(connection)) >= max_queue:
-        raise QueueFull(f"{waiting} runs wait on this host already, and it lets {max_queue} wait (ECHO_MAX_QUEUE).")
+        raise QueueFull(f"{counted(waiting, 'run')} {'waits' if waiting == 1 else 'wait'} on this host already, and it "
+                        f"lets {max_queue} wait (ECHO_MAX_QUEUE).")
 
 
 def _waiting(connection: Connection) -> list[Waiting]:

@@ -154,7 +154,8 @@ def purpose(c: RunConfig, of: str) -> str:
         which = "some" if c.echo_start else "the oldest"
     how = ", backwards," if c.task == "reverse" else ""
     padded = ", after paddings" if waits(c) else ""
-    return f'"""{of} as {shown}{at_once}, and {which} numbers of each{how} as its echo{padded}."""'
+    noun = "number" if c.output_length == 1 else "numbers"
+    return f'"""{of} as {shown}{at_once}, and {which} {noun} of each{how} as its echo{padded}."""'
 
 
 def drawn(c: RunConfig) -> str:

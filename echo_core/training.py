@@ -17,6 +17,7 @@ import numpy as np
 from echo_core.backend import refuse_after_fork, tf
 from echo_core.cells import Tensor
 from echo_core.config import RunConfig
+from echo_core.counts import counted
 from echo_core.data import TASKS, paddings, text_examples
 from echo_core.evaluation import shown_loss, take_snapshot
 from echo_core.models import first_weights
@@ -66,7 +67,7 @@ def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[P
     if checkpoint and not checkpoint.is_finite:
         raise Diverged(str(not_finite(config, checkpoint.epoch)), checkpoint.epoch, checkpoint)
     if checkpoint and checkpoint.epoch > config.epochs:
-        raise ValueError(f"checkpoint must be within the run's {config.epochs} epochs; received epoch "
+        raise ValueError(f"checkpoint must be within the run's {counted(config.epochs, 'epoch')}; received epoch "
                          f"{checkpoint.epoch}. Try a config with more epochs.")
     if checkpoint and not checkpoint.moments and checkpoint.epoch < config.epochs:
         raise ValueError("checkpoint must hold Adam's moments to go on from; received weights alone.")

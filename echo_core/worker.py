@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
 from echo_core.config import TRAINING_VERSION, RunConfig
+from echo_core.counts import counted
 from echo_core.presets import PRESETS
 from echo_core.process import give_way, in_fresh_thread, load_training, memory_left, prepare, take_idle_time
 from echo_core.programs import make_room, remove_damaged
@@ -265,8 +266,8 @@ def _train(store: Store, ticket: Ticket, begun: Begun, pulse: "_Pulse", max_seco
                 patiently(store.judge, ticket, evaluate(config, checkpoint.weights))
             return
         if progress.seconds > max_seconds:
-            patiently(store.pause, ticket, checkpoint, f"This host trains a run for at most {max_seconds:g} seconds "
-                                                       "(ECHO_MAX_SECONDS).")
+            patiently(store.pause, ticket, checkpoint, f"This host trains a run for at most "
+                                                       f"{counted(max_seconds, 'second')} (ECHO_MAX_SECONDS).")
             return
         patiently(saver.save_if_due, checkpoint)
     assert checkpoint is not None

@@ -17,11 +17,11 @@ ROOT = Path(__file__).parent.parent
 
 #: From left to right. A new module must take its place here; what is still to come has one already.
 ORDER = (
-    "echo_core.text", "echo_core.files", "echo_core.combinations", "echo_core.config", "echo_core.presets",
-    "echo_core.wording", "echo_core.search", "echo_core.mending", "echo_core.settings", "echo_core.checks",
-    "echo_core.data", "echo_core.records", "echo_core.verdicts", "echo_core.networks", "echo_core.forward",
-    "echo_core.evaluation", "echo_core.pins", "echo_core.backend", "echo_core.cells", "echo_core.tensors",
-    "echo_core.models", "echo_core.naming",
+    "echo_core.counts", "echo_core.text", "echo_core.files", "echo_core.combinations", "echo_core.config",
+    "echo_core.presets", "echo_core.wording", "echo_core.search", "echo_core.mending", "echo_core.settings",
+    "echo_core.checks", "echo_core.data", "echo_core.records", "echo_core.verdicts", "echo_core.networks",
+    "echo_core.forward", "echo_core.evaluation", "echo_core.pins", "echo_core.backend", "echo_core.cells",
+    "echo_core.tensors", "echo_core.models", "echo_core.naming",
     "echo_core.training",
     "echo_core.private", "echo_core.programs", "echo_core.troubles", "echo_core.clock", "echo_core.storefile",
     "echo_core.database", "echo_core.migrations", "echo_core.rows", "echo_core.queueing", "echo_core.catalogue",
@@ -46,7 +46,8 @@ SCREEN = {"streamlit", "altair"}
 STORE = {"echo_core.private", "echo_core.troubles", "echo_core.clock", "echo_core.storefile", "echo_core.database",
          "echo_core.migrations", "echo_core.rows", "echo_core.queueing", "echo_core.catalogue", "echo_core.readings",
          "echo_core.store"}
-STORE_KNOWS = STORE | {"echo_core.config", "echo_core.settings", "echo_core.records", "echo_core.search"}
+STORE_KNOWS = STORE | {"echo_core.counts", "echo_core.config", "echo_core.settings", "echo_core.records",
+                       "echo_core.search"}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from echo_app.app_pages.setup import begin
 from echo_app.faults import careful
 from echo_app.words import in_percent
 from echo_core.combinations import Variant
+from echo_core.counts import counted
 from echo_core.presets import short_name
 from echo_core.records import State
 from echo_core.store import Entry
@@ -199,7 +200,7 @@ def _undo() -> None:
     deleted = st.session_state[session.DELETED]
     if deleted:
         with st.container(horizontal=True, vertical_alignment="center", key="runs_undo"):
-            count = "1 run is" if len(deleted) == 1 else f"{len(deleted)} runs are"
+            count = f"{counted(len(deleted), 'run')} {'is' if len(deleted) == 1 else 'are'}"
             st.markdown(f":material/delete: {count} deleted, for good in ten minutes.", width="content")
             st.button("Undo", icon=":material/undo:", key="undo_delete", on_click=_bring_back)
 

@@ -9,6 +9,7 @@ from echo_app.app_pages.setup import begin
 from echo_app.grid import STYLE
 from echo_app.words import duration, plain
 from echo_core.config import RunConfig, written
+from echo_core.counts import counted
 from echo_core.records import State
 from echo_core.settings import LimitExceeded
 from echo_core.store import RunRow
@@ -108,8 +109,9 @@ def _notes(beyond: str | None) -> None:
 
 def _before_training(config: RunConfig) -> None:
     """What these settings mean, before a second is spent on them."""
-    seconds, rows = looks.estimate_seconds(config), "pairs" if config.task == "pairs" else "windows"
-    st.markdown(f"**{config.num_parameters:,}** parameters, **{config.num_windows}** {rows} an epoch. {_bits(config)}. "
+    seconds, rows = looks.estimate_seconds(config), "pair" if config.task == "pairs" else "window"
+    st.markdown(f"{counted(config.num_parameters, 'parameter', bold=True)}, "
+                f"{counted(config.num_windows, rows, bold=True)} an epoch. {_bits(config)}. "
                 f"Training takes about **{duration(seconds)}** here.")
     findings.show(before_training(config))
 
