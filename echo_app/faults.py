@@ -32,7 +32,7 @@ _TOLD = "trouble_told"     # the page says what is wrong
 
 _RETRY_SECONDS = 2.0
 #: So long a refusal stays at least, as pages are drawn anew for many reasons.
-_READING_SECONDS = 10.0
+READING_SECONDS = 10.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class _Refusal:
     @property
     def is_over(self) -> bool:
         """Whether it has stood there for long enough."""
-        return time.monotonic() - self.since > _READING_SECONDS
+        return time.monotonic() - self.since > READING_SECONDS
 
 
 def page(body: Callable[[], None]) -> None:

@@ -42,8 +42,8 @@ def run_panel(run: RunRow) -> None:
     """Draw a run, and go on drawing it while it changes: one fragment, whatever state the run is in."""
     panel = st.fragment(faults.part(_panel), run_every=_interval(run), key="panel")
     panel(run.run_id, run.state.is_active, pace_of(run))
-    if (seconds := _watch_seconds(run)) is not None:
-        st.fragment(faults.part(_watch), run_every=seconds, key="watch")(run.run_id, _standing(run))
+    if (seconds := watch_seconds(run)) is not None:
+        st.fragment(faults.part(watch), run_every=seconds, key="watch")(run.run_id, standing_of(run))
 
 
 def preview(config: RunConfig) -> None:
@@ -62,7 +62,7 @@ def preview(config: RunConfig) -> None:
 
 def _interval(run: RunRow) -> float | None:
     """Seconds until the panel is drawn again: while the run goes on or is replayed."""
-    replay = _frame_seconds() if st.session_state[session.PLAYING] else None
+    replay = frame_seconds() if st.session_state[session.PLAYING] else None
     if not run.state.is_active:
         return replay
     if run.stop_requested and session.is_quiet_here():
@@ -70,7 +70,7 @@ def _interval(run: RunRow) -> float | None:
     return min(pace_of(run), replay or math.inf)
 
 
-def _watch_seconds(run: RunRow) -> float | None:
+def watch_seconds(run: RunRow) -> float | None:
     """Seconds until a page looks again whether a run that has stopped was judged or went on.
 
     Anybody who has its link may go on with it, in another browser or another tab. A finished run stays as it is.
@@ -80,17 +80,17 @@ def _watch_seconds(run: RunRow) -> float | None:
     return max(_JUDGED_POLL if _is_being_judged(run) else _RESTING_POLL, pace_of(run))
 
 
-def _standing(run: RunRow) -> tuple[object, ...]:
+def standing_of(run: RunRow) -> tuple[object, ...]:
     """What of a run that has stopped changes its page."""
     return run.state, run.attempt, run.evaluation is None, _is_being_judged(run)
 
 
-def _watch(run_id: str, standing: tuple[object, ...]) -> None:
+def watch(run_id: str, standing: tuple[object, ...]) -> None:
     """Draws nothing: has the whole page drawn once the run no longer stands where it stood."""
     if not faults.is_alone():
         return
     run = session.shown_run()
-    if run is None or run.run_id != run_id or _standing(run) != standing:
+    if run is None or run.run_id != run_id or standing_of(run) != standing:
         st.rerun()
 
 
@@ -314,7 +314,7 @@ def _replay(snapshots: list[Snapshot]) -> Snapshot | None:
             state[session.PLAYING], state[session.REPLAY_AT] = False, None
             st.rerun()  # so that the timer ends
         at += 1
-        state[session.NEXT_AT] = time.monotonic() + 0.8 * _frame_seconds()  # the timer is not exact
+        state[session.NEXT_AT] = time.monotonic() + 0.8 * frame_seconds()  # the timer is not exact
     state[session.REPLAY_AT] = epochs[at] if at < newest or state[session.PLAYING] else None
     with st.container(horizontal=True, vertical_alignment="center", key="replay_buttons"):
         st.markdown("**Replay**", width="content")
@@ -349,12 +349,13 @@ def _slide(just_shown: list[int]) -> None:
 
 def _play(playing: bool, start: int | None) -> None:
     st.session_state[session.PLAYING] = playing
-    st.session_state[session.NEXT_AT] = time.monotonic() + _frame_seconds()
+    st.session_state[session.NEXT_AT] = time.monotonic() + frame_seconds()
     if start is not None:
         st.session_state[session.REPLAY_AT] = start
 
 
-def _frame_seconds() -> float:
+def frame_seconds() -> float:
+    """Seconds for which a replay shows one snapshot."""
     return 0.6 if st.session_state[session.SLOW] else 0.15
 
 

@@ -109,7 +109,7 @@ def stretch(seconds: float) -> int:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _row(run_id: str, stretch: int) -> RunRow | None:
+def stored_row(run_id: str, stretch: int) -> RunRow | None:
     """A run as the store has it, read once for all of a crowd who look at it at about the same time."""
     return store().run(run_id)
 
@@ -293,7 +293,7 @@ def _ask_for(configs: list[RunConfig], again: bool = False) -> bool:
         except ValueError as error:  # a limit of this host; it says which
             refused = str(error)
             break
-    _row.clear()
+    stored_row.clear()
     if run_ids:
         state[MINE] += [run_id for run_id in run_ids if run_id not in state[MINE]]
         state[PRESSED] = True
@@ -380,7 +380,7 @@ def take_config() -> None:
 def stop(run_id: str) -> None:
     """Callback of Stop."""
     stopped = engine().stop(run_id, holder=st.session_state[HOLDER])
-    _row.clear()
+    stored_row.clear()
     if not stopped:
         refuse("Somebody else pressed Train for this run: it goes on until they stop it or have been away for a while."
                if engine().settings.hosted else
@@ -395,7 +395,7 @@ def stop_seeds() -> None:
     # Those that wait first, or one of them would begin in the place of one that has stopped.
     runs.sort(key=lambda run: run.state is not State.QUEUED)
     going_on = sum(not engine().stop(run.run_id, holder=st.session_state[HOLDER]) for run in runs)
-    _row.clear()
+    stored_row.clear()
     if going_on:
         goes = "goes" if going_on == 1 else "go"
         refuse(f"{going_on} of {len(runs)} {goes} on for somebody else who pressed Train too.")
@@ -409,7 +409,7 @@ def shown_run() -> RunRow | None:
     if not faults.is_away():
         try:
             shared = faults.is_alone() and not is_quiet_here()
-            state[SEEN] = _row(state[RUN], stretch(_SHARED_SECONDS)) if shared else store().run(state[RUN])
+            state[SEEN] = stored_row(state[RUN], stretch(_SHARED_SECONDS)) if shared else store().run(state[RUN])
         except faults.FAULTS as error:
             faults.note(error)
     return seen_run()

@@ -148,21 +148,21 @@ class Catalogue(Queue):
 
     def run(self, run_id: str) -> RunRow | None:
         """One run; None if it is unknown or deleted, or of settings that this version cannot read."""
-        with self._database.read(alone=True) as connection:
+        with self.database.read(alone=True) as connection:
             row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, _present())).one_or_none()
         return run_row(row) if row else None
 
     def runs(self, limit: int = 100, offset: int = 0) -> list[RunRow]:
         """Runs, newest first, without those whose settings this version cannot read."""
         newest = select(RUNS).where(_present()).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id)
-        with self._database.read(alone=True) as connection:
+        with self.database.read(alone=True) as connection:
             rows = all_rows(connection, newest.limit(limit).offset(offset))
         return [run for row in rows if (run := run_row(row)) is not None]
 
     def active(self) -> dict[str, RunRow]:
         """Every queued or running run by its `run_id`, those first that were begun first."""
         wanted = select(RUNS).where(RUNS.c.state.in_((State.QUEUED, State.RUNNING))).order_by(RUNS.c.started_at)
-        with self._database.read(alone=True) as connection:
+        with self.database.read(alone=True) as connection:
             rows = [run_row(row) for row in all_rows(connection, wanted)]
         return {row.run_id: row for row in rows if row}
 
@@ -172,7 +172,7 @@ class Catalogue(Queue):
         joined = RUNS.outerjoin(MARKS, mark)
         where, order = _conditions(wanted), _order(wanted)
         listed = select(RUNS, MARKS.c.name, MARKS.c.hidden).select_from(joined)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             if query := wanted.text.strip():
                 every = select(RUNS.c.run_id, RUNS.c.state, MARKS.c.name).select_from(joined)
                 found = self._fitting(connection, every.where(*where).order_by(*order), Query(query))
@@ -212,13 +212,13 @@ class Catalogue(Queue):
 
     def name_of(self, run_id: str, visitor: str = EVERYBODY) -> str | None:
         """What a visitor calls a run."""
-        with self._database.read(alone=True) as connection:
+        with self.database.read(alone=True) as connection:
             return connection.scalar(select(MARKS.c.name).where(MARKS.c.run_id == run_id, MARKS.c.visitor == visitor))
 
     def is_of(self, run_id: str, visitor: str) -> bool:
         """Whether a run is one that this visitor asked for."""
         mine = select(MARKS.c.run_id).where(MARKS.c.run_id == run_id, MARKS.c.visitor == visitor)
-        with self._database.read(alone=True) as connection:
+        with self.database.read(alone=True) as connection:
             return connection.execute(mine).first() is not None
 
     def rename(self, run_id: str, name: str | None, visitor: str = EVERYBODY) -> None:
@@ -232,28 +232,28 @@ class Catalogue(Queue):
     def delete(self, run_ids: Collection[str]) -> list[str]:
         """Take runs out of all lists, for good after `UNDO_SECONDS`; those that were. One under way stays."""
         ended = RUNS.c.run_id.in_(run_ids) & _ended() & _present()
-        with self._database.write(exclusive=True) as connection:
+        with self.database.write(exclusive=True) as connection:
             found = list(connection.scalars(select(RUNS.c.run_id).where(ended)))
             connection.execute(update(RUNS).where(RUNS.c.run_id.in_(found)).values(deleted_at=now()))
         return found
 
     def bring_back(self, run_ids: Collection[str]) -> None:
         """Undo `delete`."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             connection.execute(update(RUNS).where(RUNS.c.run_id.in_(run_ids)).values(deleted_at=None))
 
     def purge(self, undo_seconds: float = UNDO_SECONDS) -> None:
         """Delete for good what was deleted so long ago."""
         old = RUNS.c.deleted_at <= now() - undo_seconds
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             if not connection.scalar(select(func.count()).select_from(RUNS).where(old)):
                 return
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             connection.execute(delete(RUNS).where(old))
 
     def size(self) -> int:
         """Bytes of what the runs hold: weights, checkpoints, progress and snapshots."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return _size(connection)
 
     def evict(self, max_bytes: int) -> int:
@@ -264,17 +264,17 @@ class Catalogue(Queue):
         runs under way need.
         """
         # Chosen while others may write, and taken away a few at a time: with many runs that is too long to lock.
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             chosen = _evictable(connection, _size(connection) - max_bytes)
         evicted = 0
         for table, run_ids in chosen:
-            with self._database.write(exclusive=True) as connection:
+            with self.database.write(exclusive=True) as connection:
                 still_ended = select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids), _ended())
                 evicted += connection.execute(delete(table).where(table.c.run_id.in_(still_ended))).rowcount
         return evicted
 
     def _set_mark(self, run_ids: Collection[str], visitor: str, **values: object) -> None:
-        with self._database.write(exclusive=True) as connection:
+        with self.database.write(exclusive=True) as connection:
             for run_id in connection.scalars(select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids))).all():
                 mine = (MARKS.c.run_id == run_id) & (MARKS.c.visitor == visitor)
                 if connection.execute(update(MARKS).where(mine).values(**values)).rowcount == 0:

@@ -52,7 +52,7 @@ class Cluster:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._client: Any = None
-        self._local: Any = None
+        self.local: Any = None
 
     @property
     def is_connected(self) -> bool:
@@ -78,11 +78,11 @@ class Cluster:
         logging.getLogger("distributed").setLevel(logging.ERROR)  # or it tells of each start and end
         numpys = {BLAS_THREADS: environment(settings)[BLAS_THREADS]}
         dask.config.set({**DASK_CONFIG, "distributed.nanny.pre-spawn-environ": numpys})
-        self._local = LocalCluster(
+        self.local = LocalCluster(
             n_workers=settings.num_workers, threads_per_worker=THREADS_PER_WORKER, processes=True, memory_limit=0,
             host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL,
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False}, env=environment(settings))
-        self._client = Client(self._local, set_as_default=False, name="echo")
+        self._client = Client(self.local, set_as_default=False, name="echo")
 
     def workers(self) -> Mapping[str, Mapping[str, Any]]:
         """What the scheduler knows of each worker, by its address.
@@ -98,7 +98,7 @@ class Cluster:
 
     def tasks(self) -> Mapping[str, Sequence[str]]:
         """The keys of what each worker of somebody else's cluster still has to do, for whichever app; none of ours."""
-        if self._local is not None:
+        if self.local is not None:
             return {}
         found: Mapping[str, Sequence[str]] = self._client.processing()
         return found
@@ -117,25 +117,25 @@ class Cluster:
 
         has_room: bool = (OTHERS_MB + num_workers * worker_mb) * 2**20 <= MEMORY_LIMIT
         if has_room:
-            self._local.scale(num_workers)
+            self.local.scale(num_workers)
         return has_room
 
     def revive(self) -> None:
         """Start a local worker anew that Dask has given up, as where the memory did not suffice for its process."""
-        if self._local is None:
+        if self.local is None:
             return
-        for name, nanny in list(self._local.workers.items()):
+        for name, nanny in list(self.local.workers.items()):
             if nanny.status.name in ("closed", "failed"):
                 logger.warning("worker %s was given up, and is started anew", name)
-                self._local.workers.pop(name, None)
-                self._local.scale(len(self._local.worker_spec))
+                self.local.workers.pop(name, None)
+                self.local.scale(len(self.local.worker_spec))
 
     def close(self) -> None:
         """End a local cluster and all its processes. A remote one goes on."""
-        if self._local is not None:
+        if self.local is not None:
             with suppress(Exception):  # their runs are in the store. One that still compiles is not waited for
-                self._local.sync(_end, list(self._local.workers.values()))
-        for resource in (self._client, self._local):
+                self.local.sync(_end, list(self.local.workers.values()))
+        for resource in (self._client, self.local):
             if resource is not None:
                 try:
                     resource.close(timeout=5)

@@ -210,12 +210,12 @@ def _shown(records: Iterator[Progress], config: RunConfig, as_json: bool) -> Pro
                            item_show_func=lambda said: said, file=sys.stderr) as bar:
         for progress in records:
             compiled = compiled or progress
-            bar.update(progress.epoch - last.epoch, _how_it_goes(progress, compiled, config))
+            bar.update(progress.epoch - last.epoch, how_it_goes(progress, compiled, config))
             last = progress
     return last
 
 
-def _how_it_goes(progress: Progress, compiled: Progress, config: RunConfig) -> str:
+def how_it_goes(progress: Progress, compiled: Progress, config: RunConfig) -> str:
     """Loss, accuracy, and the time left at the speed since `compiled`: what came before says nothing of it."""
     trained = progress.epoch - compiled.epoch
     left = (config.epochs - progress.epoch) * (progress.seconds - compiled.seconds) / max(1, trained)

@@ -200,8 +200,8 @@ class Database:
     """
 
     def __init__(self, url: str, create: bool = True, patience: float | None = None) -> None:
-        self._url = _parse(url)
-        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        self.url = _parse(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
         #: How often other tables than those that were opened were found in their place, or none.
         self.losses = 0
         self._create, self._patience = create, float(BUSY_SECONDS)
@@ -209,7 +209,7 @@ class Database:
         self._identity: object = None  # of the tables that were found last
         self._lock = threading.RLock()
         self._file = self._open_file() if self.is_sqlite else None
-        self._engine = self._build_engine()
+        self.engine = self._build_engine()
         try:
             with self.read():
                 pass
@@ -220,13 +220,13 @@ class Database:
         except BaseException:
             self.close()
             raise
-        event.listen(self._engine, "handle_error", self._look_into)
+        event.listen(self.engine, "handle_error", self._look_into)
         if patience is not None:
             self._patience = patience
             self.close()  # what was opened to be migrated has more of it
 
     def __str__(self) -> str:
-        return address_of(self._url)
+        return address_of(self.url)
 
     @contextmanager
     def read(self, alone: bool = False) -> Iterator[Connection]:
@@ -262,7 +262,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections. A later transaction opens new ones."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     # --- connections ---------------------------------------------------------------------------
 
@@ -272,8 +272,8 @@ class Database:
             options["connect_args"] = {"timeout": BUSY_SECONDS}
         else:
             options["pool_pre_ping"] = True
-            options["connect_args"] = {name: _REACH[name] for name in _REACH.keys() - self._url.query.keys()}
-        engine = create_engine(self._url, **options)
+            options["connect_args"] = {name: _REACH[name] for name in _REACH.keys() - self.url.query.keys()}
+        engine = create_engine(self.url, **options)
         if self.is_sqlite:
             event.listen(engine, "connect", self._set_up_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
@@ -288,7 +288,7 @@ class Database:
                     self._reopen_file()
                     self._generation += 1
         generation = self._generation
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             if connection.info.get(_GENERATION, generation) != generation:
                 connection.invalidate()  # what it writes may go to a file that nobody finds. It is opened anew
             if _GENERATION not in connection.info:
@@ -310,10 +310,10 @@ class Database:
         cursor.close()
 
     def _open_file(self) -> StoreFile:
-        if not self._url.database or self._url.database == ":memory:":
+        if not self.url.database or self.url.database == ":memory:":
             raise StoreError("the store must be a file, because worker processes open it too; received "
                              f"DATABASE_URL={self}. Try sqlite:////absolute/path/runs.db.")
-        file = StoreFile(Path(self._url.database))
+        file = StoreFile(Path(self.url.database))
         try:
             file.open(self._create)
         except OSError as error:  # of a folder above it that is closed to us, too

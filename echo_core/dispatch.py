@@ -68,10 +68,10 @@ class Dispatcher:
     """A thread that starts the cluster, warms its workers, gives them runs, and replaces lost ones."""
 
     def __init__(self, store: Store, settings: Settings, limits: Limits) -> None:
-        self._store, self._settings, self._limits = store, settings, limits
-        self._roster = Roster(settings)
+        self._store, self.settings, self._limits = store, settings, limits
+        self.roster = Roster(settings)
         self._problem: str | None = None
-        self._cluster = Cluster(settings)
+        self.cluster = Cluster(settings)
         self._vouched_at = -VOUCH_SECONDS
         self._began_at = time.monotonic()
         self._num_replaced = 0  # processes in a row that were replaced because TensorFlow could not be loaded
@@ -87,7 +87,7 @@ class Dispatcher:
     @property
     def status(self) -> str:
         """`starting`, `warming`, `ready`, or what is wrong."""
-        return self._problem or self._roster.status
+        return self._problem or self.roster.status
 
     def wake(self) -> None:
         """Look at the queue at once."""
@@ -117,7 +117,7 @@ class Dispatcher:
     def _why_busy(self) -> str:
         if self.status not in ("starting", "warming", "ready"):
             return self.status
-        if any(each.is_loaded and not each.is_refused for each in self._roster):
+        if any(each.is_loaded and not each.is_refused for each in self.roster):
             return "all workers are training. Try again in a moment."
         left = max(LEAST_SECONDS, START_SECONDS - (time.monotonic() - self._began_at))
         return f"the workers are still starting. Try again in about {left:.0f} seconds."
@@ -133,9 +133,9 @@ class Dispatcher:
         # Whoever made the engine may be drawing a first page. It has the processor for a moment,
         # unless there is work already, or the end has come; both wake this thread.
         self._wake.wait(HEAD_START_SECONDS)
-        while not self._cluster.is_connected and not self._closing.is_set():
+        while not self.cluster.is_connected and not self._closing.is_set():
             try:
-                self._cluster.connect(on_exit=self.close)
+                self.cluster.connect(on_exit=self.close)
             except Exception as error:
                 logger.exception("the workers could not be started")
                 self._problem = f"The workers could not be started ({worker.reason_of(error)})."
@@ -146,12 +146,12 @@ class Dispatcher:
             self._wake.clear()
         if not self._is_remote:
             with _told("the runs could not be paused"):
-                self._pause_all([found.ticket for found in self._roster if found.ticket])
-        self._cluster.close()
+                self._pause_all([found.ticket for found in self.roster if found.ticket])
+        self.cluster.close()
 
     @property
     def _is_remote(self) -> bool:
-        return self._settings.dask_scheduler_address is not None
+        return self.settings.dask_scheduler_address is not None
 
     def _pause_all(self, tickets: list[Ticket]) -> None:
         for ticket in tickets:
@@ -169,27 +169,27 @@ class Dispatcher:
 
     def _look_round(self) -> None:
         try:
-            found, tasks = self._cluster.workers(), self._cluster.tasks()
+            found, tasks = self.cluster.workers(), self.cluster.tasks()
             self._meet(found)
             self._vouch(found)
-            for each in self._roster:
+            for each in self.roster:
                 if each.aside is not None and each.aside.done():
                     self._settle_aside(each)
                 if each.future is not None and each.future.done():
-                    self._settle(each)
+                    self.settle(each)
                 if each.is_broken:
                     self._replace_broken(each, found[each.address])
                 elif each.refusal is not None and time.monotonic() - each.refused_at > ASK_AGAIN_SECONDS:
                     each.is_greeted = False  # its disk may be mounted by now
             self._run_errands(tasks)
-            for each in self._roster.last_used_first():
+            for each in self.roster.last_used_first():
                 # A run would wait behind what another app wants of the worker, while a free one could have it.
                 is_taken = self._is_remote and (tasks.get(each.address) or each.aside is not None)
                 if each.is_free and not each.is_refused and not is_taken:
-                    self._employ(each, found[each.address])
+                    self.employ(each, found[each.address])
             self._compile_ahead()
             self._stand_by()
-            self._cluster.revive()
+            self.cluster.revive()
             self._problem = None
         except Exception as error:
             problem = f"Runs cannot be handed out at the moment ({worker.reason_of(error)})."
@@ -199,7 +199,7 @@ class Dispatcher:
 
     def _meet(self, found: Mapping[str, Mapping[str, Any]]) -> None:
         """Note who is new, and take back the runs of who is gone."""
-        for gone in self._roster.lost(found):
+        for gone in self.roster.lost(found):
             if gone.ticket is not None:
                 logger.warning("the worker of run %s was lost", gone.ticket.run_id)
                 self._store.lose(gone.ticket)  # first: where the store cannot be told, it is in the next look round
@@ -207,14 +207,14 @@ class Dispatcher:
                 future.release()  # or Dask would repeat it as well
             if gone.errand is not None:
                 self._errands.appendleft(gone.errand)
-            self._roster.strike_out(gone)
-        self._roster.meet(found, is_remote=self._is_remote)
+            self.roster.strike_out(gone)
+        self.roster.meet(found, is_remote=self._is_remote)
 
     def _vouch(self, found: Mapping[str, Mapping[str, Any]]) -> None:
         """Renew the heartbeat of runs whose worker is there but too busy to, as while it imports on a busy machine."""
         if time.monotonic() - self._vouched_at < VOUCH_SECONDS:
             return
-        for each in self._roster:
+        for each in self.roster:
             # By the scheduler's clock; ours may be another, so all that counts is whether it has moved.
             if (heard := found[each.address]["last_seen"]) != each.last_seen:
                 each.last_seen, each.heard_at = heard, time.monotonic()
@@ -222,7 +222,7 @@ class Dispatcher:
                 self._store.beat(each.ticket)
         self._vouched_at = time.monotonic()
 
-    def _settle(self, done: Entry) -> None:
+    def settle(self, done: Entry) -> None:
         """Take note that a worker's task has ended, and forget it."""
         future = done.future
         error = future.exception() if future.status == "error" else None
@@ -237,7 +237,7 @@ class Dispatcher:
         elif not done.is_greeted:
             why = f"its workers cannot run Echo Lab: {worker.reason_of(error)}" if error else future.result()
             refusal = why and without_secrets(
-                f"The cluster at {self._settings.dask_scheduler_address} is refused: {why}.")
+                f"The cluster at {self.settings.dask_scheduler_address} is refused: {why}.")
             if refusal and refusal != done.refusal:
                 logger.error("%s", refusal)
             done.refusal, done.refused_at, done.is_greeted = refusal, time.monotonic(), True
@@ -273,14 +273,15 @@ class Dispatcher:
 
     def _run_errands(self, tasks: Mapping[str, Sequence[str]]) -> None:
         """Have workers do what pages wait for: free ones, or those of a local cluster beside their run."""
-        for each in sorted(self._roster.last_used_first(), key=lambda each: not each.is_free):
+        for each in sorted(self.roster.last_used_first(), key=lambda each: not each.is_free):
             can = each.is_loaded and not each.is_refused and not each.is_restarting and each.aside is None
             is_busy = self._is_remote and (not each.is_free or tasks.get(each.address))
-            if can and not is_busy and (errand := self._next_errand()) is not None:
+            if can and not is_busy and (errand := self.next_errand()) is not None:
                 self._submit_aside(each, f"errand-{uuid.uuid4().hex}", errand.function, *errand.args)
                 each.errand = errand
 
-    def _next_errand(self) -> Errand | None:
+    def next_errand(self) -> Errand | None:
+        """The errand that waits longest and is still wanted, taken from those that wait."""
         while self._errands:
             if not (errand := self._errands.popleft()).result.cancelled():
                 return errand
@@ -288,10 +289,10 @@ class Dispatcher:
 
     def _compile_ahead(self) -> None:
         """While nothing trains, have the worker that the next run will get compile what it may well want."""
-        wanted, is_at_work = self._wanted, any(each.ticket or each.aside for each in self._roster)
+        wanted, is_at_work = self._wanted, any(each.ticket or each.aside for each in self.roster)
         if wanted is None or wanted is self._granted or is_at_work or time.monotonic() - wanted.since < SETTLED_SECONDS:
             return
-        for each in self._roster.last_used_first():
+        for each in self.roster.last_used_first():
             if each.is_warm and each.is_free:
                 if each.foreseen != wanted.network:
                     self._submit_aside(each, f"ahead-{uuid.uuid4().hex}", worker.compile_ahead, wanted.network)
@@ -309,19 +310,19 @@ class Dispatcher:
         done.aside.release()
         done.aside = done.errand = None
 
-    def _employ(self, idle: Entry, info: Mapping[str, Any]) -> None:
+    def employ(self, idle: Entry, info: Mapping[str, Any]) -> None:
         """Give an idle worker what is most urgent: a greeting, the import, a restart, a run, or a warm-up step."""
         if not idle.is_greeted:
             token = self._store.leave_token()
             self._submit(idle, f"greet-{token}", worker.shake_hands, self._store.url, token, TRAINING_VERSION)
         elif not idle.is_loaded:
             self._warm_up(idle)
-        elif info.get("nanny") and self._roster.has_to_restart(idle):
+        elif info.get("nanny") and self.roster.has_to_restart(idle):
             self._restart(idle)
         elif self._may_train() and (ticket := self._store.claim(self._name_of(idle))) is not None:
             try:
                 self._submit(idle, f"run-{ticket.run_id}-{ticket.attempt}", worker.execute, self._store.url, *ticket,
-                             self._settings.unwatched_seconds, float(self._limits.max_seconds))
+                             self.settings.unwatched_seconds, float(self._limits.max_seconds))
             except BaseException:
                 self._store.lose(ticket)
                 raise
@@ -335,33 +336,33 @@ class Dispatcher:
     @property
     def _is_one_awaited(self) -> bool:
         """Whether fewer workers are warm than may train at a time. A local cluster's standby may take its time."""
-        return self._is_remote or sum(each.is_warm for each in self._roster) < self._settings.num_workers
+        return self._is_remote or sum(each.is_warm for each in self.roster) < self.settings.num_workers
 
     def _may_train(self) -> bool:
         """Whether one more run may train now: a local cluster's standby waits for its turn."""
-        return self._is_remote or self._roster.num_training < self._settings.num_workers
+        return self._is_remote or self.roster.num_training < self.settings.num_workers
 
     def _stand_by(self) -> None:
         """Start one worker more in good time before one has to be replaced, where the machine has memory for it."""
-        if self._is_remote or self._standby_decided or not self._settings.standby:
+        if self._is_remote or self._standby_decided or not self.settings.standby:
             return
-        if self._roster.will_soon_restart():
-            self._cluster.grow(self._settings.num_workers + 1, self._roster.highest_mb)
+        if self.roster.will_soon_restart():
+            self.cluster.grow(self.settings.num_workers + 1, self.roster.highest_mb)
             self._standby_decided = True
 
     def _submit(self, to: Entry, key: str, function: Any, *args: Any) -> None:
-        to.future = self._cluster.submit(to.address, key, function, *args)
+        to.future = self.cluster.submit(to.address, key, function, *args)
         to.future.add_done_callback(lambda _: self._wake.set())
 
     def _submit_aside(self, to: Entry, key: str, function: Any, *args: Any) -> None:
-        to.aside = self._cluster.submit(to.address, key, function, *args)
+        to.aside = self.cluster.submit(to.address, key, function, *args)
         to.aside.add_done_callback(lambda _: self._wake.set())
 
     def _restart(self, known: Entry) -> None:
         """Replace a worker's process, in a thread of its own: it takes a second, and others wait for runs."""
         def restart() -> None:
             with _told("a worker could not be restarted", unless=self._closing):
-                self._cluster.restart(known.address)
+                self.cluster.restart(known.address)
             known.is_restarting = False
 
         known.is_restarting = True

@@ -70,7 +70,7 @@ class Engine:
         self._connected = Counter([self._own_holder])
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._dispatcher = Dispatcher(self.store, self.settings, self.limits)
+        self.dispatcher = Dispatcher(self.store, self.settings, self.limits)
         self._keeper = threading.Thread(target=self._keep, name="echo keeper", daemon=True)
         self._keeper.start()
         atexit.register(self.close)
@@ -105,7 +105,7 @@ class Engine:
             run_id = self.store.request(config, session, holder, self.limits.max_queue, again, share)
         except QueueFull as error:
             raise QueueFull(f"{error} {self._when_to_come_back(session)}") from None
-        self._dispatcher.wake()
+        self.dispatcher.wake()
         return run_id
 
     def _when_to_come_back(self, session: str) -> str:
@@ -164,7 +164,7 @@ class Engine:
             Busy: If no worker came to it in time; one of somebody else's cluster ends its run first.
             LookupError: If the store has no weights of it.
         """
-        made: bytes = self._dispatcher.ask(worker.keras_file_of, self.store.url, run_id, stateful,
+        made: bytes = self.dispatcher.ask(worker.keras_file_of, self.store.url, run_id, stateful,
                                             timeout=timeout)
         return made
 
@@ -174,7 +174,7 @@ class Engine:
         Nothing happens where the workers are somebody else's, or `ECHO_COMPILE_AHEAD` is false.
         """
         if self.settings.compile_ahead and self.settings.dask_scheduler_address is None:
-            self._dispatcher.compile_ahead(config.network)
+            self.dispatcher.compile_ahead(config.network)
 
     def connect(self, holder: str) -> None:
         """Say that a holder is there, until as many calls of `disconnect`: two tabs connect twice."""
@@ -196,7 +196,7 @@ class Engine:
 
     def status(self) -> str:
         """`starting`, `warming` (runs can be submitted, and wait), `ready`, or a sentence on what is wrong."""
-        return self._dispatcher.status
+        return self.dispatcher.status
 
     @property
     def trouble(self) -> Trouble | None:
@@ -215,7 +215,7 @@ class Engine:
                 return
             self._closing.set()
         atexit.unregister(self.close)
-        self._dispatcher.close()
+        self.dispatcher.close()
         self._keeper.join()
         self.store.close()
 

@@ -31,10 +31,10 @@ def picture(config: RunConfig, curve: pd.DataFrame, said: str = "") -> str:
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
         f'<text x="{_LEFT}" y="28" font-size="15" font-weight="bold">{escape(_shortened(short_name(config)))}</text>',
         f'<text x="{_LEFT}" y="50">{escape(said)}</text>',
-        *_panel(_LEFT, config.epochs, curve["epoch"], curve["loss"], _ticks(top), "Loss", "{:g}".format),
+        *_panel(_LEFT, config.epochs, curve["epoch"], curve["loss"], ticks_up_to(top), "Loss", "{:g}".format),
         *_panel(second, config.epochs, curve["epoch"], curve["accuracy"], [0, 0.25, 0.5, 0.75, 1.0], "Numbers right",
                 "{:.0%}".format),
-        *_chance(config.chance_loss, _ticks(top)[-1]),
+        *_chance(config.chance_loss, ticks_up_to(top)[-1]),
         "</svg>"]
     return "\n".join(parts) + "\n"
 
@@ -48,7 +48,7 @@ def _panel(left: float, epochs: int, x: Iterable[float], y: Iterable[float], tic
         at = bottom - _PANEL_HEIGHT * tick / top
         parts += [f'<line x1="{left:g}" x2="{left + _PANEL_WIDTH:g}" y1="{at:.1f}" y2="{at:.1f}" stroke="{_GRID}"/>',
                   f'<text x="{left - 8:g}" y="{at + 4:.1f}" text-anchor="end">{written(tick)}</text>']
-    for tick in _ticks(epochs):
+    for tick in ticks_up_to(epochs):
         if tick <= epochs:
             at = left + _PANEL_WIDTH * tick / epochs
             parts.append(f'<text x="{at:.1f}" y="{bottom + 20:g}" text-anchor="middle">{tick:,.0f}</text>')
@@ -77,7 +77,7 @@ def _shortened(name: str) -> str:
     return name if len(name) <= _LONGEST else name[:_LONGEST - 1] + "…"
 
 
-def _ticks(top: float) -> list[float]:
+def ticks_up_to(top: float) -> list[float]:
     """Four to eight round numbers from 0, the last one at or above `top`."""
     power = 10.0 ** math.floor(math.log10(top))
     step = next(step for step in (0.1, 0.2, 0.25, 0.5, 1, 2) if top <= 6 * step * power) * power

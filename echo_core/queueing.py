@@ -96,7 +96,7 @@ class Queue:
     """The half of the `Store` that knows who waits for what. Any number of threads and processes may use it."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
     # --- asking for work -----------------------------------------------------------------------
 
@@ -116,7 +116,7 @@ class Queue:
         Raises:
             QueueFull: If it would have to wait and `max_queue` runs wait already, or `max_share` of this session.
         """
-        with self._database.write(exclusive=True) as connection:
+        with self.database.write(exclusive=True) as connection:
             self._request(connection, config, session, holder, max_queue, again, max_share)
         return config.run_id
 
@@ -126,7 +126,7 @@ class Queue:
         Returns:
             None if it is finished, or running elsewhere.
         """
-        with self._database.write(exclusive=True) as connection:
+        with self.database.write(exclusive=True) as connection:
             self._request(connection, config, session, holder, None)
             state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == config.run_id))
             return _start(connection, config.run_id, worker) if state == State.QUEUED else None
@@ -164,7 +164,7 @@ class Queue:
 
     def hold(self, run_id: str, holder: str) -> None:
         """Say that `holder` wants this run to go on. Repeated, it renews."""
-        with self._database.write(exclusive=True) as connection:
+        with self.database.write(exclusive=True) as connection:
             _hold(connection, run_id, holder)
 
     def renew(self, holders: Collection[str]) -> None:
@@ -172,7 +172,7 @@ class Queue:
         if not holders:
             return
         active = select(RUNS.c.run_id).where(RUNS.c.state.in_([State.QUEUED, State.RUNNING]) | _left_off())
-        with self._database.write(exclusive=True) as connection:
+        with self.database.write(exclusive=True) as connection:
             connection.execute(update(WATCHERS).values(seen_at=now()).where(
                 WATCHERS.c.holder.in_(holders), WATCHERS.c.run_id.in_(active)))
 
@@ -187,7 +187,7 @@ class Queue:
         Returns:
             Whether the run stops.
         """
-        with self._database.write(exclusive=True) as connection:
+        with self.database.write(exclusive=True) as connection:
             if holder is not None and _others_hold(connection, run_id, holder, only_own):
                 connection.execute(delete(WATCHERS).where(WATCHERS.c.run_id == run_id, WATCHERS.c.holder == holder))
                 return False
@@ -198,7 +198,7 @@ class Queue:
 
     def close_down(self, run_id: str) -> None:
         """Ask a running run to pause because its worker is about to end. It goes on when one who holds it is back."""
-        with self._database.write(exclusive=True) as connection:
+        with self.database.write(exclusive=True) as connection:
             connection.execute(change(run_id, State.RUNNING).where(~RUNS.c.stop_requested).values(
                 stop_requested=True, reason=CLOSED))
 
@@ -210,10 +210,10 @@ class Queue:
         One transaction: two that claim at the same time get different runs, and a worker that
         two of them think idle gets one.
         """
-        with self._database.read(alone=True) as connection:
+        with self.database.read(alone=True) as connection:
             if not _num_queued(connection):
                 return None
-        with self._database.write(exclusive=True) as connection:
+        with self.database.write(exclusive=True) as connection:
             busy = select(RUNS.c.run_id).where(RUNS.c.worker == worker, RUNS.c.state == State.RUNNING)
             if connection.execute(busy).first():
                 return None
@@ -229,7 +229,7 @@ class Queue:
 
     def order(self) -> list[str]:
         """The `run_id`s of all queued runs, in the order in which they will be begun."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return begin_order(_waiting(connection), _running(connection), _served(connection))
 
     def place(self, run_id: str) -> int | None:
@@ -242,7 +242,7 @@ class Queue:
 
         Unless it was to stop, or was lost too often without getting further.
         """
-        with self._database.write(exclusive=True) as connection:
+        with self.database.write(exclusive=True) as connection:
             row = connection.execute(current(ticket)).first()
             if row is None:
                 return
@@ -252,7 +252,7 @@ class Queue:
 
     def silence(self, run_id: str) -> float:
         """Seconds since the worker of a run was last heard, by the store's clock; 0 if it never was."""
-        with self._database.read(alone=True) as connection:
+        with self.database.read(alone=True) as connection:
             return connection.scalar(select(now() - RUNS.c.heartbeat_at).where(RUNS.c.run_id == run_id)) or 0.0
 
     def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS,
@@ -269,13 +269,13 @@ class Queue:
         running, silent = RUNS.c.state == State.RUNNING, RUNS.c.heartbeat_at < now() - ORPHANED_SECONDS
         stale = running & (RUNS.c.heartbeat_at < now() - stale_seconds)
         left = (RUNS.c.state == State.QUEUED) & (watched_at() < now() - unwatched_seconds)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             workers = connection.scalars(select(RUNS.c.worker).where(running & silent).distinct())
             if ended := [name for name in workers if name and has_ended(name)]:
                 stale |= running & silent & RUNS.c.worker.in_(ended)
             if not connection.scalar(select(func.count()).select_from(RUNS).where(stale | left | _awaited_again())):
                 return
-        with self._database.write(exclusive=True) as connection:
+        with self.database.write(exclusive=True) as connection:
             if time.monotonic() - began > MAX_SWEEP_WAIT_SECONDS:
                 return
             was_stopped = RUNS.c.stop_requested & (func.coalesce(RUNS.c.reason, "") != CLOSED)

@@ -91,7 +91,7 @@ class Roster:
     """All workers that the cluster has told of and that are not lost."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._entries: dict[str, Entry] = {}
 
     def __iter__(self) -> Iterator[Entry]:
@@ -137,7 +137,7 @@ class Roster:
         if idle.used_at is None or idle.aside is not None:
             return False
         share = self._memory_share(idle)
-        is_replaced = sum(each.is_warm and each.is_free for each in self) > self._settings.num_workers
+        is_replaced = sum(each.is_warm and each.is_free for each in self) > self.settings.num_workers
         has_rested = time.monotonic() - idle.used_at >= REST_SECONDS
         return share > FAR_TOO_MUCH or (share > 1 and (is_replaced or has_rested))
 
@@ -148,8 +148,8 @@ class Roster:
     @property
     def highest_mb(self) -> float:
         """What a worker takes before it is replaced at once."""
-        return FAR_TOO_MUCH * self._settings.worker_mb
+        return FAR_TOO_MUCH * self.settings.worker_mb
 
     def _memory_share(self, known: Entry) -> float:
         """The memory of a worker's process as a share of what it may take."""
-        return known.memory / (self._settings.worker_mb * 2**20)
+        return known.memory / (self.settings.worker_mb * 2**20)

@@ -85,25 +85,25 @@ class Store(Readings):
         super().__init__(Database(url, create, patience))
 
     def __str__(self) -> str:
-        return str(self._database)  # without the password
+        return str(self.database)  # without the password
 
     @property
     def is_sqlite(self) -> bool:
         """Whether it is a file on one machine."""
-        return self._database.is_sqlite
+        return self.database.is_sqlite
 
     def shortage(self) -> Trouble | None:
         """What is wrong with it although it answers."""
-        return self._database.shortage()
+        return self.database.shortage()
 
     @property
     def losses(self) -> int:
         """How often its tables were taken away, or others put in their place, since it was opened."""
-        return self._database.losses
+        return self.database.losses
 
     def close(self) -> None:
         """Close its connections."""
-        self._database.close()
+        self.database.close()
 
     # --- what a worker writes ------------------------------------------------------------------
 
@@ -118,7 +118,7 @@ class Store(Readings):
             ValueError: If this version cannot read its config or checkpoint.
         """
         run_id = ticket.run_id
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             row = connection.execute(select(RUNS.c.config, RUNS.c.family).where(RUNS.c.run_id == run_id)).first()
             _write(connection, ticket, threads=threads, fingerprint=None, evaluation=None, token_accuracy=None,
                    window_accuracy=None)
@@ -142,7 +142,7 @@ class Store(Readings):
         key = {"run_id": ticket.run_id, "epoch": progress.epoch}
         shown = progress.snapshot
         size = len(points) + (8 * shown.predicted.size if shown is not None else 0)
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             known = select(PROGRESS.c.epoch).where(PROGRESS.c.run_id == ticket.run_id,
                                                    PROGRESS.c.epoch == progress.epoch)
             if connection.execute(known).first():
@@ -159,16 +159,16 @@ class Store(Readings):
     def save_checkpoint(self, ticket: Ticket, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint in place of the one before. Raises `Superseded`."""
         data = checkpoint.to_bytes()
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             _write(connection, ticket)
             replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
 
     def beat(self, ticket: Ticket, unwatched_seconds: float = math.inf, write: bool = True) -> Signal:
         """What the worker has to do about its run; with `write` also say that the worker lives."""
-        with self._database.read(alone=True) as connection:
+        with self.database.read(alone=True) as connection:
             signal = _signal(connection, ticket, unwatched_seconds)
         if write and signal is not Signal.SUPERSEDED:
-            with self._database.write() as connection:
+            with self.database.write() as connection:
                 connection.execute(change(ticket.run_id, State.RUNNING).values(heartbeat_at=now()).where(
                     RUNS.c.attempt == ticket.attempt))
         return signal
@@ -184,7 +184,7 @@ class Store(Readings):
             Whether it was paused.
         """
         data = checkpoint.to_bytes() if checkpoint else b""
-        with self._database.write(exclusive=True) as connection:
+        with self.database.write(exclusive=True) as connection:
             if if_signalled and _signal(connection, ticket, unwatched_seconds) is Signal.GO_ON:
                 return False
             _write(connection, ticket, state=State.PAUSED, ended_at=now(), stop_requested=False,
@@ -195,14 +195,14 @@ class Store(Readings):
 
     def judge(self, ticket: Ticket, evaluation: Evaluation) -> None:
         """Keep how good a paused run is. Nothing happens if it goes on already."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             connection.execute(change(ticket.run_id, State.PAUSED).where(RUNS.c.attempt == ticket.attempt).values(
                 **_judged(evaluation)))
 
     def finish(self, ticket: Ticket, checkpoint: Checkpoint, evaluation: Evaluation) -> None:
         """Keep the trained weights and how good they are. Raises `Superseded`."""
         data, moments = checkpoint.without_moments().to_bytes(), checkpoint.without_weights().to_bytes()
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             _write(connection, ticket, state=State.FINISHED, ended_at=now(), epoch=checkpoint.epoch, reason=None,
                    stop_requested=False, urgent=False, fingerprint=checkpoint.fingerprint, **_judged(evaluation))
             replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
@@ -216,7 +216,7 @@ class Store(Readings):
             checkpoint: The last good weights, for who wants to look into them; None keeps those that are stored.
         """
         kept = {"epoch": checkpoint.epoch, "fingerprint": checkpoint.fingerprint} if checkpoint else {}
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             _write(connection, ticket, state=State.FAILED, ended_at=now(), reason=reason, stop_requested=False,
                    **kept)
             if checkpoint:
@@ -227,14 +227,14 @@ class Store(Readings):
     def leave_token(self) -> str:
         """Write something that only who opens this very store can know."""
         token = uuid.uuid4().hex
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             connection.execute(delete(HANDSHAKES).where(HANDSHAKES.c.made_at < now() - 3600))
             connection.execute(insert(HANDSHAKES).values(token=token, made_at=now()))
         return token
 
     def take_token(self, token: str) -> bool:
         """Whether `leave_token` wrote it here. It is gone then: who can read a store but not write to it is no use."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             return connection.execute(delete(HANDSHAKES).where(HANDSHAKES.c.token == token)).rowcount == 1
 
 

@@ -141,10 +141,10 @@ def _chunks(config: RunConfig, at: Checkpoint, started: float) -> Iterator[Progr
             raise Diverged(str(not_finite(config, diverged_at)), diverged_at, at)
         if show:
             last_shown, shown_at = at.epoch, now
-        num_epochs = _next_chunk(num_epochs, now - chunk_started)
+        num_epochs = next_chunk(num_epochs, now - chunk_started)
 
 
-def _next_chunk(num_epochs: int, seconds: float) -> int:
+def next_chunk(num_epochs: int, seconds: float) -> int:
     """As many epochs as should take a chunk's time, growing by steps: a first call also compiles."""
     wanted = num_epochs * CHUNK_SECONDS / max(seconds, 1e-6)
     return max(1, int(min(wanted, 4 * num_epochs + 4)))

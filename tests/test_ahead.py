@@ -37,7 +37,7 @@ def num_programs(lab: Engine) -> int:
 
 
 def worker_of(lab: Engine) -> Entry:
-    (only,) = lab._dispatcher._roster
+    (only,) = lab.dispatcher.roster
     return only
 
 
@@ -96,6 +96,6 @@ def test_a_worker_that_grew_as_it_compiled_ahead_is_replaced(lab: Engine, monkey
     before = worker_of(lab)
     monkeypatch.setattr(roster, "FAR_TOO_MUCH", 0.1)
     lab.compile_ahead(wider(13))
-    until(lambda: before not in lab._dispatcher._roster and lab.status() == "ready")
+    until(lambda: before not in lab.dispatcher.roster and lab.status() == "ready")
     monkeypatch.undo()
     assert lab.wait(lab.submit(wider(13)), PATIENCE) is State.FINISHED

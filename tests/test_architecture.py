@@ -195,6 +195,8 @@ def test_the_entry_imports_nothing_heavy_at_its_top():
 # --- the tests ---------------------------------------------------------------------------------------
 
 
+#: Names that begin so and are public all the same: SQLAlchemy documents `Row._mapping`.
+PUBLIC = {"_mapping"}
 TESTS = {file: ast.parse(file.read_text()) for file in sorted((ROOT / "tests").rglob("*.py"))}
 
 
@@ -223,6 +225,41 @@ def test_a_test_imports_neither_another_test_nor_a_benchmark():
             assert first not in {"benchmarks", *helpers}, f"{where}; helpers are in tests.helpers"
             assert not any(part.startswith("test_") or part == "conftest" for part in (first, *rest[:-1])), where
             assert first != "tests" or rest[0] == "helpers", where
+
+
+def private_reaches(tree: ast.Module) -> list[str]:
+    """Where a test uses what another module keeps to itself, by a dot, by import or by `setattr`."""
+    def is_private(name: object) -> bool:
+        return isinstance(name, str) and name.startswith("_") and not name.startswith("__") and name not in PUBLIC
+
+    found = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self" | "cls")):
+                continue
+            case ast.Attribute(attr=name) if is_private(name):
+                found.append(f"{node.lineno}: {ast.unparse(node)}")
+            case ast.ImportFrom(names=names) if any(is_private(alias.name) for alias in names):
+                found.append(f"{node.lineno}: {ast.unparse(node)}")
+            case ast.Call(func=ast.Name(id=called) | ast.Attribute(attr=called), args=arguments) if (
+                    called in ("getattr", "setattr", "delattr")):
+                names = [each.value.rpartition(".")[2] for each in arguments
+                         if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+                if any(map(is_private, names)):
+                    found.append(f"{node.lineno}: {ast.unparse(node)}")
+    return found
+
+
+def test_a_test_reaches_into_no_private_attribute_of_another_module():
+    assert {str(file.relative_to(ROOT)): reaches for file, tree in TESTS.items()
+            if (reaches := private_reaches(tree))} == {}
+
+
+def test_the_reader_of_private_reaches_sees_each_kind():
+    for line in ("run._state", "from x import _y", "patch.setattr(x, '_y', 1)", "patch.setattr('x._y', 1)"):
+        assert len(private_reaches(ast.parse(line))) == 1
+    for line in ("self._state", "row._mapping", "run.__dict__", "patch.setattr(x, 'y', 1)"):
+        assert private_reaches(ast.parse(line)) == []
 
 
 @pytest.mark.slow

@@ -211,7 +211,7 @@ def test_longer_run_goes_on_from_where_a_shorter_one_ended(store):
     begun = store.begin(ticket, threads=2)
     assert begun.checkpoint is None  # the shorter one was trained by hand, on no known threads
     store.pause(ticket, None)
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         connection.execute(update(RUNS).values(threads=2))
     store.request(extended, "a session", "me")
     begun = store.begin(store.claim("a worker"), threads=2)
@@ -250,5 +250,5 @@ def test_store_of_the_first_revision_is_filled_in(fresh_url):
         assert page.total == 1
         assert page.entries[0].run.evaluation == EVALUATION
         assert page.entries[0].run.loss == 1.5
-        with store._database.read() as connection:
+        with store.database.read() as connection:
             assert connection.execute(select(RUNS.c.family, RUNS.c.window_accuracy)).all() == [(TINY.family, 0.5)]

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from echo_core import tables
 from echo_core.cli import cli
 from echo_core.config import RunConfig
-from echo_core.console import _how_it_goes
+from echo_core.console import how_it_goes
 from echo_core.evaluation import take_snapshot
 from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Progress, State
@@ -257,9 +257,9 @@ def test_time_left_is_told_by_the_speed_since_compiling():
     def at(epoch, seconds):
         return Progress(epoch, 1.5, 0.25, seconds, (), Checkpoint(epoch, epoch, ()))
     compiled = at(1, 30.0)
-    assert _how_it_goes(compiled, compiled, config) == "loss 1.500, accuracy 0.250"
-    assert _how_it_goes(at(101, 31.0), compiled, config) == "loss 1.500, accuracy 0.250, 9 s left"
-    assert _how_it_goes(at(1000, 40.0), compiled, config) == "loss 1.500, accuracy 0.250"
+    assert how_it_goes(compiled, compiled, config) == "loss 1.500, accuracy 0.250"
+    assert how_it_goes(at(101, 31.0), compiled, config) == "loss 1.500, accuracy 0.250, 9 s left"
+    assert how_it_goes(at(1000, 40.0), compiled, config) == "loss 1.500, accuracy 0.250"
 
 
 def test_a_run_that_is_under_way_elsewhere_is_trained_here_but_not_kept(store):

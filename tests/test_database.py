@@ -222,7 +222,7 @@ def test_what_a_server_suffers_from_is_said_in_words(postgres_server, migrated):
         with faults.crashed(postgres_server), pytest.raises(OperationalError) as caught:
             store.request(TINY)
         assert trouble_of(caught.value).cause == "it does not answer"
-        with store._database.read() as connection, pytest.raises(InternalError) as caught:
+        with store.database.read() as connection, pytest.raises(InternalError) as caught:
             connection.execute(RUNS.delete())
         assert trouble_of(caught.value).cause == "it can only be read"
         assert store.shortage() is None

@@ -46,7 +46,7 @@ def look_round(engine: Engine) -> None:
     """Wait until the dispatcher has looked round twice."""
     passed = threading.Semaphore(0)
     with pytest.MonkeyPatch.context() as patch:
-        cluster = engine._dispatcher._cluster
+        cluster = engine.dispatcher.cluster
         revive = cluster.revive
         patch.setattr(cluster, "revive", lambda: (revive(), passed.release()))
         assert passed.acquire(timeout=20)

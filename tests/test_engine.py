@@ -83,7 +83,7 @@ def freeze(engine, process):
     """Suspend a worker between two writes: one that sleeps with SQLite's write lock stops everybody."""
     while True:
         process.suspend()
-        with closing(sqlite3.connect(engine.store._database._url.database, timeout=0.5)) as connection:
+        with closing(sqlite3.connect(engine.store.database.url.database, timeout=0.5)) as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 return
@@ -94,9 +94,9 @@ def freeze(engine, process):
 def forget(engine, run_id):
     """Remove a run, so that the same config trains again from nothing; what it came to."""
     # Its next first attempt will have the key of this one, whose result Dask must not hold any more.
-    until(lambda: all(each.ticket is None for each in engine._dispatcher._roster))
+    until(lambda: all(each.ticket is None for each in engine.dispatcher.roster))
     run = engine.store.run(run_id)
-    with engine.store._database.write() as connection:
+    with engine.store.database.write() as connection:
         connection.execute(delete(RUNS).where(RUNS.c.run_id == run_id))
     return run
 
@@ -162,7 +162,7 @@ def test_a_worker_makes_the_keras_file_and_says_what_it_lacks(lab, monkeypatch):
     assert lab.keras_file(run_id)[:2] == b"PK"
     with pytest.raises(LookupError, match="run 0123456789abcdef has no weights"):
         lab.keras_file("0123456789abcdef")
-    monkeypatch.setattr(lab._dispatcher, "_next_errand", lambda: None)  # as if every worker trained
+    monkeypatch.setattr(lab.dispatcher, "next_errand", lambda: None)  # as if every worker trained
     with pytest.raises(Busy, match="all workers are training"):
         lab.keras_file(run_id, timeout=0.3)
 
@@ -185,7 +185,7 @@ def test_what_the_host_does_not_allow_is_refused_before_it_is_queued(lab, monkey
     with pytest.raises(LimitExceeded, match="units must be at most 1024"):
         lab.submit(RunConfig(units=2000))
     monkeypatch.setattr(lab, "limits", LIMITS.model_copy(update={"max_queue": 1}))
-    monkeypatch.setattr(lab._dispatcher, "wake", lambda: None)
+    monkeypatch.setattr(lab.dispatcher, "wake", lambda: None)
     first = lab.submit(ENDLESS.model_copy(update={"seed": 1}))
     until(lambda: lab.store.run(first).state is State.RUNNING)
     queued = lab.submit(ENDLESS.model_copy(update={"seed": 2}))
@@ -270,7 +270,7 @@ def test_worker_that_is_too_busy_to_beat_is_vouched_for_as_long_as_it_was_heard_
 def test_worker_that_takes_too_much_memory_is_replaced_between_runs_and_trains_the_same(lab, undisturbed, monkeypatch):
     before, = worker_processes()
     train(lab, config(2))
-    monkeypatch.setattr(lab._dispatcher._roster, "_settings", lab.settings.model_copy(update={"worker_mb": 1}))
+    monkeypatch.setattr(lab.dispatcher.roster, "settings", lab.settings.model_copy(update={"worker_mb": 1}))
     run_id = lab.submit(LONG)
     until(lambda: not before.is_running())
     monkeypatch.undo()
@@ -285,7 +285,7 @@ def test_idle_worker_that_has_grown_is_replaced_after_a_rest(lab, monkeypatch):
     before, = worker_processes()
     monkeypatch.setattr(roster, "REST_SECONDS", 0.0)
     monkeypatch.setattr(roster, "FAR_TOO_MUCH", 1e9)
-    monkeypatch.setattr(lab._dispatcher._roster, "_settings", lab.settings.model_copy(update={"worker_mb": 1}))
+    monkeypatch.setattr(lab.dispatcher.roster, "settings", lab.settings.model_copy(update={"worker_mb": 1}))
     until(lambda: not before.is_running())
     monkeypatch.undo()
     until(lambda: lab.status() == "ready")
@@ -294,7 +294,7 @@ def test_idle_worker_that_has_grown_is_replaced_after_a_rest(lab, monkeypatch):
 
 def test_worker_that_the_cluster_has_given_up_comes_back(lab):
     before, = worker_processes()
-    dask_cluster = lab._dispatcher._cluster._local
+    dask_cluster = lab.dispatcher.cluster.local
     for nanny in list(dask_cluster.workers.values()):
         dask_cluster.sync(nanny.close)
     assert not before.is_running()
@@ -304,7 +304,7 @@ def test_worker_that_the_cluster_has_given_up_comes_back(lab):
 
 def test_run_that_no_connected_holder_watches_pauses_at_a_checkpoint(lab, monkeypatch):
     train(lab, config(10))  # its worker has its programs then, and comes to a checkpoint in time
-    monkeypatch.setattr(lab._dispatcher, "_settings", lab.settings.model_copy(update={"unwatched_seconds": 1.0}))
+    monkeypatch.setattr(lab.dispatcher, "settings", lab.settings.model_copy(update={"unwatched_seconds": 1.0}))
     run_id = lab.submit(ENDLESS, holder="a browser that went away")
     assert lab.wait(run_id, PATIENCE) is State.PAUSED
     run = lab.store.run(run_id)
@@ -334,7 +334,7 @@ def test_nothing_is_swept_up_for_a_moment_after_the_store_was_away(lab, monkeypa
         patch.setattr(lab.store, "sweep", raiser(ConnectionError("no answer")))
         patch.setattr(lab.store, "renew", raiser(ConnectionError("no answer")))
         until(lambda: "the store did not answer the keeper" in caplog.text)
-        with lab.store._database.write() as connection:
+        with lab.store.database.write() as connection:
             connection.execute(update(RUNS).where(RUNS.c.run_id == ticket.run_id).values(heartbeat_at=0.0))
         time.sleep(0.3)
         assert lab.trouble is not None
@@ -346,11 +346,11 @@ def test_nothing_is_swept_up_for_a_moment_after_the_store_was_away(lab, monkeypa
 
 
 def test_run_whose_worker_gave_up_on_the_store_goes_on_from_its_checkpoint(lab, monkeypatch):
-    monkeypatch.setattr(lab._dispatcher, "_employ", lambda *_: None)
+    monkeypatch.setattr(lab.dispatcher, "employ", lambda *_: None)
     ticket = lab.store.take(config(6), "a worker")
     away = pickle.loads(pickle.dumps(OperationalError("INSERT", {}, ConnectionError("no answer"))))
     future = SimpleNamespace(status="error", exception=lambda: away, release=lambda: None)
-    lab._dispatcher._settle(Entry("tcp://nowhere", "a process", future, ticket, is_greeted=True))
+    lab.dispatcher.settle(Entry("tcp://nowhere", "a process", future, ticket, is_greeted=True))
     run = lab.store.run(ticket.run_id)
     assert (run.state, run.reason, run.restarts) == (State.QUEUED, None, 1)
     lab.stop(run.run_id)
@@ -359,7 +359,7 @@ def test_run_whose_worker_gave_up_on_the_store_goes_on_from_its_checkpoint(lab, 
 def test_failed_run_keeps_its_reason_and_starts_again_from_nothing(lab, undisturbed):
     store, run_id = lab.store, LONG.run_id
     ticket = store.take(LONG, "somebody")
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         connection.execute(CHECKPOINTS.insert().values(run_id=run_id, epoch=5, data=b"damaged"))
     store.pause(ticket, None)
     lab.submit(LONG)
@@ -413,7 +413,7 @@ def test_a_warm_worker_stands_by_when_another_has_to_be_replaced(tmp_path, xla_c
         monkeypatch.setattr(roster, "FAR_TOO_MUCH", 1e3)
         monkeypatch.setattr(roster, "REST_SECONDS", 1e3)
         monkeypatch.setattr(cluster, "OTHERS_MB", -1e9)  # as much memory as it may take
-        monkeypatch.setattr(engine._dispatcher._roster, "_settings", settings.model_copy(update={"worker_mb": 1}))
+        monkeypatch.setattr(engine.dispatcher.roster, "settings", settings.model_copy(update={"worker_mb": 1}))
         mine = old.environ()
         until(lambda: not old.is_running())
         later = [process.environ() for process in worker_processes() if process.pid not in others]

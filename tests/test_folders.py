@@ -29,7 +29,7 @@ def test_store_lands_in_the_project_whatever_its_folder_is_called(tmp_path, monk
     with closing(Store(Settings().database_url)) as store:
         store.request(config(1))
     assert path.is_file()
-    assert Path(Database(url)._url.database) == path
+    assert Path(Database(url).url.database) == path
     assert [folder.name for folder in tmp_path.iterdir()] == [name]
 
 

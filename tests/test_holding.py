@@ -19,7 +19,7 @@ UNWATCHED_SECONDS = 300.0
 
 def age(store, table, seconds, *columns):
     """Make times of rows look older than they are."""
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         connection.execute(update(table).values({name: getattr(table.c, name) - seconds for name in columns}))
 
 
@@ -177,7 +177,7 @@ def test_run_that_is_interrupted_again_and_again_without_getting_further_fails(s
 
 def test_interrupted_run_of_another_training_version_or_that_was_deleted_is_left(store):
     old, deleted = interrupted(store, 1), interrupted(store, 2)
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         connection.execute(update(RUNS).where(RUNS.c.run_id == old).values(training_version=TRAINING_VERSION + 1))
     store.delete([deleted])
     store.renew(["a"])

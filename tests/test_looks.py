@@ -35,7 +35,7 @@ def run(store: Store):
 @pytest.mark.parametrize("read", [
     lambda run: looks.estimate_seconds(run.config),
     lambda run: looks.wait_of(run.run_id),
-    lambda run: session._row(run.run_id, session.stretch(0.5)),
+    lambda run: session.stored_row(run.run_id, session.stretch(0.5)),
 ], ids=["estimate", "forecast", "row"])
 def test_what_is_shared_for_a_while_may_run_out_between_any_two_moments(run, read: Callable, monkeypatch):
     """Streamlit looks twice whether an entry with a `ttl` is still there, and fails if it ran out in between."""

@@ -133,7 +133,7 @@ def test_database_of_a_server_that_is_dropped_and_made_again_gets_its_tables(pos
 def test_schema_of_a_server_that_is_dropped_under_open_connections_gets_its_tables(postgres_server):
     with postgres_server.database() as url, closing(Store(url)) as app:
         app.request(config(1))
-        with app._database.write() as connection:
+        with app.database.write() as connection:
             connection.execute(text("DROP SCHEMA public CASCADE"))
             connection.execute(text("CREATE SCHEMA public"))
         after = use(app, 2)
@@ -148,7 +148,7 @@ def test_store_that_is_left_alone_loses_nothing(fresh_url):
             store.request(config(number))
             store.close()  # its connections, which are opened anew
         assert len(other.runs()) == 3
-        with other._database.read() as connection:
+        with other.database.read() as connection:
             raw = connection.connection.driver_connection
         if store.is_sqlite:
             raw.execute("VACUUM")

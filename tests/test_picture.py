@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from echo_core.config import RunConfig
-from echo_core.picture import _ticks, picture
+from echo_core.picture import picture, ticks_up_to
 
 CURVE = pd.DataFrame({"epoch": [0, 250, 500], "loss": [4.6, 2.3, 0.0], "accuracy": [0.0, 0.5, 1.0]})
 
@@ -37,7 +37,7 @@ def test_words_that_somebody_typed_are_text_in_it():
 
 @pytest.mark.parametrize("top", [0.003, 0.9, 1, 4.61, 7, 12, 999, 5000, 12345, 100_000])
 def test_ticks_are_few_and_reach_the_top(top):
-    ticks = _ticks(top)
+    ticks = ticks_up_to(top)
     assert ticks[0] == 0
     assert ticks[-1] >= top * (1 - 1e-9)
     assert ticks[-2] < top

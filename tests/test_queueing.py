@@ -25,13 +25,13 @@ from tests.helpers.strategies import fewer_examples
 
 def age(store, table, seconds, **columns):
     """Make times of rows look older than they are."""
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         connection.execute(update(table).values({name: getattr(table.c, name) - seconds for name in columns}))
 
 
 def empty(store):
     """Forget what an example before this one left."""
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         for table in reversed(METADATA.sorted_tables):
             connection.execute(delete(table))
 
@@ -222,7 +222,7 @@ def test_worker_with_a_run_under_way_gets_no_second_one(store):
 
 def test_run_of_another_training_version_is_left_to_its_like(store):
     store.request(config(1))
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         connection.execute(update(RUNS).values(training_version=RUNS.c.training_version + 1))
     assert store.claim("w") is None
     assert store.place(config(1).run_id) is None
@@ -266,7 +266,7 @@ def test_two_tabs_of_one_browser_hold_and_renew_a_run_at_once(store):
             store.request(config(0), holder="mine")
 
     assert at_once(6, hold) == []
-    with store._database.read() as connection:
+    with store.database.read() as connection:
         assert sorted(connection.scalars(select(WATCHERS.c.run_id))) == sorted(runs)
 
 
@@ -420,7 +420,7 @@ def test_sweep_that_had_to_wait_for_the_store_interrupts_nothing_as_workers_had_
     run_id = store.request(config(1))
     store.claim("w")
     age(store, RUNS, 21, heartbeat_at=True)
-    with store._database.write(exclusive=True):
+    with store.database.write(exclusive=True):
         sweep = threading.Thread(target=store.sweep, args=(300,))
         sweep.start()
         time.sleep(0.5)

@@ -175,7 +175,7 @@ def test_runs_are_listed_newest_first_page_by_page(store):
 def test_config_that_this_version_cannot_read_breaks_no_listing_and_fails_when_begun(store):
     odd, even = store.request(config(1)), store.request(config(2))
     later = json.dumps({**json.loads(config(1).to_json()), "field_of_next_year": 1})
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         connection.execute(update(RUNS).where(RUNS.c.run_id == odd).values(config=later))
     assert [run.run_id for run in store.runs()] == [even]
     assert store.run(odd) is None
@@ -206,7 +206,7 @@ def test_a_failed_run_keeps_its_last_good_weights_and_starts_again_without_them(
 def test_an_evaluation_of_an_earlier_version_is_read_without_what_was_not_counted_then(store, ticket):
     store.finish(ticket, checkpoint(1), EVALUATION)
     earlier = {name: value for name, value in asdict(EVALUATION).items() if not name.startswith("same")}
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         connection.execute(update(RUNS).values(evaluation=json.dumps(earlier)))
     assert store.run(ticket.run_id).evaluation == EVALUATION
 

@@ -158,7 +158,7 @@ def test_a_run_that_goes_on_from_any_checkpoint_equals_one_that_was_never_interr
 
 def test_however_the_epochs_fall_into_chunks_the_weights_are_the_same(monkeypatch):
     once = last(SMALL).checkpoint
-    monkeypatch.setattr("echo_core.training._next_chunk", lambda *_: 7)
+    monkeypatch.setattr("echo_core.training.next_chunk", lambda *_: 7)
     assert same_weights(last(SMALL).checkpoint, once)
 
 

@@ -23,7 +23,7 @@ def begin() -> None:
     except (StoreError, ValidationError) as error:
         st.error("Echo Lab cannot work here as it is set up.", icon=":material/block:")
         details = " ".join(explain(error)) if isinstance(error, ValidationError) else str(error)
-        _log(details)
+        log_once(details)
         st.text(_public(error) if _may_be_hosted() else details)
         faults.leave_off()
     if loss := session.loss():
@@ -31,7 +31,7 @@ def begin() -> None:
 
 
 @lru_cache(maxsize=16)
-def _log(details: str) -> None:
+def log_once(details: str) -> None:
     """Once for each thing that is wrong, however often a page is drawn."""
     logger.error("Echo Lab cannot work here as it is set up: %s", details)
 

@@ -75,7 +75,7 @@ def _settings() -> None:
     controls.main_controls()
     _buttons(config, run, beyond)
     _notes(beyond)
-    faults.attempt(_before_training, config)
+    faults.attempt(what_it_takes, config)
     if run and (said := _which(run.config, config)):
         st.caption(plain(said))
     if not beyond and session.is_quiet_here():
@@ -107,7 +107,7 @@ def _notes(beyond: str | None) -> None:
         st.session_state[session.NOTES] = []
 
 
-def _before_training(config: RunConfig) -> None:
+def what_it_takes(config: RunConfig) -> None:
     """What these settings mean, before a second is spent on them."""
     seconds, rows = looks.estimate_seconds(config), "pair" if config.task == "pairs" else "window"
     st.markdown(f"{counted(config.num_parameters, 'parameter', bold=True)}, "

@@ -25,7 +25,7 @@ def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
                         "DATABASE_URL": f"sqlite:///{tmp_path / 'runs.db'}"}.items():
         monkeypatch.setenv(name, value)
     st.cache_resource.clear()
-    setup._log.cache_clear()
+    setup.log_once.cache_clear()
     yield
     with suppress(Exception):  # the host of a test may not be able to have one
         session.engine().close()

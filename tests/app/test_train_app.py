@@ -219,7 +219,7 @@ def test_a_refusal_stays_to_be_read_though_the_page_is_drawn_anew(monkeypatch: p
         page.button(key="train").click().run()
     page.run()
     assert [error.value for error in page.error] == ["the queue is full"]
-    monkeypatch.setattr(faults, "_READING_SECONDS", 0.0)
+    monkeypatch.setattr(faults, "READING_SECONDS", 0.0)
     page.run()
     assert not page.error
 

@@ -18,7 +18,7 @@ from tests.helpers.postgres import Server
 @contextmanager
 def locked(store: Store) -> Iterator[None]:
     """Another program has the file to itself."""
-    with closing(sqlite3.connect(store._database._url.database, isolation_level=None)) as other:
+    with closing(sqlite3.connect(store.database.url.database, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         yield
 
@@ -84,7 +84,7 @@ def _pragma(store: Store, during: str, after: str) -> Iterator[None]:
     def set_value(raw: Any, *_: Any) -> None:
         raw.execute(f"PRAGMA {value}")
 
-    event.listen(store._database._engine, "checkout", set_value)
+    event.listen(store.database.engine, "checkout", set_value)
     try:
         yield
     finally:

@@ -94,6 +94,6 @@ def checkpoint(epoch: int) -> Checkpoint:
 def progress(epoch: int, seconds: float = 0.0, loss: float = 2.5, with_snapshot: bool = False) -> Progress:
     """A record of `TINY`."""
     shape = (TINY.windows_per_sequence, TINY.output_length)
-    snapshot = Snapshot(epoch, np.full(shape, epoch, np.int32), np.full(shape, 0.5, np.float32))
+    snapshot = Snapshot(epoch, np.full(shape, epoch % TINY.vocab_size, np.int32), np.full(shape, 0.5, np.float32))
     return Progress(epoch, loss, 0.25, seconds, (Point(epoch, loss, 0.25),), checkpoint(epoch),
                     snapshot if with_snapshot else None)
