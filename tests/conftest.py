@@ -16,6 +16,19 @@ hypothesis.settings.register_profile("lab", deadline=None, max_examples=60)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=600)
 hypothesis.settings.load_profile("lab")
 
+#: Files that take longest, the longest first: a process that is handed one of them last would keep the other waiting.
+LONG_FILES = ("test_train_page", "test_engine", "test_arithmetic", "test_faults", "test_history_page", "test_worker",
+              "test_cli", "test_outages", "test_two_apps", "test_ahead", "test_tabs", "test_apps_that_end",
+              "test_reruns", "test_kills", "test_train_app", "test_training", "test_models", "test_script",
+              "test_listing", "test_export")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long files first; within a file all stays in its order."""
+    places = {name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
     """One real PostgreSQL for all tests; each gets a database of its own."""
