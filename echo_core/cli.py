@@ -246,7 +246,7 @@ def _read(file: BinaryIO, task: str) -> str:
 
 def _allowed(config: RunConfig) -> RunConfig:
     try:
-        Limits().check(config)
+        Limits().within(_settings().memory_mb).check(config)
     except ValidationError as error:
         raise BadSettings(_in_environment(error)) from error
     except LimitExceeded as error:

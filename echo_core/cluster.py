@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from echo_core import machine
 from echo_core.process import BLAS_THREADS, environment
 from echo_core.settings import Settings
 
@@ -112,10 +113,9 @@ class Cluster:
         self._client.restart_workers([address], timeout=RESTART_SECONDS)
 
     def grow(self, num_workers: int, worker_mb: float) -> bool:
-        """Start more workers of `worker_mb` each, if the machine has the memory; whether it has."""
-        from distributed.system import MEMORY_LIMIT  # of the container, if it is in one
-
-        has_room: bool = (OTHERS_MB + num_workers * worker_mb) * 2**20 <= MEMORY_LIMIT
+        """Start more workers of `worker_mb` each, if there is memory for all and for one more now; whether there is."""
+        has_room = (OTHERS_MB + num_workers * worker_mb <= self._settings.memory_mb
+                    and worker_mb * 2**20 <= machine.memory_free())
         if has_room:
             self.local.scale(num_workers)
         return has_room

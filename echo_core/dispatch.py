@@ -75,6 +75,7 @@ class Dispatcher:
         self._vouched_at = -VOUCH_SECONDS
         self._began_at = time.monotonic()
         self._num_replaced = 0  # processes in a row that were replaced because TensorFlow could not be loaded
+        self._remote_mb: int | None = None
         self._standby_decided = False
         self._errands: deque[Errand] = deque()
         # Only pages write the first, and only this object's thread the second, so that no wish is lost between them.
@@ -88,6 +89,11 @@ class Dispatcher:
     def status(self) -> str:
         """`starting`, `warming`, `ready`, or what is wrong."""
         return self._problem or self.roster.status
+
+    @property
+    def remote_mb(self) -> int | None:
+        """Megabytes of the smallest worker of somebody else's cluster, by Dask's limit, or None where it has none."""
+        return self._remote_mb
 
     def wake(self) -> None:
         """Look at the queue at once."""
@@ -171,6 +177,8 @@ class Dispatcher:
         try:
             found, tasks = self.cluster.workers(), self.cluster.tasks()
             self._meet(found)
+            self._remote_mb = min((info["memory_limit"] >> 20 for info in found.values() if info.get("memory_limit")),
+                                  default=None)
             self._vouch(found)
             for each in self.roster:
                 if each.aside is not None and each.aside.done():

@@ -62,7 +62,7 @@ class Engine:
 
     def __init__(self, settings: Settings | None = None, limits: Limits | None = None) -> None:
         self.settings = settings or Settings()
-        self.limits = limits or Limits()
+        self._limits = limits or Limits()
         self.store = Store(self.settings.database_url, patience=PATIENCE)
         self._trouble: Trouble | None = None
         self._loss, self._losses_told = "", 0
@@ -70,7 +70,7 @@ class Engine:
         self._connected = Counter([self._own_holder])
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self.dispatcher = Dispatcher(self.store, self.settings, self.limits)
+        self.dispatcher = Dispatcher(self.store, self.settings, self._limits)
         self._keeper = threading.Thread(target=self._keep, name="echo keeper", daemon=True)
         self._keeper.start()
         atexit.register(self.close)
@@ -81,6 +81,12 @@ class Engine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def limits(self) -> Limits:
+        """What may be asked for: with the memory of a worker, of somebody else's cluster of its smallest one."""
+        is_remote = self.settings.dask_scheduler_address is not None
+        return self._limits.within(self.dispatcher.remote_mb if is_remote else self.settings.share_mb)
 
     def submit(self, config: RunConfig, session: str | None = None, holder: str | None = None,
                again: bool = False) -> str:
@@ -171,9 +177,10 @@ class Engine:
     def compile_ahead(self, config: RunConfig) -> None:
         """Say that a run of these settings may be asked for soon: an idle worker of this host gets its program ready.
 
-        Nothing happens where the workers are somebody else's, or `ECHO_COMPILE_AHEAD` is false.
+        Nothing happens where the workers are somebody else's, memory is short, or `ECHO_COMPILE_AHEAD` is false.
         """
-        if self.settings.compile_ahead and self.settings.dask_scheduler_address is None:
+        wanted = self.settings.compile_ahead and self.settings.has_spare_memory
+        if wanted and self.settings.dask_scheduler_address is None:
             self.dispatcher.compile_ahead(config.network)
 
     def connect(self, holder: str) -> None:

@@ -45,7 +45,11 @@ def predict(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) ->
 
 def answer(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> Answers:
     """What the network says to each window, state zero before each. Raises ValueError as `predict`."""
-    return _read_off(config, predict(config, weights, windows))
+    asked = windows_of(config, windows)
+    # Slice by slice: all probabilities of many windows and classes would take gigabytes.
+    parts = [_read_off(config, predict(config, weights, asked[start:start + _SLICE]))
+             for start in range(0, len(asked), _SLICE)]
+    return Answers(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def ask_again(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, times: int) -> list[Answers]:

@@ -148,8 +148,8 @@ class Roster:
     @property
     def highest_mb(self) -> float:
         """What a worker takes before it is replaced at once."""
-        return FAR_TOO_MUCH * self.settings.worker_mb
+        return FAR_TOO_MUCH * self.settings.recycle_mb
 
     def _memory_share(self, known: Entry) -> float:
         """The memory of a worker's process as a share of what it may take."""
-        return known.memory / (self.settings.worker_mb * 2**20)
+        return known.memory / (self.settings.recycle_mb * 2**20)

@@ -1,6 +1,6 @@
 """What a host decides: where runs are kept, how many workers there are, and what visitors may ask."""
 
-import os
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +8,16 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL
 
-from echo_core.config import RunConfig
+from echo_core import machine
+from echo_core.config import RunConfig, divisors
+from echo_core.footprint import training_mb
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 Positive = Annotated[int, Field(ge=1)]
+
+#: Megabytes of the app's own process, of a worker that is recycled late and compiles meanwhile, and of compiling alone.
+APP_MB, WORKER_MB, COMPILE_MB = 256, 1250, 150
 
 
 def sqlite_url(file: Path) -> str:
@@ -49,6 +54,14 @@ class Limits(BaseSettings):
     max_seconds: Positive = Field(3600, description="seconds that one run may train")
     max_queue: Positive = Field(100, description="runs that wait at one time")
     max_queue_per_visitor: Positive = Field(10, description="runs of one visitor that wait at one time")
+    max_memory_mb: Annotated[int, Field(ge=0)] = Field(
+        0, description="memory of one training; 0 is what a worker may take")
+
+    def within(self, memory_mb: int | None) -> "Limits":
+        """These limits for processes that have `memory_mb` each to train in, unless the host has set a number."""
+        if self.max_memory_mb or memory_mb is None:
+            return self
+        return self.model_copy(update={"max_memory_mb": memory_mb})
 
     def check(self, config: RunConfig) -> None:
         """Raise `LimitExceeded` with one line for the first thing this host does not allow."""
@@ -61,6 +74,21 @@ class Limits(BaseSettings):
                 fix = "fewer sequences_per_epoch" if name == "windows" else f"{name}={limit}"
                 raise LimitExceeded(f"{name} must be at most {limit} on this host (ECHO_MAX_{name.upper()}); "
                                     f"received {value}. Try {fix}, or run your own copy.")
+        if self.max_memory_mb:
+            self._check_memory(config)
+
+    def _check_memory(self, config: RunConfig) -> None:
+        """Refuse what the system would kill in mid-run, and everything beside it."""
+        needed = training_mb(config)
+        if needed <= self.max_memory_mb:
+            return
+        smaller = (config.model_copy(update={"batch_size": size}) for size in reversed(divisors(config.num_windows)))
+        fits = next((each.batch_size for each in smaller if training_mb(each) <= self.max_memory_mb), None)
+        fix = f"batch_size={fits}" if fits else "fewer units, a smaller vocab_size or a shorter input_length"
+        raise LimitExceeded(
+            f"batch_size, units, vocab_size and lengths must fit into {self.max_memory_mb:,} MB of memory on this "
+            f"host (ECHO_MAX_MEMORY_MB); batch_size={config.batch_size} with units={config.units} needs about "
+            f"{needed:,} MB. Try {fix}, or run your own copy on a larger machine.")
 
 
 class Settings(BaseSettings):
@@ -72,8 +100,11 @@ class Settings(BaseSettings):
     database_url: str = Field(sqlite_url(PROJECT_ROOT / ".echo" / "runs.db"), validation_alias="DATABASE_URL",
                               repr=False)
     dask_scheduler_address: str | None = Field(None, validation_alias="DASK_SCHEDULER_ADDRESS", repr=False)
-    threads: Positive = Field(default_factory=lambda: min(2, os.cpu_count() or 1), description="of one training")
-    workers: Annotated[int, Field(ge=0)] = Field(0, description="worker processes; 0 is as many as the cores allow")
+    memory_mb: Positive = Field(default_factory=lambda: machine.memory_bytes() >> 20,
+                                description="memory of the app and its workers together")
+    threads: Positive = Field(default_factory=lambda: min(2, machine.cores()), description="of one training")
+    workers: Annotated[int, Field(ge=0)] = Field(
+        0, description="worker processes; 0 is as many as cores and memory allow")
     worker_mb: Positive = Field(1050, description="memory of an idle worker above which it is recycled")
     standby: bool = Field(True, description="one more warm worker while others are recycled, where memory allows")
     compile_ahead: bool = Field(True, description="compile the network at a page's controls before Train is pressed")
@@ -83,7 +114,23 @@ class Settings(BaseSettings):
     xla_cache: Path = Field(PROJECT_ROOT / ".echo" / "xla", description="compiled programs, kept for the next process")
     xla_mb: Positive = Field(256, description="space for compiled programs, about one megabyte each")
 
-    @property
+    @cached_property
     def num_workers(self) -> int:
-        """Worker processes to start: one for each `threads` cores, at least one."""
-        return self.workers or max(1, (os.cpu_count() or 1) // self.threads)
+        """Worker processes to start: one for each `threads` cores and each WORKER_MB of memory, at least one."""
+        by_memory = (self.memory_mb - APP_MB) // WORKER_MB
+        return self.workers or max(1, min(machine.cores() // self.threads, by_memory))
+
+    @property
+    def share_mb(self) -> int:
+        """Megabytes that each worker may take."""
+        return max(1, (self.memory_mb - APP_MB) // self.num_workers)
+
+    @property
+    def recycle_mb(self) -> int:
+        """Megabytes of an idle worker above which it is recycled: it has to compile the next network as well."""
+        return max(1, min(self.worker_mb, self.share_mb - COMPILE_MB))
+
+    @property
+    def has_spare_memory(self) -> bool:
+        """Whether workers may keep programs that nobody has asked for yet."""
+        return self.share_mb >= WORKER_MB

@@ -18,8 +18,9 @@ ROOT = Path(__file__).parent.parent
 #: From left to right. A new module must take its place here; what is still to come has one already.
 ORDER = (
     "echo_core.counts", "echo_core.text", "echo_core.files", "echo_core.combinations", "echo_core.config",
-    "echo_core.presets", "echo_core.wording", "echo_core.search", "echo_core.mending", "echo_core.settings",
-    "echo_core.checks", "echo_core.data", "echo_core.records", "echo_core.verdicts", "echo_core.networks",
+    "echo_core.presets", "echo_core.wording", "echo_core.search", "echo_core.mending", "echo_core.machine",
+    "echo_core.footprint", "echo_core.settings", "echo_core.checks", "echo_core.data", "echo_core.records",
+    "echo_core.verdicts", "echo_core.networks",
     "echo_core.forward", "echo_core.evaluation", "echo_core.pins", "echo_core.backend", "echo_core.cells",
     "echo_core.tensors", "echo_core.models", "echo_core.naming",
     "echo_core.training",

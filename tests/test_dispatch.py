@@ -11,6 +11,7 @@ from echo_core import dispatch, worker
 from echo_core.engine import Busy, Engine
 from echo_core.process import CannotTrain
 from echo_core.records import State
+from echo_core.settings import LimitExceeded
 from tests.helpers.fake_cluster import FakeCluster, FakeTask, engine_with_fake_workers
 from tests.helpers.samples import TINY, config
 from tests.helpers.waiting import until
@@ -146,6 +147,30 @@ def test_a_broken_process_that_nobody_can_restart_is_refused(tmp_path: Path):
         until(lambda: "has to be restarted" in engine.status(), seconds=20)
         look_round(engine)
         assert (cluster.restarted, len(cluster.tasks_given)) == ([], 1)
+
+
+def test_an_engine_refuses_what_its_workers_have_no_memory_for(tmp_path: Path):
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    large = TINY.model_copy(update={"units": 1024})
+    with engine_with_fake_workers(url, memory_mb=1000) as (engine, _):
+        with pytest.raises(LimitExceeded, match="must fit into 744 MB"):
+            engine.submit(large)
+        assert engine.store.runs() == []
+    with engine_with_fake_workers(url, memory_mb=1000, DASK_SCHEDULER_ADDRESS="tcp://elsewhere") as (engine, cluster):
+        cluster.memory_limit = 700 * 2**20
+        cluster.start_worker()
+        until(lambda: engine.limits.max_memory_mb == 700, seconds=20)
+        with pytest.raises(LimitExceeded, match="must fit into 700 MB"):
+            engine.submit(large)
+
+
+def test_nothing_is_compiled_ahead_where_memory_is_short(tmp_path: Path):
+    with engine_with_fake_workers(f"sqlite:///{tmp_path / 'runs.db'}", memory_mb=1024) as (engine, cluster):
+        cluster.start_worker()
+        warm_up(cluster)
+        engine.compile_ahead(TINY)
+        look_round(engine)
+        assert cluster.given("ahead") == []
 
 
 def test_of_networks_wanted_while_another_is_compiled_the_newest_is_compiled_next(lab: Lab):

@@ -1,13 +1,13 @@
 """What a host decides, by environment alone."""
 
-import os
 
 import pytest
 from pydantic import ValidationError
 
+from echo_core import machine
 from echo_core.config import RunConfig
 from echo_core.presets import PRESETS
-from echo_core.settings import PROJECT_ROOT, LimitExceeded, Limits, QueueFull, Settings
+from echo_core.settings import APP_MB, PROJECT_ROOT, LimitExceeded, Limits, QueueFull, Settings
 
 
 @pytest.fixture
@@ -53,14 +53,61 @@ def test_a_setting_left_empty_is_as_good_as_none(bare):
     assert Limits().max_units == 1024
 
 
-@pytest.mark.parametrize(("cores", "threads", "workers"), [(1, 1, 1), (2, 2, 1), (8, 2, 4), (None, 1, 1)])
+@pytest.mark.parametrize(("cores", "threads", "workers"), [(1, 1, 1), (2, 2, 1), (8, 2, 4)])
 def test_workers_and_their_threads_fill_the_cores(bare, cores, threads, workers):
-    bare.setattr(os, "cpu_count", lambda: cores)
+    bare.setattr(machine, "cores", lambda: cores)
+    bare.setattr(machine, "memory_bytes", lambda: 64 * 2**30)
     assert (Settings().threads, Settings().num_workers) == (threads, workers)
 
 
+@pytest.mark.parametrize(("memory_mb", "workers", "recycle_mb", "has_spare_memory"), [
+    (700, 1, 294, False), (1024, 1, 618, False), (2700, 1, 1050, True), (2765, 2, 1050, True), (16_000, 8, 1050, True),
+])
+def test_workers_and_what_they_keep_fit_into_the_memory(bare, memory_mb, workers, recycle_mb, has_spare_memory):
+    bare.setattr(machine, "cores", lambda: 16)
+    bare.setattr(machine, "memory_bytes", lambda: memory_mb * 2**20)
+    settings = Settings()
+    assert (settings.num_workers, settings.recycle_mb, settings.has_spare_memory) == (
+        workers, recycle_mb, has_spare_memory)
+    assert APP_MB + workers * settings.share_mb <= memory_mb
+
+
+def test_a_host_may_say_how_much_memory_there_is_and_how_many_workers(bare):
+    bare.setenv("ECHO_MEMORY_MB", "3000")
+    bare.setenv("ECHO_WORKERS", "2")
+    assert (Settings().num_workers, Settings().share_mb) == (2, 1372)
+
+
+HUGE = RunConfig(variant="encoder_decoder", stateful=False, units=1024, vocab_size=1000, sequence_length=1000,
+                 sequences_per_epoch=4, input_length=100, output_length=100, batch_size=3604)
+
+
+def test_a_network_that_does_not_fit_into_a_workers_memory_is_refused_with_one_that_does():
+    with pytest.raises(LimitExceeded) as refused:
+        Limits().within(16_000).check(HUGE)
+    assert str(refused.value) == (
+        "batch_size, units, vocab_size and lengths must fit into 16,000 MB of memory on this host "
+        "(ECHO_MAX_MEMORY_MB); batch_size=3604 with units=1024 needs about 38,422 MB. "
+        "Try batch_size=901, or run your own copy on a larger machine.")
+    Limits().within(16_000).check(HUGE.model_copy(update={"batch_size": 901}))
+    Limits().check(HUGE)  # where nobody knows the memory
+    with pytest.raises(LimitExceeded, match="Try fewer units"):
+        Limits().within(900).check(HUGE)
+
+
+def test_a_hosts_own_limit_of_memory_holds_whatever_a_worker_has(bare):
+    bare.setenv("ECHO_MAX_MEMORY_MB", "1000")
+    with pytest.raises(LimitExceeded, match="must fit into 1,000 MB"):
+        Limits().within(64_000).check(HUGE)
+
+
+def test_every_preset_can_be_trained_in_one_gigabyte_beside_the_app():
+    for preset in PRESETS.values():
+        Limits().within(Settings(memory_mb=1024).share_mb).check(preset.config)
+
+
 def test_more_threads_than_cores_still_leave_one_worker(bare):
-    bare.setattr(os, "cpu_count", lambda: 2)
+    bare.setattr(machine, "cores", lambda: 2)
     bare.setenv("ECHO_THREADS", "8")
     assert Settings().num_workers == 1
 

@@ -64,11 +64,12 @@ class FakeCluster:
         self._numbers = itertools.count()
         self._workers: dict[str, dict[str, Any]] = {}
         self.has_nanny = True
+        self.memory_limit = 0
 
     def start_worker(self, address: str = "w1") -> None:
         """A new process, perhaps in the place of one that had the same address."""
         self._workers[address] = {"local_directory": f"process {next(self._numbers)}", "last_seen": time.time(),
-                                  "nanny": "n1" if self.has_nanny else None}
+                                  "nanny": "n1" if self.has_nanny else None, "memory_limit": self.memory_limit}
 
     def given(self, kind: str) -> list[FakeTask]:
         """The tasks of one kind, in the order in which workers got them."""

@@ -1,0 +1,97 @@
+"""The machine as this process may use it: the cores and the memory of its container, and not of the whole host.
+
+A process is in one or more control groups (cgroups) of Linux, nested in each other, each of which may limit processor
+time and memory; the tightest limit holds. Both versions of cgroups are read, and where there are none, or on another
+system, the machine's own figures count.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+
+def cores(cgroups: Path = CGROUPS, own_groups: Path = OWN_GROUPS) -> int:
+    """Cores that this process may keep busy: of the machine, its affinity, and the processor time of its cgroups."""
+    found = os.cpu_count() or 1
+    with suppress(AttributeError, OSError):  # only Linux knows an affinity
+        found = min(found, len(os.sched_getaffinity(0)))
+    return max(1, int(min([found, *_quotas(cgroups, own_groups)])))
+
+
+def memory_bytes(cgroups: Path = CGROUPS, own_groups: Path = OWN_GROUPS) -> int:
+    """Bytes of memory that this process and those beside it in its cgroups may take in all."""
+    return min([psutil.virtual_memory().total, *(limit for _, limit in _memory_limits(cgroups, own_groups))])
+
+
+def memory_free(cgroups: Path = CGROUPS, own_groups: Path = OWN_GROUPS) -> int:
+    """Bytes of that which nobody takes at this moment."""
+    left = [psutil.virtual_memory().available]
+    for group, limit in _memory_limits(cgroups, own_groups):
+        used = next(_numbers(group, "memory.current", "memory.usage_in_bytes"), 0)
+        left.append(limit - used + _file_pages(group))
+    return max(0, min(left))
+
+
+def _quotas(cgroups: Path, own_groups: Path) -> Iterator[float]:
+    """Cores' worth of processor time of each cgroup that limits it."""
+    for group in _groups("cpu", cgroups, own_groups):
+        with suppress(OSError, ValueError, ZeroDivisionError):  # version 2; "max 100000" is no limit
+            quota, period = (group / "cpu.max").read_text().split()
+            yield int(quota) / int(period)
+        with suppress(OSError, ValueError, ZeroDivisionError):  # version 1; -1 is no limit
+            quota_us, period_us = (int((group / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+            if quota_us > 0:
+                yield quota_us / period_us
+
+
+def _memory_limits(cgroups: Path, own_groups: Path) -> Iterator[tuple[Path, int]]:
+    """Each cgroup that limits memory, and its bytes. Without a limit version 1 has a number beyond all memory."""
+    for group in _groups("memory", cgroups, own_groups):
+        for limit in _numbers(group, "memory.max", "memory.high", "memory.limit_in_bytes"):
+            yield group, limit
+
+
+def _groups(controller: str, cgroups: Path, own_groups: Path) -> Iterator[Path]:
+    """The folders of this process's cgroups, from the innermost to the root.
+
+    In a container the root is often the container's own group, and `own_groups` names folders that only the host has:
+    those are passed over.
+    """
+    try:
+        lines = own_groups.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        number, names, path = line.split(":", 2)
+        if number == "0":  # version 2, alone or beside version 1
+            roots = [cgroups, cgroups / "unified"]
+        elif controller in names.split(","):
+            roots = [cgroups / names, cgroups / controller]
+        else:
+            continue
+        for root in roots:
+            inner = root / path.strip("/")
+            for group in (inner, *inner.parents):
+                if group.is_dir():
+                    yield group
+                if group == root:
+                    break
+
+
+def _numbers(group: Path, *names: str) -> Iterator[int]:
+    for name in names:
+        with suppress(OSError, ValueError):  # it has no such file, or "max"
+            yield int((group / name).read_text())
+
+
+def _file_pages(group: Path) -> int:
+    """Bytes of files that the system gives up as soon as memory is wanted."""
+    with suppress(OSError, ValueError):
+        counts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return int(counts.get("total_inactive_file", counts.get("inactive_file", 0)))
+    return 0

@@ -1,0 +1,86 @@
+"""Cores and memory are those of the container: trees of files as Linux shows them, and the real one."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from echo_core import machine
+
+GIB = 2**30
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A machine of 16 cores and 64 GiB whose cgroups a test writes: `host(own, {file: text})`."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: SimpleNamespace(total=64 * GIB, available=60 * GIB))
+
+    def write(own: str, files: dict[str, object]):
+        (tmp_path / "own").write_text(own)
+        for name, text in files.items():
+            file = tmp_path / "cgroup" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{text}\n")
+        return tmp_path / "cgroup", tmp_path / "own"
+
+    return write
+
+
+def found(groups: tuple[Path, Path]) -> tuple[int, float, float]:
+    return machine.cores(*groups), machine.memory_bytes(*groups) / GIB, machine.memory_free(*groups) / GIB
+
+
+def test_a_machine_without_cgroups_has_all_its_cores_and_memory(host, tmp_path: Path):
+    assert found((tmp_path / "nothing", tmp_path / "nothing either")) == (16, 64, 60)
+
+
+def test_a_group_of_version_2_limits_cores_and_memory(host):
+    groups = host("0::/app\n", {"app/cpu.max": "150000 100000", "app/memory.max": 4 * GIB, "app/memory.current": GIB,
+                                "app/memory.stat": f"anon 1\ninactive_file {GIB // 2}"})
+    assert found(groups) == (1, 4, 3.5)
+
+
+def test_a_container_that_sees_its_own_group_as_the_root_is_limited_by_it(host):
+    groups = host("0::/\n", {"cpu.max": "200000 100000", "memory.max": 2 * GIB, "memory.current": 0})
+    assert found(groups) == (2, 2, 2)
+
+
+def test_a_group_of_version_1_limits_cores_and_memory(host):
+    groups = host("4:memory:/app\n3:cpu,cpuacct:/app\n0::/\n", {
+        "memory/app/memory.limit_in_bytes": 3 * GIB, "memory/app/memory.usage_in_bytes": 2 * GIB,
+        "memory/app/memory.stat": f"inactive_file 5\ntotal_inactive_file {GIB}",
+        "cpu,cpuacct/app/cpu.cfs_quota_us": 300000, "cpu,cpuacct/app/cpu.cfs_period_us": 100000})
+    assert found(groups) == (3, 3, 2)
+
+
+def test_groups_without_limits_limit_nothing(host):
+    groups = host("4:memory:/app\n3:cpu:/app\n0::/app\n", {
+        "memory/app/memory.limit_in_bytes": 9223372036854771712, "cpu/app/cpu.cfs_quota_us": -1,
+        "cpu/app/cpu.cfs_period_us": 100000, "app/cpu.max": "max 100000", "app/memory.max": "max"})
+    assert found(groups) == (16, 64, 60)
+
+
+@pytest.mark.parametrize("limited", ["pod", "pod/app", "pod/app/worker"])
+def test_of_nested_groups_the_tightest_holds(host, limited: str):
+    files: dict[str, object] = {f"{group}/memory.max": 8 * GIB for group in ("pod", "pod/app", "pod/app/worker")}
+    files |= {f"{group}/cpu.max": "800000 100000" for group in ("pod", "pod/app", "pod/app/worker")}
+    groups = host("0::/pod/app/worker\n", {**files, f"{limited}/memory.max": GIB, f"{limited}/cpu.max": "50000 100000"})
+    assert found(groups)[:2] == (1, 1)
+
+
+def test_a_group_whose_folder_only_the_host_has_is_read_at_the_root_of_the_container(host):
+    groups = host("4:memory:/docker/0123\n", {"memory/memory.limit_in_bytes": GIB})
+    assert machine.memory_bytes(*groups) == GIB
+
+
+def test_a_process_bound_to_one_core_has_one(host, monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5}, raising=False)
+    assert machine.cores(tmp_path, tmp_path / "nothing") == 1
+
+
+def test_this_machine_tells_its_size_whatever_it_is():
+    assert machine.cores() >= 1
+    assert 0 < machine.memory_free() <= machine.memory_bytes()
