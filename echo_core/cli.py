@@ -14,7 +14,8 @@ import click
 from pydantic import ValidationError
 
 from echo_core import export, files
-from echo_core.cluster import has_ended
+from echo_core.cli_asking import ask, judge
+from echo_core.cli_parts import BadSettings, OnceEach, allowed, known_run, open_store, read_settings, run_with_weights
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.console import Outcome, load_tensorflow, print_json, report, settle, train_all
 from echo_core.endings import BROKEN_PIPE, escape_what_a_stream_cannot_write
@@ -22,31 +23,13 @@ from echo_core.mending import explain, parse_settings, with_settings
 from echo_core.presets import PRESETS, short_name
 from echo_core.queueing import STALE_SECONDS
 from echo_core.records import State
-from echo_core.settings import LimitExceeded, Limits, Settings
-from echo_core.store import OUTAGES, RunRow, Store, StoreError, longer
+from echo_core.store import OUTAGES, Store, StoreError, longer
 from echo_core.text import too_long
 from echo_core.verdicts import percent
 from echo_core.worker import keras_file, reason_of
 
 #: More than anybody has, so that `runs` lists them all.
 ALL_RUNS = 1_000_000
-
-
-class BadSettings(click.UsageError):
-    """What was asked for cannot be: one line on stderr, exit status 2."""
-
-
-class OnceEach(click.Command):
-    """A command that refuses an option given twice, of which click would take the last without a word."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click's, after a look at which options there are."""
-        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
-        for option in given:
-            if isinstance(option, click.Option) and not (option.multiple or option.is_flag) and given.count(option) > 1:
-                raise BadSettings(f"{option.opts[0]} must be given once; received {given.count(option)} of it. "
-                                  "Try only the one that you mean.")
-        return super().parse_args(ctx, args)
 
 
 class OneLineErrors(click.Group):
@@ -100,11 +83,11 @@ def cli() -> None:
 def train(preset: str | None, pairs: tuple[str, ...], text: BinaryIO | None, repeat: int, no_store: bool,
           as_json: bool) -> None:
     """Train a network here and now, and judge it on unseen windows."""
-    configs = [_allowed(config) for config in _configs(preset, pairs, text, repeat)]
-    settings = _settings()
+    configs = [allowed(config) for config in _configs(preset, pairs, text, repeat)]
+    settings = read_settings()
     if no_store:
         return train_all(configs, None, settings, as_json)
-    with closing(_open_store(settings)) as store:
+    with closing(open_store(settings)) as store:
         train_all(configs, store, settings, as_json)
 
 
@@ -115,9 +98,9 @@ def train(preset: str | None, pairs: tuple[str, ...], text: BinaryIO | None, rep
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, and nothing else.")
 def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
     """Go on with a run of the store that was paused or interrupted, or train one longer."""
-    settings = _settings()
-    with closing(_open_store(settings)) as store:
-        row = settle(store, _known(store, run_id)) or _known(store, run_id)
+    settings = read_settings()
+    with closing(open_store(settings)) as store:
+        row = settle(store, known_run(store, run_id)) or known_run(store, run_id)
         if epochs is not None and epochs != row.config.epochs:
             try:
                 longer_config = longer(row, epochs)
@@ -128,7 +111,7 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
             known = store.run(longer_config.run_id)
             if known is not None and known.state is State.FINISHED:
                 return report(Outcome.of_row(known), as_json)
-            return train_all([_allowed(longer_config)], store, settings, as_json)
+            return train_all([allowed(longer_config)], store, settings, as_json)
         if row.state is State.FINISHED:
             return report(Outcome.of_row(row), as_json)
         if row.state is State.RUNNING:
@@ -136,14 +119,14 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
         if row.training_version != TRAINING_VERSION:
             raise BadSettings(f"run {run_id} was begun by another version of the training "
                               f"({row.training_version}; this is {TRAINING_VERSION}). Try `train` with its settings.")
-        train_all([_allowed(row.config)], store, settings, as_json)
+        train_all([allowed(row.config)], store, settings, as_json)
 
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def runs(as_json: bool) -> None:
     """List the runs of the store, newest first."""
-    with closing(_open_store(_settings())) as store:
+    with closing(open_store(read_settings())) as store:
         rows = store.runs(limit=ALL_RUNS)
     if as_json:
         for row in rows:
@@ -166,9 +149,9 @@ def runs(as_json: bool) -> None:
 @click.confirmation_option(prompt="They are deleted for good. Go on?")
 def delete(run_ids: tuple[str, ...]) -> None:
     """Delete runs for good. One that is under way stays."""
-    with closing(_open_store(_settings())) as store:
+    with closing(open_store(read_settings())) as store:
         for run_id in run_ids:
-            _known(store, run_id)
+            known_run(store, run_id)
         deleted = store.delete(run_ids)
         store.purge(undo_seconds=0)
     for run_id in run_ids:
@@ -186,13 +169,9 @@ def export_run(run_id: str, folder: Path, force: bool) -> None:
     Script and notebook answer as the run did, and need keras, tensorflow and numpy alone. Of a run that is not
     finished, it is the newest checkpoint that is written.
     """
-    settings = _settings()
-    with closing(_open_store(settings)) as store:
-        row, checkpoint = _known(store, run_id), store.checkpoint(run_id)
-        if checkpoint is None and row.state is State.FINISHED:
-            raise BadSettings(f"run {run_id} has no weights any more: the store was full and gave up its oldest ones.")
-        if checkpoint is None:
-            raise BadSettings(f"run {run_id} has no weights yet. Try again when it has trained for a while.")
+    settings = read_settings()
+    with closing(open_store(settings)) as store:
+        row, checkpoint = run_with_weights(store, run_id)
         history, snapshots = store.history(run_id), store.snapshots(run_id, newest=1)
     there = [name for name in export.file_names(row.config) if (folder / name).exists()]
     if there and not force:
@@ -207,6 +186,10 @@ def export_run(run_id: str, folder: Path, force: bool) -> None:
         raise click.ClickException(f"{folder} cannot be written to: {error.strerror}.") from error
     for name in export.file_names(row.config):
         click.echo(folder / name)
+
+
+cli.add_command(ask)
+cli.add_command(judge)
 
 
 # --- what was asked for --------------------------------------------------------------------------
@@ -244,42 +227,7 @@ def _read(file: BinaryIO, task: str) -> str:
     return found.text
 
 
-def _allowed(config: RunConfig) -> RunConfig:
-    try:
-        Limits().within(_settings().memory_mb).check(config)
-    except ValidationError as error:
-        raise BadSettings(_in_environment(error)) from error
-    except LimitExceeded as error:
-        raise BadSettings(str(error)) from error
-    return config
-
-
-def _known(store: Store, run_id: str) -> RunRow:
-    row = store.run(run_id)
-    if row is None:
-        raise BadSettings(f"there is no run {run_id} in the store. Try `runs`, which lists them.")
-    return row
-
-
 def _under_way(store: Store, run_id: str) -> str:
     left = math.ceil(max(1.0, STALE_SECONDS - store.silence(run_id)))
     return (f"run {run_id} is under way already. Stop it, or try again when it has paused. If its process was killed, "
             f"try again in {left} s.")
-
-
-def _open_store(settings: Settings) -> Store:
-    """The store, with runs marked interrupted of which nothing was heard: there may be no app that does it."""
-    store = Store(settings.database_url)
-    store.sweep(math.inf, has_ended=has_ended)
-    return store
-
-
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise BadSettings(_in_environment(error)) from error
-
-
-def _in_environment(error: ValidationError) -> str:
-    return "in the environment (ECHO_…): " + " ".join(explain(error))

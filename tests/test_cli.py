@@ -19,7 +19,7 @@ from echo_core import tables
 from echo_core.cli import cli
 from echo_core.config import RunConfig
 from echo_core.console import how_it_goes
-from echo_core.evaluation import take_snapshot
+from echo_core.evaluation import answer, take_snapshot
 from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Progress, State
 from echo_core.store import Store
@@ -478,6 +478,57 @@ def test_an_export_to_where_no_folder_can_be_is_said_in_one_line(store, tmp_path
     result = echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path / "file" / "below"))
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (
         1, f"Error: {tmp_path / 'file' / 'below'} cannot be written to: Not a directory.")
+
+
+# --- asking a trained network ---------------------------------------------------------------------
+
+
+def test_a_trained_network_is_asked_and_judged_without_tensorflow(store):
+    echo_core("train", *TINY)
+    code = ("import sys; from echo_core.cli import cli\n"
+            "for words in (['ask', RUN, '9 8 7 6 5', '--json'], ['ask', RUN, '9', '8', '7', '6', '5'],\n"
+            "              ['judge', RUN, '--set', 'input_length=7', '--json'], ['judge', RUN, '--json']):\n"
+            "    cli(words, standalone_mode=False)\n"
+            "assert not {'tensorflow', 'keras'} & set(sys.modules)").replace("RUN", repr(TINY_CONFIG.run_id))
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+                          timeout=PATIENCE)
+    asked, said, longer, same = done.stdout.splitlines()
+    weights = store.checkpoint(TINY_CONFIG.run_id).weights
+    expected = answer(TINY_CONFIG, weights, np.array([[9, 8, 7, 6, 5]])).predicted[0].tolist()
+    asked = json.loads(asked)
+    assert (asked["question"], asked["answer"], asked["expected"]) == ([9, 8, 7, 6, 5], expected, [9, 8, 7, 6, 5])
+    assert (asked["run_id"], asked["epoch"], asked["right"]) == (TINY_CONFIG.run_id, 3, expected == [9, 8, 7, 6, 5])
+    assert [sum(place["probabilities"].values()) for place in asked["places"]] == pytest.approx([1] * 5)
+    assert said == " ".join(map(str, expected))
+    longer, same = json.loads(longer), json.loads(same)
+    assert (longer["input_length"], longer["output_length"], longer["windows"] >= 2000) == (7, 7, True)
+    assert longer["window_low"] <= longer["window_accuracy"] <= longer["window_high"]
+    evaluation = store.run(TINY_CONFIG.run_id).evaluation
+    assert (same["token_accuracy"], same["windows"]) == (evaluation.token_accuracy, evaluation.windows)
+
+
+@pytest.mark.parametrize(("words", "line"), [
+    (["ask", "RUN", "9 8 7"], "question must have 5 numbers, the input_length of this network; received 3. Try "),
+    (["ask", "RUN", "9", "8", "7", "6", "-1"], "question must hold numbers in [0, 10)"),
+    (["ask", "0123456789abcdef", "9 8 7 6 5"], "there is no run 0123456789abcdef in the store."),
+    (["judge", "RUN", "--set", "units=5"], "units cannot be set to judge a run"),
+    (["judge", "RUN", "--set", "input_length=101"], "input_length must be at most 100 on this host"),
+    (["judge", "RUN", "--set", "input_length"], "a setting must be FIELD=VALUE; received input_length."),
+])
+def test_what_a_trained_network_cannot_read_is_refused_in_one_line(store, words, line):
+    echo_core("train", *TINY)
+    result = echo_core(*(TINY_CONFIG.run_id if word == "RUN" else word for word in words))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"Error: {line}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [["ask", "9 8 7 6 5"], ["judge"]])
+def test_a_run_without_weights_is_neither_asked_nor_judged(store, words):
+    store.request(TINY_CONFIG)
+    result = echo_core(words[0], TINY_CONFIG.run_id, *words[1:])
+    assert (result.exit_code, result.stderr) == (
+        2, f"Error: run {TINY_CONFIG.run_id} has no weights yet. Try again when it has trained for a while.\n")
 
 
 def test_operator_deletes_a_run_for_good_but_not_one_under_way(store):
