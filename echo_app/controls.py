@@ -5,8 +5,11 @@ from typing import Any
 import streamlit as st
 
 from echo_app import session
+from echo_app.words import first_lines
+from echo_core import text as texts
 from echo_core.combinations import AXES, offered
 from echo_core.config import RunConfig, divisors
+from echo_core.counts import counted
 from echo_core.mending import following
 from echo_core.presets import PRESETS
 from echo_core.wording import TITLES, label_of
@@ -76,9 +79,12 @@ def advanced_controls(num_windows: int) -> None:
 
 def _pairs() -> None:
     """Where the visitor writes questions and answers, or brings a file of them."""
-    st.text_area("Question => answer, a pair a line", key="text", height=160, max_chars=8000, help=_help("text"))
+    st.text_area("Question => answer, a pair a line", key="text", height=160, help=_help("text"),
+                 on_change=session.text_changed)
+    _bytes_left()
     st.file_uploader("Or a .txt, .csv or .tsv file of pairs", ["txt", "csv", "tsv"], key=session.UPLOAD,
                      on_change=session.take_upload, max_upload_size=1)
+    file_errors(session.UPLOAD)
     if notes := st.session_state[session.UPLOAD_NOTES]:
         st.text("\n".join(notes))
     _text_error()
@@ -88,8 +94,24 @@ def _own_words() -> None:
     """Words in place of the random numbers."""
     st.toggle("Your own words", key=session.OWN_WORDS, on_change=session.own_words_changed, help=_help("text"))
     if st.session_state[session.OWN_WORDS]:
-        st.text_area("Words, with spaces between them", key="text", height=90, max_chars=8000)
+        st.text_area("Words, with spaces between them", key="text", height=90)
+        _bytes_left()
         _text_error()
+
+
+def file_errors(uploader: str) -> None:
+    """Below an uploader: why its file was refused, or what of it was not accepted."""
+    if found := st.session_state[session.FILE_ERRORS].get(uploader):
+        heading, lines = found
+        st.error(heading, icon=":material/block:")
+        st.text(first_lines(lines))  # as plain text: it repeats what is in the file
+
+
+def _bytes_left() -> None:
+    """How much more may be typed, in the unit of the limit: a letter beyond English takes several bytes."""
+    left = texts.MAX_BYTES - session.text_bytes()
+    st.caption(f"{counted(left, 'byte')} of {texts.MAX_BYTES:,} left" if left >= 0 else
+               f"{counted(-left, 'byte')} too many: a text has at most {texts.MAX_BYTES:,}")
 
 
 def _text_error() -> None:

@@ -16,6 +16,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner import StopException
 
+from echo_app import focus
 from echo_app.words import plain
 from echo_core.database import FAULTS, Trouble, trouble_of
 
@@ -66,6 +67,7 @@ def page(body: Callable[[], None]) -> None:
         note(error)
     finally:
         state[_WHOLE] = False
+    focus.draw()
     state[_TOLD] = state[_TROUBLE] is not None
     if state[_TOLD]:
         with place:
@@ -87,6 +89,8 @@ def part(body: Callable[P, None]) -> Callable[P, None]:
             body(*args, **kwargs)
         except FAULTS as error:
             note(error)
+        if alone:
+            focus.draw()
         if alone and (state[_TROUBLE] is not None) != state[_TOLD]:
             st.rerun()
         if alone and state[_TOLD]:

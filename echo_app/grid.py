@@ -21,10 +21,9 @@ STYLE = f"""<style>
 .echo-grid caption {{ text-align: left; padding: 0 0 0.4rem; caption-side: top; white-space: normal; }}
 .echo-grid th {{ font-weight: 600; text-align: left; padding: 0 3px 2px; opacity: 0.75; border: 0; }}
 .echo-grid td {{ text-align: right; padding: 1px 3px; border: 0; border-radius: 4px; min-width: 1.3em; }}
-.echo-grid .words td {{ text-align: left; white-space: normal; overflow-wrap: anywhere;
-  vertical-align: top; padding: 2px 6px 2px 3px; }}
+.echo-grid .words td {{ text-align: left; white-space: normal; vertical-align: top; padding: 2px 6px 2px 3px; }}
 .echo-grid .words span {{ display: inline-block; padding: 0 3px; border-radius: 4px; margin: 0 1px 1px 0;
-  unicode-bidi: isolate; }}
+  unicode-bidi: isolate; max-width: 40ch; overflow-wrap: break-word; }}
 .echo-grid table.stacked {{ font-size: 0.68rem; border-spacing: 1px; }}
 .echo-grid .stacked td {{ padding: 1px; min-width: 0; }}
 .echo-grid .stacked th {{ font-weight: 400; }}

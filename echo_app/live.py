@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from echo_app import charts, faults, findings, lesson, looks, session
+from echo_app import charts, faults, findings, focus, lesson, looks, session
 from echo_app.words import duration, ordinal, percent, plain
 from echo_core.config import RunConfig
 from echo_core.counts import counted
@@ -337,6 +337,7 @@ def _replay(snapshots: list[Snapshot]) -> Snapshot | None:
 
 
 def _show(epoch: int) -> None:
+    focus.follow("step_back", "step")
     st.session_state[session.PLAYING], st.session_state[session.REPLAY_AT] = False, epoch
 
 

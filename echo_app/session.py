@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import streamlit as st
 from pydantic import ValidationError
 
-from echo_app import faults
+from echo_app import faults, focus
 from echo_app.browser import browser_name
 from echo_app.faults import careful, refuse
 from echo_core import files
@@ -39,6 +39,7 @@ SETTLED_TEXT = "settled_text"  # the text of the settings
 TEXT_ERROR = "text_error"  # why what is typed as a text does not serve
 OWN_WORDS = "own_words"    # echo and reverse are asked of one's own words
 UPLOAD = "upload"          # a file with a text
+FILE_ERRORS = "file_errors"  # for an uploader what is wrong with its file: a heading, and lines below it
 UPLOAD_NOTES = "upload_notes"  # what of that file was left out
 BEFORE = "before_task"     # for each task the settings that its controls had, to come back to
 TASK = "task_was"          # the task that the controls had before
@@ -60,6 +61,8 @@ DELETED = "deleted_runs"   # run_ids of the last deletion, which can be undone
 IMPORT = "import_config"   # a file with settings
 
 OWN = "own"
+REFUSED = "This file cannot be used:"
+MENDED = "Some settings of this file were not accepted:"
 #: So many are few visitors. What more of them see of a run may be so many seconds old.
 FEW_SESSIONS, _SHARED_SECONDS = 5, 0.5
 #: A page says for so long that the store has lost its runs.
@@ -197,7 +200,7 @@ def load(config: RunConfig) -> None:
     _put(config)
     state = st.session_state
     state["text"], state[OWN_WORDS], state[TEXT_ERROR] = config.text, config.task != "pairs" and bool(config.text), None
-    state[UPLOAD_NOTES] = ()
+    state[UPLOAD_NOTES], state[FILE_ERRORS] = (), {}
 
 
 def _put(config: RunConfig) -> None:
@@ -221,6 +224,12 @@ def task_changed() -> None:
     load(restored)
 
 
+def text_bytes() -> int:
+    """Bytes of what is typed as a text, once it is in its form; as it is where it is too long to be brought into it."""
+    text = str(st.session_state.get("text") or "")
+    return len((texts.normalise(text) if len(text) <= texts.MAX_CHARACTERS else text).encode(errors="replace"))
+
+
 def own_words_changed() -> None:
     """Callback of the switch for one's own words: something to begin with, and away with it."""
     st.session_state["text"] = SAMPLE_WORDS if st.session_state[OWN_WORDS] else ""
@@ -229,12 +238,18 @@ def own_words_changed() -> None:
 def take_upload() -> None:
     """Callback of the upload: a file's text replaces what is typed."""
     file, state = st.session_state.get(UPLOAD), st.session_state
+    text_changed()
     if file is None:
         return
     try:
         state["text"], state[UPLOAD_NOTES] = files.read_pairs(file.getvalue())
     except ValueError as error:
-        refuse(str(error))
+        state[FILE_ERRORS] = {UPLOAD: (REFUSED, [str(error)])}
+
+
+def text_changed() -> None:
+    """Callback of the pairs: what was said of a file no longer holds of what is typed."""
+    st.session_state[UPLOAD_NOTES], st.session_state[FILE_ERRORS] = (), {}
 
 
 def load_preset() -> None:
@@ -261,6 +276,7 @@ def train_seeds() -> None:
 @careful
 def extend(run_id: str) -> None:
     """Callback of Train longer: go on with a run as one with `MORE` epochs more."""
+    focus.follow("stop")
     run = store().run(run_id)
     if run is None:
         return
@@ -276,6 +292,7 @@ def extend(run_id: str) -> None:
 @careful
 def resume(run_id: str, again: bool = False) -> None:
     """Callback of Go on, and of Train again: the shown run with its settings, whatever the controls say."""
+    focus.follow("stop")
     shared = wanted().shared
     if engine().settings.hosted and not again and run_id not in shared and not store().is_of(run_id, visitor()):
         refuse("This run is another visitor's. Press Train to train its settings yourself.")
@@ -365,20 +382,23 @@ def show_seed(run_id: str) -> None:
 
 def take_config() -> None:
     """Callback of the import: settings from a file that Share has made."""
-    file = st.session_state.get(IMPORT)
+    file, state = st.session_state.get(IMPORT), st.session_state
+    state[FILE_ERRORS] = {}
     if file is None:
         return
     try:
-        settings, st.session_state[NOTES] = mend(settings_from_json(file.getvalue()))
+        settings, notes = mend(settings_from_json(file.getvalue()))
     except ValueError as error:
-        st.session_state[NOTES] = [str(error)]
+        state[FILE_ERRORS] = {IMPORT: (REFUSED, [str(error)])}
     else:
         load(settings)
+        state[FILE_ERRORS] = {IMPORT: (MENDED, notes)} if notes else {}
 
 
 @careful
 def stop(run_id: str) -> None:
     """Callback of Stop."""
+    focus.follow("go_on", "extend", "train_again")
     stopped = engine().stop(run_id, holder=st.session_state[HOLDER])
     stored_row.clear()
     if not stopped:

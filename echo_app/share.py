@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from echo_app import looks, session
+from echo_app import controls, looks, session
 from echo_app.delivery import NotDelivered
 from echo_core.config import RunConfig
 from echo_core.engine import Busy
@@ -51,6 +51,7 @@ def share(config: RunConfig, run: RunRow | None) -> None:
                            "application/json", key="download_settings", icon=":material/download:", on_click="ignore")
         st.file_uploader("Settings from a file", type="json", key=session.IMPORT, on_change=session.take_config,
                          help="A file that was saved here. Nothing but settings is read.")
+        controls.file_errors(session.IMPORT)
 
 
 def take_away(run: RunRow) -> None:

@@ -2,9 +2,12 @@
 
 import math
 import re
+from collections.abc import Sequence
 from html import escape
 
-__all__ = ["duration", "escape", "in_percent", "ordinal", "percent", "plain", "spread"]
+__all__ = ["duration", "escape", "first_lines", "in_percent", "ordinal", "percent", "plain", "spread"]
+
+MAX_LINES = 10
 
 #: Nobody sees it, and no line breaks at it; what stands on both sides is no longer one sign to a reader of Markdown.
 _WORD_JOINER = "\u2060"
@@ -45,6 +48,12 @@ def spread(shares: list[float]) -> str:
         return percent(mean)
     deviation = math.sqrt(sum((share - mean) ** 2 for share in shares) / (len(shares) - 1))
     return f"{percent(mean)} ± {100 * deviation:.1f}"
+
+
+def first_lines(lines: Sequence[str]) -> str:
+    """The first `MAX_LINES` lines, and how many more there are: a link or file may bring one for each field."""
+    more = [f"and {len(lines) - MAX_LINES} more."] if len(lines) > MAX_LINES else []
+    return "\n".join([*lines[:MAX_LINES], *more])
 
 
 def plain(text: str) -> str:

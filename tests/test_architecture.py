@@ -34,9 +34,9 @@ ORDER = (
     "echo_core.endings", "echo_core.console", "echo_core.cli_parts", "echo_core.cli_asking", "echo_core.cli",
     "echo_core.__main__",
     "echo_app.charts", "echo_app.grid", "echo_app.explanations", "echo_app.words", "echo_app.browser",
-    "echo_app.delivery", "echo_app.uploads", "echo_app.faults", "echo_app.findings", "echo_app.session",
-    "echo_app.looks", "echo_app.controls", "echo_app.lesson", "echo_app.resets", "echo_app.live", "echo_app.seeds",
-    "echo_app.share", "echo_app.compare", "echo_app.app_pages", "streamlit_app", "echo_app.__main__",
+    "echo_app.delivery", "echo_app.uploads", "echo_app.focus", "echo_app.faults", "echo_app.findings",
+    "echo_app.session", "echo_app.looks", "echo_app.controls", "echo_app.lesson", "echo_app.resets", "echo_app.live",
+    "echo_app.seeds", "echo_app.share", "echo_app.compare", "echo_app.app_pages", "streamlit_app", "echo_app.__main__",
 )
 
 #: They train, so they import TensorFlow; a process that imports one of them has it.

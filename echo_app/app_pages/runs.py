@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pandas as pd
 import streamlit as st
 
-from echo_app import compare, faults, session
+from echo_app import compare, faults, focus, session
 from echo_app.app_pages.setup import begin
 from echo_app.faults import careful
 from echo_app.words import in_percent
@@ -145,6 +145,7 @@ def _pages(shown: int, total: int) -> None:
 
 
 def _turn(by: int) -> None:
+    focus.follow("runs_back", "runs_on")
     st.session_state[_PAGE] += by
 
 
@@ -169,7 +170,7 @@ def _actions(picked: Sequence[str], open_run: Callable[[], None]) -> None:
         st.button(label, icon=f":material/{icon}:", key="runs_hide", on_click=_hide, args=(list(picked), hides))
         if not session.engine().settings.hosted:  # there it is the operator's
             st.button("Delete", icon=":material/delete:", key="runs_delete", on_click=_delete, args=(list(picked),))
-        st.button("Pick none", icon=":material/close:", key="runs_none", type="tertiary", on_click=_pick_none)
+        st.button("Pick none", icon=":material/close:", key="runs_none", type="tertiary", on_click=_let_go)
 
 
 @careful
@@ -179,12 +180,14 @@ def _rename(run_id: str) -> None:
 
 @careful
 def _hide(run_ids: list[str], hidden: bool) -> None:
+    focus.follow("runs_text")
     session.store().hide(run_ids, hidden, session.visitor())
     _pick_none()
 
 
 @careful
 def _delete(run_ids: list[str]) -> None:
+    focus.follow("undo_delete")
     deleted = session.store().delete(run_ids)
     st.session_state[session.DELETED] = deleted
     st.session_state[session.SELECTED] = [run_id for run_id in run_ids if run_id not in deleted]
@@ -194,6 +197,11 @@ def _delete(run_ids: list[str]) -> None:
 
 def _pick_none() -> None:
     st.session_state[session.SELECTED] = []
+
+
+def _let_go() -> None:
+    focus.follow("runs_text")
+    _pick_none()
 
 
 def _undo() -> None:
@@ -207,5 +215,6 @@ def _undo() -> None:
 
 @careful
 def _bring_back() -> None:
+    focus.follow("runs_text")
     session.store().bring_back(st.session_state[session.DELETED])
     st.session_state[session.DELETED] = []

@@ -7,7 +7,7 @@ import streamlit as st
 from echo_app import controls, faults, findings, lesson, live, looks, resets, seeds, session, share
 from echo_app.app_pages.setup import begin
 from echo_app.grid import STYLE
-from echo_app.words import duration, plain
+from echo_app.words import duration, first_lines, plain
 from echo_core.config import RunConfig, written
 from echo_core.counts import counted
 from echo_core.records import State
@@ -19,8 +19,6 @@ from echo_core.verdicts import before_training
 BEHIND, STORY = "behind", "How it works"
 #: Links to one's other runs, and seconds between two looks at them.
 _MOST_OTHERS, _OTHERS_POLL = 8, 1.0
-#: Lines about settings that were not accepted, of which a link or file may bring one for each field.
-MAX_NOTES = 10
 #: Characters of a setting that the line about the shown run repeats.
 LONGEST_VALUE = 60
 
@@ -102,8 +100,7 @@ def _notes(beyond: str | None) -> None:
         faults.refusal()
     if lines := st.session_state[session.NOTES]:
         st.warning("Some settings were not accepted or had to follow others:", icon=":material/tune:")
-        more = [f"and {len(lines) - MAX_NOTES} more."] if len(lines) > MAX_NOTES else []
-        st.text("\n".join(lines[:MAX_NOTES] + more))  # as plain text: a link may say anything
+        st.text(first_lines(lines))  # as plain text: a link may say anything
         st.session_state[session.NOTES] = []
 
 
