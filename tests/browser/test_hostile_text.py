@@ -103,7 +103,7 @@ def test_links_and_files_with_hostile_values_are_named_as_text(visit_watched: Vi
         file = tmp_path / name
         file.write_text(content)
         page.locator(".st-key-upload input[type=file]").set_input_files(file)
-        expect(page.locator(".st-key-upload")).to_contain_text(name)
+        expect(page.locator(".st-key-upload")).to_contain_text(name[-5:])  # long names are shortened
         is_harmless(page)
     page.locator(".st-key-text textarea").fill(HOSTILE)
     page.keyboard.press("Control+Enter")
