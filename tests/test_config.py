@@ -89,6 +89,33 @@ def test_parameters_are_those_of_the_layers_of_which_the_recurrent_ones_have_sta
     assert config.flops_per_window > 0
 
 
+# A product of a vector of n with a matrix of n by m takes 2nm multiplications and additions. Here 10 units read 5 of
+# 100 numbers: a step of an LSTM takes 2 * 4 * 10 * 10 = 800, and the readout of one step 2 * 10 * 100 = 2,000.
+@pytest.mark.parametrize(("settings", "flops"), [
+    ({}, 14_000),                                                      # 5 * 800 + 5 * 2,000
+    ({"cell": "gru"}, 13_000),                                         # 5 * 600 + 5 * 2,000
+    ({"cell": "simple_rnn"}, 11_000),                                  # 5 * 200 + 5 * 2,000
+    ({"variant": "padded", "output_length": 2}, 14_100),               # 5 * 800 + 5 * 2 * 10 * 101
+    ({"variant": "encoder_decoder", "output_length": 2}, 10_400),      # (5 + 2 + 1) * 800 + 2 * 2,000
+    ({"variant": "encoder_decoder", "output_length": 2, "representation": "linear"}, 6_440),  # 8 * 800 + 2 * 20
+    ({"variant": "attention", "output_length": 2}, 14_800),            # 8 * 800 + 2 * 2 * 2,000 + 4 * 10 * 5 * 2
+    ({"variant": "one_to_one", "output_length": 2}, 4_800),            # 800 + 2 * 2,000
+    ({"variant": "many_to_one", "output_length": 2}, 8_000),           # 5 * 800 + 2 * 2,000
+    ({"variant": "no_memory", "output_length": 2}, 4_000),             # 2 * 2,000
+])
+def test_flops_of_a_window_are_those_of_its_matrix_products(settings, flops):
+    assert RunConfig(**settings, units=10).flops_per_window == flops
+
+
+@pytest.mark.parametrize(("settings", "inputs", "targets"), [
+    ({}, False, False), ({"task": "lag"}, False, False), ({"task": "lag", "lag": 1}, False, True),
+    ({"missing": "mask", "batch_size": 29}, True, True),
+    ({"task": "pairs", "variant": "attention", "text": PAIRS}, True, True)])
+def test_gaps_are_where_a_window_or_only_its_answer_lacks_something(settings, inputs, targets):
+    config = RunConfig(**settings)
+    assert (config.has_gaps, config.has_target_gaps) == (inputs, targets)
+
+
 @pytest.mark.parametrize(("settings", "rows"), [
     ({}, 21),                                                                              # 25 - 5 + 1
     ({"variant": "encoder_decoder", "output_length": 2}, 21),                              # whatever comes back
