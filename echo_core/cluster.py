@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import socket
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -43,6 +44,7 @@ DASK_CONFIG: Mapping[str, Any] = {
     "distributed.scheduler.active-memory-manager.start": False,
     "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
     "distributed.deploy.lost-worker-timeout": "1000 days",
 }
 
@@ -54,6 +56,7 @@ class Cluster:
         self._settings = settings
         self._client: Any = None
         self.local: Any = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -69,7 +72,7 @@ class Cluster:
             Exception: If the cluster at `DASK_SCHEDULER_ADDRESS` cannot be reached, or no process be started.
         """
         import dask  # here, as it takes a third of a second and the app's first page does not need it
-        from distributed import Client, LocalCluster
+        from distributed import Client, LocalCluster, Security
 
         atexit.register(on_exit)
         settings = self._settings
@@ -79,9 +82,13 @@ class Cluster:
         logging.getLogger("distributed").setLevel(logging.ERROR)  # or it tells of each start and end
         numpys = {BLAS_THREADS: environment(settings)[BLAS_THREADS]}
         dask.config.set({**DASK_CONFIG, "distributed.nanny.pre-spawn-environ": numpys})
+        # Whoever can send a task runs code as the app's user: so only processes that have a key made for this cluster,
+        # and kept in memory, can speak to it. And what workers write is closed to other users of the machine.
+        self._folder = tempfile.TemporaryDirectory(prefix="echo-lab-workers-", ignore_cleanup_errors=True)
         self.local = LocalCluster(
-            n_workers=settings.num_workers, threads_per_worker=THREADS_PER_WORKER, processes=True, memory_limit=0,
-            host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL,
+            security=Security.temporary(), local_directory=self._folder.name, n_workers=settings.num_workers,
+            threads_per_worker=THREADS_PER_WORKER, processes=True, memory_limit=0, host="127.0.0.1",
+            dashboard_address=None, silence_logs=logging.CRITICAL,
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False}, env=environment(settings))
         self._client = Client(self.local, set_as_default=False, name="echo")
 
@@ -141,6 +148,8 @@ class Cluster:
                     resource.close(timeout=5)
                 except Exception:
                     logger.warning("the cluster did not close", exc_info=True)
+        if self._folder is not None:
+            self._folder.cleanup()
 
 
 async def _end(nannies: list[Any]) -> None:
