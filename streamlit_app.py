@@ -9,7 +9,7 @@ import streamlit as st
 from echo_app import delivery, uploads
 
 #: A file of our own, as symbols would come from another host; as an address, or it would be hashed at each rerun.
-ICON = "data:image/svg+xml," + quote((Path(__file__).parent / "echo_app" / "icon.svg").read_text())
+ICON = "data:image/svg+xml," + quote(Path(delivery.__file__).with_name("icon.svg").read_text())
 
 
 def main() -> None:

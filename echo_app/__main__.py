@@ -13,7 +13,9 @@ from pathlib import Path
 from pydantic import ValidationError
 from streamlit.web import cli
 
-APP = Path(__file__).resolve().parent.parent / "streamlit_app.py"
+_ROOT = Path(__file__).resolve().parent.parent
+#: The script of the app: an installed copy has it in a folder of its own (see pyproject.toml).
+APP = next(file for file in (_ROOT / "echo_lab" / "streamlit_app.py", _ROOT / "streamlit_app.py") if file.exists())
 
 
 def main() -> None:

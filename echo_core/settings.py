@@ -4,6 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
+import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL
@@ -13,6 +14,15 @@ from echo_core.config import RunConfig, divisors
 from echo_core.footprint import training_mb
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+def data_folder(root: Path) -> Path:
+    """The folder for runs and compiled programs: `.echo` in a clone, and the user's own data folder once installed."""
+    is_installed = any(root.glob("echo_lab-*.dist-info"))
+    return Path(platformdirs.user_data_dir("echo-lab", appauthor=False)) if is_installed else root / ".echo"
+
+
+DATA_FOLDER = data_folder(PROJECT_ROOT)
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -97,7 +107,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ECHO_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     # Neither is printed with the other settings, as both may hold a password.
-    database_url: str = Field(sqlite_url(PROJECT_ROOT / ".echo" / "runs.db"), validation_alias="DATABASE_URL",
+    database_url: str = Field(sqlite_url(DATA_FOLDER / "runs.db"), validation_alias="DATABASE_URL",
                               repr=False)
     dask_scheduler_address: str | None = Field(None, validation_alias="DASK_SCHEDULER_ADDRESS", repr=False)
     memory_mb: Positive = Field(default_factory=lambda: machine.memory_bytes() >> 20,
@@ -111,7 +121,7 @@ class Settings(BaseSettings):
     unwatched_seconds: Annotated[float, Field(gt=0)] = Field(300.0, description="until a run that nobody holds pauses")
     store_mb: Positive = Field(2000, description="space for runs; beyond it the oldest unnamed ones lose their weights")
     hosted: bool = Field(False, description="strangers visit this copy: each sees and stops their own runs")
-    xla_cache: Path = Field(PROJECT_ROOT / ".echo" / "xla", description="compiled programs, kept for the next process")
+    xla_cache: Path = Field(DATA_FOLDER / "xla", description="compiled programs, kept for the next process")
     xla_mb: Positive = Field(256, description="space for compiled programs, about one megabyte each")
 
     @cached_property

@@ -37,6 +37,7 @@ ORDER = (
     "echo_app.delivery", "echo_app.uploads", "echo_app.focus", "echo_app.faults", "echo_app.findings",
     "echo_app.session", "echo_app.looks", "echo_app.controls", "echo_app.lesson", "echo_app.resets", "echo_app.live",
     "echo_app.seeds", "echo_app.share", "echo_app.compare", "echo_app.app_pages", "streamlit_app", "echo_app.__main__",
+    "echo_app.command",
 )
 
 #: They train, so they import TensorFlow; a process that imports one of them has it.
