@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import socket
+import ssl
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,11 +46,30 @@ def test_another_program_cannot_speak_to_any_part_of_the_cluster(cluster: Cluste
     assert address.startswith("tls://127.0.0.1:")
     where = address if security else address.replace("tls", "tcp")
     keys = (security or Security()).get_connection_args("client")
-    with pytest.raises(OSError, match=r"Timed out|reset|closed"):
+    with pytest.raises(OSError, match=r"(?i)timed out|reset|closed|certificate"):
         asyncio.run(connect(where, timeout=REFUSAL_SECONDS, **keys))
     if part == "scheduler":
-        with pytest.raises(OSError, match=r"Timed out|reset|closed"):
+        with pytest.raises(OSError, match=r"(?i)timed out|reset|closed|certificate"):
             Client(where, security=security, timeout=REFUSAL_SECONDS, set_as_default=False)
+
+
+@pytest.mark.parametrize("part", ["scheduler", "worker", "nanny"])
+@pytest.mark.parametrize("has_key", [False, True], ids=["without a key", "with a key of its own"])
+def test_a_peer_that_trusts_anybody_is_not_trusted(cluster: Cluster, part: str, has_key: bool, tmp_path: Path):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if has_key:
+        own = Security.temporary().get_tls_config_for_role("client")
+        for name in ("cert", "key"):
+            (tmp_path / name).write_text(own[name])
+        context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    host, port = addresses(cluster)[part].removeprefix("tls://").split(":")
+    greeting = b""
+    hangs_up = suppress(ssl.SSLError, ConnectionError)
+    with hangs_up, socket.create_connection((host, int(port))) as plain, context.wrap_socket(plain) as spoken:
+        spoken.settimeout(REFUSAL_SECONDS)
+        greeting = spoken.recv(1)
+    assert greeting == b""
 
 
 def test_what_workers_write_is_closed_to_other_users(cluster: Cluster):
