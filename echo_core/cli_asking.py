@@ -45,8 +45,8 @@ def ask(run_id: str, question: tuple[str, ...], as_json: bool) -> None:
 def judge(run_id: str, pairs: tuple[str, ...], as_json: bool) -> None:
     """Judge a trained network on unseen windows, also of other lengths than it was trained on.
 
-    At least 2,000 windows are judged. Intervals are Wilson's for 95 %. Windows along one sequence overlap; with
-    `--set sequence_length=…` equal to `input_length`, no two of them share a number.
+    At least 2,000 windows are judged, of which no two share a number, with Wilson's intervals for 95 %. Set the run's
+    own sequence_length to judge it on the overlapping windows of its own score.
     """
     config, checkpoint = trained_network(run_id)
     try:
@@ -85,8 +85,8 @@ def _judged_to_dict(judged: Judged) -> dict[str, Any]:
         "token_accuracy": found.token_accuracy, "token_low": judged.token_interval[0],
         "token_high": judged.token_interval[1], "window_accuracy": found.window_accuracy,
         "window_low": judged.window_interval[0], "window_high": judged.window_interval[1],
-        "windows": found.windows, "judged_on": found.judged_on, "by_timestep": found.by_timestep,
-        "method": "Wilson, 95 %"}
+        "windows": found.windows, "independent": judged.independent, "judged_on": found.judged_on,
+        "by_timestep": found.by_timestep, "method": "Wilson, 95 %"}
 
 
 def _interval(interval: tuple[float, float]) -> str:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from echo_core.combinations import Variant
 from echo_core.config import RunConfig, written
+from echo_core.data import unseen_sequences
 from echo_core.evaluation import evaluate
 from echo_core.mending import with_settings
 from echo_core.records import Evaluation, Floats
@@ -32,19 +33,24 @@ class Judged:
 
     Attributes:
         config: With the lengths that were judged; its `run_id` is not the run's.
+        independent: Windows among the judged ones that share no number. They are what the intervals count as trials:
+            one number that is not learnt makes up to `input_length` overlapping windows wrong.
         window_interval: 95 % interval of the share of windows that are right at every timestep.
-        token_interval: 95 % interval of the share of single tokens. The tokens of a window depend on each other, so
-            that a window counts once in it.
+        token_interval: 95 % interval of the share of single tokens; those of a window depend on each other, too.
     """
 
     config: RunConfig
     evaluation: Evaluation
+    independent: int
     window_interval: tuple[float, float]
     token_interval: tuple[float, float]
 
 
 def judge_run(config: RunConfig, weights: Sequence[Floats], settings: Mapping[str, object]) -> Judged:
     """Judge a network on at least 2,000 unseen windows of the lengths in `settings`, by default those of its training.
+
+    No two windows share a number, unless `settings` has a `sequence_length` or the run masks gaps, which stand at the
+    ends of longer sequences. With its own `sequence_length`, a run is judged on the windows of its own score.
 
     Args:
         weights: In the order of `build_model(config).trainable_variables`.
@@ -55,8 +61,9 @@ def judge_run(config: RunConfig, weights: Sequence[Floats], settings: Mapping[st
     """
     judged = with_lengths(config, settings)
     evaluation = evaluate(judged, weights)
-    return Judged(judged, evaluation, wilson_interval(evaluation.window_accuracy, evaluation.windows),
-                  wilson_interval(evaluation.token_accuracy, evaluation.windows))
+    independent = len(unseen_sequences(judged)) * max(1, judged.sequence_length // judged.input_length)
+    return Judged(judged, evaluation, independent, wilson_interval(evaluation.window_accuracy, independent),
+                  wilson_interval(evaluation.token_accuracy, independent))
 
 
 def with_lengths(config: RunConfig, settings: Mapping[str, object]) -> RunConfig:
@@ -78,8 +85,9 @@ def with_lengths(config: RunConfig, settings: Mapping[str, object]) -> RunConfig
     # Batches and the visitor's text are training's: any words of the vocabulary make an unseen window.
     begin = config.model_copy(update={
         "text": "", "stateful": False, "sequences_per_epoch": 1, "batch_size": 1})
-    if "sequence_length" not in changed and str(length := changed.get("input_length", "")).strip().isdecimal():
-        changed["sequence_length"] = max(config.sequence_length, int(str(length)))
+    length = str(changed.get("input_length", config.input_length)).strip()
+    if "sequence_length" not in changed and length.isdecimal():
+        changed["sequence_length"] = max(int(length), config.sequence_length if config.missing == "mask" else 1)
     return with_settings(begin, changed)
 
 

@@ -487,7 +487,8 @@ def test_a_trained_network_is_asked_and_judged_without_tensorflow(store):
     echo_core("train", *TINY)
     code = ("import sys; from echo_core.cli import cli\n"
             "for words in (['ask', RUN, '9 8 7 6 5', '--json'], ['ask', RUN, '9', '8', '7', '6', '5'],\n"
-            "              ['judge', RUN, '--set', 'input_length=7', '--json'], ['judge', RUN, '--json']):\n"
+            "              ['judge', RUN, '--set', 'input_length=7', '--json'],\n"
+            "              ['judge', RUN, '--set', 'sequence_length=25', '--json']):\n"
             "    cli(words, standalone_mode=False)\n"
             "assert not {'tensorflow', 'keras'} & set(sys.modules)").replace("RUN", repr(TINY_CONFIG.run_id))
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,

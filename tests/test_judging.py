@@ -39,10 +39,21 @@ def test_answers_of_another_length_take_the_same_weights(variant: str):
 
 
 @pytest.mark.parametrize("name", ["own words, masked", "own words", "several sequences", "echo that starts later"])
-def test_without_other_lengths_a_run_is_judged_as_when_it_was_trained(name: str):
+def test_with_its_own_sequence_length_a_run_is_judged_as_when_it_was_trained(name: str):
     config = MORE[name]
     weights = some_weights(config)
-    assert judge_run(config, weights, {}).evaluation == evaluate(config, weights)
+    judged = judge_run(config, weights, {"sequence_length": config.sequence_length})
+    assert judged.evaluation == evaluate(config, weights)
+    # Overlapping windows are no trials of their own: 8 numbers hold two windows of 3.
+    per_sequence = config.sequence_length // config.input_length
+    assert judged.independent == -(-2000 // config.windows_per_sequence) * per_sequence
+    assert judged.window_interval == wilson_interval(judged.evaluation.window_accuracy, judged.independent)
+
+
+def test_by_default_no_two_judged_windows_share_a_number():
+    judged = judge_run(small(), some_weights(small()), {"input_length": 5})
+    assert judged.config.windows_per_sequence == 1
+    assert judged.independent == judged.evaluation.windows == 2000
 
 
 def test_a_network_that_copies_its_input_is_right_at_any_length():
