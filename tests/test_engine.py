@@ -83,6 +83,8 @@ def freeze(engine, process):
     """Suspend a worker between two writes: one that sleeps with SQLite's write lock stops everybody."""
     while True:
         process.suspend()
+        until(lambda: process.status() == psutil.STATUS_STOPPED)  # a busy machine takes its time
+        time.sleep(0.05)  # for its other threads, which stop with it
         with closing(sqlite3.connect(engine.store.database.url.database, timeout=0.5)) as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -262,7 +264,7 @@ def test_worker_that_is_too_busy_to_beat_is_vouched_for_as_long_as_it_was_heard_
         assert lab.store.run(run_id).heartbeat_at == before
     finally:
         frozen.resume()
-    lab.stop(run_id)
+        lab.stop(run_id)
     assert lab.wait(run_id, PATIENCE) is State.PAUSED
     assert lab.store.run(run_id).restarts == 0
 
