@@ -15,7 +15,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
 
-from echo_core.text import ARROW, MAX_CHARACTERS, normalise, too_long
+from echo_core.text import ARROW, MAX_BYTES, MAX_CHARACTERS, normalise, too_long
 
 #: Bytes of a file that are read. A table may have many columns beside the two that are kept.
 MAX_FILE_BYTES = 1_000_000
@@ -94,6 +94,10 @@ def read_words(data: bytes) -> str:
     Raises:
         ValueError: If the file is too long, is no text, or is blank.
     """
+    return _as_it_stands(_decoded(data), len(data))
+
+
+def _decoded(data: bytes) -> str:
     if len(data) > MAX_FILE_BYTES:
         raise too_long(f"a file of {len(data):,}")
     encoding = next((name for mark, name in _ENCODINGS if data.startswith(mark)), "utf-8")
@@ -102,7 +106,7 @@ def read_words(data: bytes) -> str:
     except UnicodeDecodeError:
         raise ValueError(
             "text must be a file in UTF-8; this one is not. Save it as UTF-8 and try again.") from None
-    return _with_words(text)
+    return text
 
 
 def read_pairs(data: bytes) -> Found:
@@ -113,14 +117,14 @@ def read_pairs(data: bytes) -> Found:
     Raises:
         ValueError: As `read_words`, or if a row has no question or no answer; it names the line.
     """
-    text = read_words(data)
+    text = _decoded(data)
     top = _top(text)
     if not top.lines and ARROW in next(filter(str.strip, text.splitlines()), ""):
-        return Found(text)
+        return Found(_as_it_stands(text, len(data)))
     body = "".join(text.splitlines(keepends=True)[top.lines:])
     separator, rows = _best_table(body, top)
-    if all(row.filled < 2 for row in rows):
-        return Found(_with_words(body))  # no table: whoever cuts it into pairs says how they must look
+    if all(row.filled < 2 for row in rows):  # no table: whoever cuts it into pairs says how they must look
+        return Found(_as_it_stands(body, len(data)))
     named, notes = _named_columns(top.names.split(separator)), []
     if named is None and (named := _named_columns(rows[0].cells)):
         notes.append(f"Line {rows[0].line} of the file was taken for a heading and left out. "
@@ -133,9 +137,12 @@ def read_pairs(data: bytes) -> Found:
     return Found("\n".join(_pairs(rows, separator, question, answer)), tuple(notes))
 
 
-def _with_words(text: str) -> str:
-    """The text of a file. Raises ValueError if nothing in it can be seen."""
-    if len(text) <= MAX_CHARACTERS and not normalise(text):
+def _as_it_stands(text: str, size: int) -> str:
+    """A text that is all of a file of so many bytes. Raises ValueError if it is too long, or nothing can be seen."""
+    formed = normalise(text) if len(text) <= MAX_CHARACTERS else None
+    if formed is None or len(formed.encode()) > MAX_BYTES:
+        raise too_long(f"{size:,}")
+    if not formed:
         raise ValueError("text must be a file with words; received a blank one. Try another file, or none.")
     return text
 

@@ -141,9 +141,9 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("content", "settings", "line"), [
     (" \n\n", [], "text must be a file with words; received a blank one. Try another file, or none."),
-    ("a" + "é" * 8_998 + " b\n", [], "text must have at most 4,096 bytes; received 17,999. Try a shorter one."),
+    ("a" + "é" * 8_998 + " b\n", [], "text must have at most 4,096 bytes; received 18,000. Try a shorter one."),
     ("é => b\n" * 2_000, ["task=pairs", "variant=attention"],
-     "text must have at most 4,096 bytes; received 15,999. Try a shorter one."),
+     "text must have at most 4,096 bytes; received 16,000. Try a shorter one."),
     ("aé " * 300_000, [], "text must have at most 4,096 bytes; received 1,200,000. Try a shorter one."),
     ("a b", ["text=a b c"], "text must be given once; received --text and --set text=…. Try one of them."),
 ])
