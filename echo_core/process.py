@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import psutil
 
 from echo_core.pins import pin
-from echo_core.private import make_folder
-from echo_core.programs import program_folder
+from echo_core.programs import open_cache, program_folder
 from echo_core.settings import Settings
 
 P = ParamSpec("P")
@@ -50,7 +50,6 @@ class CannotTrain(RuntimeError):
 def environment(settings: Settings) -> dict[str, str]:
     """What a process that trains must have in its environment before TensorFlow is imported."""
     threads = str(settings.threads)
-    others = re.sub(rf'{XLA_CACHE_FLAG}("(\\.|[^"\\])*"|\S*)', "", os.environ.get("TF_XLA_FLAGS", "")).split()
     return {
         "ECHO_THREADS": threads,
         "ECHO_XLA_CACHE": str(settings.xla_cache),
@@ -61,9 +60,15 @@ def environment(settings: Settings) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
         # No program of ours uses oneDNN, and TensorFlow greets with two lines where it is on, whatever its log level.
         "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "0"),
-        "TF_XLA_FLAGS": " ".join([*others, XLA_CACHE_FLAG + _quoted(str(program_folder(settings)))]),
+        "TF_XLA_FLAGS": _xla_flags(program_folder(settings)),
         "XLA_FLAGS": f"{WIDE_VECTORS} {os.environ.get('XLA_FLAGS', '').replace(WIDE_VECTORS, '')}".strip(),
     }
+
+
+def _xla_flags(programs: Path | None) -> str:
+    """Flags for TensorFlow that name the folder in which it keeps compiled programs; None keeps none."""
+    others = re.sub(rf'{XLA_CACHE_FLAG}("(\\.|[^"\\])*"|\S*)', "", os.environ.get("TF_XLA_FLAGS", "")).split()
+    return " ".join([*others, *([XLA_CACHE_FLAG + _quoted(str(programs))] if programs else [])])
 
 
 def _quoted(value: str) -> str:
@@ -172,9 +177,7 @@ def load_training(settings: Settings) -> None:
         if _failure is not None:
             raise CannotTrain(_failure)
         pin({})  # before `environment` reads it, so that no flags of others come into ours
-        pin(environment(settings))
-        with suppress(OSError):  # without the folder every process compiles anew
-            make_folder(program_folder(settings))
+        pin({**environment(settings), "TF_XLA_FLAGS": _xla_flags(open_cache(settings))})
         try:
             import echo_core.training  # noqa: F401
         except BaseException as error:

@@ -19,7 +19,7 @@ from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.counts import counted
 from echo_core.presets import PRESETS
 from echo_core.process import give_way, in_fresh_thread, load_training, memory_left, prepare, take_idle_time
-from echo_core.programs import make_room, remove_damaged
+from echo_core.programs import leave_cache, make_room, remove_damaged
 from echo_core.queueing import unwatched_reason
 from echo_core.records import Checkpoint, Diverged, Floats, Progress
 from echo_core.settings import Settings
@@ -116,7 +116,10 @@ def patiently(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 def records_of(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[Progress]:
-    """What `echo_core.training.train` yields, going on with fresh programs where those on disk were damaged."""
+    """What `echo_core.training.train` yields, going on with fresh programs where those on disk are damaged.
+
+    Nor does a run fail because its program cannot be kept: then it goes on without.
+    """
     from echo_core.training import train
 
     newest = checkpoint
@@ -127,7 +130,8 @@ def records_of(config: RunConfig, checkpoint: Checkpoint | None = None) -> Itera
     except Diverged:
         raise
     except Exception:
-        if not remove_damaged(Settings()):
+        settings = Settings()
+        if not remove_damaged(settings) and not leave_cache(settings):
             raise
         from echo_core.training import compiled_epochs
 

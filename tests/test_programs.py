@@ -1,6 +1,8 @@
 """Compiled programs on disk stay few and whole."""
 
 import os
+import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +10,10 @@ from pathlib import Path
 import pytest
 from google.protobuf.struct_pb2 import Value
 
-from echo_core.programs import make_room, program_folder, remove_damaged
+from echo_core import programs
+from echo_core.programs import leave_cache, make_room, open_cache, program_folder, remove_damaged
 from echo_core.settings import Settings
+from tests.helpers.faults import small_disk
 
 WHOLE = Value(string_value="program " * 100).SerializeToString()
 
@@ -59,6 +63,104 @@ def test_damaged_programs_are_removed_and_whole_ones_stay(settings, damage, capl
     assert remove_damaged(settings) == 1
     assert (whole.exists(), damaged.exists()) == (True, False)
     assert "compiled again" in caplog.text
+
+
+@pytest.fixture(params=["memory", "no memory disk"])
+def opened(request, settings, tmp_path, monkeypatch):
+    """A process that keeps its programs, by the link that TensorFlow has; with and without a disk in memory."""
+    monkeypatch.setattr(programs, "link", None)
+    if request.param != "memory":
+        monkeypatch.setattr(programs, "MEMORY_DISK", tmp_path / "nothing")
+    return open_cache(settings)
+
+
+def test_programs_go_by_a_link_into_a_folder_that_is_closed_to_others(settings, opened):
+    (opened / "a.pb").write_bytes(WHOLE)
+    folder = program_folder(settings)
+    assert (folder / "a.pb").read_bytes() == WHOLE
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(opened.parent.stat().st_mode) == 0o700
+    assert not leave_cache(settings)  # all is well
+    assert [file.name for file in folder.iterdir()] == ["a.pb"]
+
+
+def put_in_the_way(folder):
+    shutil.rmtree(folder)
+    folder.touch()
+
+
+def test_a_folder_that_cannot_be_written_to_any_more_is_left_and_said_once(settings, opened, caplog):
+    put_in_the_way(program_folder(settings))
+    assert [leave_cache(settings) for _ in range(2)] == [True, False]
+    (opened / "a.pb").write_bytes(WHOLE)
+    assert len(caplog.messages) == 1
+    assert "compiled programs are not kept" in caplog.text
+    assert "ECHO_XLA_CACHE" in caplog.text
+    make_room(settings)
+    assert list(opened.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["file", "file/xla"])
+def test_where_no_folder_can_be_made_nothing_is_kept_and_the_log_says_so(tmp_path, where, caplog, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(programs, "link", None)
+    assert open_cache(Settings(xla_cache=tmp_path / where)) is None
+    assert len(caplog.messages) == 1
+    assert not leave_cache(Settings(xla_cache=tmp_path / where))
+
+
+def test_a_disk_without_room_for_programs_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "link", None)
+    with small_disk(tmp_path, megabytes=4):
+        assert open_cache(Settings(xla_cache=tmp_path / "xla")) is None
+
+
+def test_a_program_that_cannot_be_read_is_removed(settings, monkeypatch):
+    (program_folder(settings) / "a.pb").mkdir()  # which even root cannot read
+    kept = program(settings, "b")
+    assert remove_damaged(settings) == 0  # nor can it be unlinked, and it does not matter
+    assert kept.exists()
+
+
+def train_tiny(cache, *more):
+    return subprocess.run([sys.executable, "-m", "echo_core", "train", "--set", "epochs=2", "--set", "units=3",
+                           "--no-store", "--json", *more], env={**os.environ, "ECHO_XLA_CACHE": str(cache)},
+                          cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_a_network_trains_where_its_program_cannot_be_kept_and_says_so_once(tmp_path):
+    (tmp_path / "file").touch()
+    done = train_tiny(tmp_path / "file", "--repeat", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("compiled programs are not kept") == 1 == len(done.stderr.splitlines())
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_while_a_process_lives_ends_no_run(tmp_path):
+    script = """
+import sys
+from pathlib import Path
+from echo_core.process import load_training
+from echo_core.settings import Settings
+from echo_core.worker import records_of
+from tests.helpers.faults import filled
+from tests.helpers.samples import TINY
+
+load_training(Settings())
+with filled(Path(sys.argv[1])):
+    first = [each.checkpoint.fingerprint for each in records_of(TINY)][-1]
+    list(records_of(TINY.model_copy(update={"units": 5})))
+print(first)
+print([each.checkpoint.fingerprint for each in records_of(TINY)][-1])
+"""
+    with small_disk(tmp_path, megabytes=32):
+        done = subprocess.run([sys.executable, "-c", script, tmp_path], cwd=Path(__file__).parent.parent, text=True,
+                              env={**os.environ, "ECHO_XLA_CACHE": str(tmp_path / "xla")}, capture_output=True,
+                              check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(set(done.stdout.split())) == 1
+    assert done.stderr.count("compiled programs are not kept") == 1
 
 
 @pytest.mark.slow
