@@ -186,7 +186,7 @@ def test_a_worker_makes_the_keras_file_beside_its_run_which_trains_the_same(lab,
 def test_what_the_host_does_not_allow_is_refused_before_it_is_queued(lab, monkeypatch):
     with pytest.raises(LimitExceeded, match="units must be at most 1024"):
         lab.submit(RunConfig(units=2000))
-    monkeypatch.setattr(lab, "limits", LIMITS.model_copy(update={"max_queue": 1}))
+    monkeypatch.setattr(Engine, "limits", LIMITS.model_copy(update={"max_queue": 1}))
     monkeypatch.setattr(lab.dispatcher, "wake", lambda: None)
     first = lab.submit(ENDLESS.model_copy(update={"seed": 1}))
     until(lambda: lab.store.run(first).state is State.RUNNING)
@@ -310,7 +310,7 @@ def test_run_that_no_connected_holder_watches_pauses_at_a_checkpoint(lab, monkey
     run_id = lab.submit(ENDLESS, holder="a browser that went away")
     assert lab.wait(run_id, PATIENCE) is State.PAUSED
     run = lab.store.run(run_id)
-    assert run.reason == "Nobody who pressed Train for it has been here for 1 seconds."
+    assert run.reason == "Nobody who pressed Train for it has been here for 1 second."
     assert lab.store.checkpoint(run_id).epoch == run.epoch
 
 
