@@ -67,11 +67,12 @@ def take_away(run: RunRow) -> None:
                            key="export_all", icon=":material/folder_zip:", on_click="ignore", type="primary")
         with st.container(horizontal=True):
             for name in (name for name in _TITLES if name in file_names(run.config)):
-                st.download_button(_TITLES[name], partial(_file, run, name), name, on_click="ignore", help=name,
+                st.download_button(_TITLES[name], partial(file_of, run, name), name, on_click="ignore", help=name,
                                    key=f"export_{name.replace('.', '_')}")
 
 
-def _file(run: RunRow, name: str) -> bytes:
+def file_of(run: RunRow, name: str) -> bytes:
+    """One file of a run. Raises `NotDelivered` with what its visitor is told where it cannot be made now."""
     models = models_of(run.config)
     return _keras_file(run, models[name]) if name in models else _files(run)[name]
 
