@@ -1,6 +1,8 @@
 """What a host decides, by environment alone."""
 
 
+import os
+
 import pytest
 from pydantic import ValidationError
 
@@ -12,8 +14,8 @@ from echo_core.settings import APP_MB, PROJECT_ROOT, LimitExceeded, Limits, Queu
 
 @pytest.fixture
 def bare(monkeypatch):
-    """An environment that says nothing."""
-    for name in ("DATABASE_URL", "DASK_SCHEDULER_ADDRESS"):
+    """An environment that says nothing; a test that trained in this process has left its settings there."""
+    for name in ("DATABASE_URL", "DASK_SCHEDULER_ADDRESS", *(name for name in os.environ if name.startswith("ECHO_"))):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
