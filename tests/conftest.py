@@ -1,8 +1,10 @@
 """What all tests share: a store of their own, be it SQLite or PostgreSQL, and examples that do not race the clock."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, MutableMapping
 from contextlib import ExitStack, closing
 from pathlib import Path
+from unittest import mock
 
 import hypothesis
 import pytest
@@ -27,6 +29,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put long files first; within a file all stays in its order."""
     places = {name: place for place, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+@pytest.fixture
+def environment() -> Iterator[MutableMapping[str, str]]:
+    """The environment of this process, restored after the test: commands that train change it."""
+    with mock.patch.dict(os.environ):
+        yield os.environ
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,18 @@
 """The command line as scripts and people meet it. What trains here is tiny."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from echo_core import tables
-from echo_core.cli import cli
 from echo_core.config import RunConfig
 from echo_core.console import how_it_goes
 from echo_core.evaluation import answer, take_snapshot
@@ -24,6 +20,7 @@ from echo_core.presets import PRESETS
 from echo_core.records import Checkpoint, Progress, State
 from echo_core.store import Store
 from echo_core.worker import records_of
+from tests.helpers.command import command_store, echo_core
 from tests.helpers.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
@@ -34,23 +31,13 @@ LAST_FIELDS = ["state", "run_id", "epochs", "token_accuracy", "window_accuracy",
                "fingerprint", "notes"]
 
 
-@pytest.fixture(autouse=True)
-def environment():
-    """Training commands change the environment of their process."""
-    with mock.patch.dict(os.environ):
-        yield os.environ
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 @pytest.fixture
-def store(environment, tmp_path):
-    """A fresh store, which the commands use too."""
-    environment["DATABASE_URL"] = f"sqlite:///{tmp_path / 'runs.db'}"
-    with closing(Store(environment["DATABASE_URL"])) as opened:
+def store(tmp_path, environment):
+    with command_store(tmp_path) as opened:
         yield opened
-
-
-def echo_core(*arguments):
-    return CliRunner().invoke(cli, arguments)
 
 
 def objects(stdout):

@@ -5,20 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
 import pytest
-from click.testing import CliRunner
 
 from echo_core import console, queueing
-from echo_core.cli import cli
 from echo_core.cluster import has_ended, local_name
 from echo_core.config import RunConfig
 from echo_core.endings import Ended, signals_as_ctrl_c
 from echo_core.records import State
-from echo_core.store import Store
+from tests.helpers.command import command_store, echo_core
 from tests.helpers.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
@@ -26,23 +23,13 @@ TINY = ["--set", "units=4", "--set", "vocab_size=10", "--set", "epochs=6"]
 TINY_CONFIG = RunConfig(units=4, vocab_size=10, epochs=6)
 
 
-@pytest.fixture(autouse=True)
-def environment():
-    """Training commands change the environment of their process."""
-    with mock.patch.dict(os.environ):
-        yield os.environ
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 @pytest.fixture
-def store(environment, tmp_path):
-    """A fresh store, which the commands use too."""
-    environment["DATABASE_URL"] = f"sqlite:///{tmp_path / 'runs.db'}"
-    with closing(Store(environment["DATABASE_URL"])) as opened:
+def store(tmp_path, environment):
+    with command_store(tmp_path) as opened:
         yield opened
-
-
-def echo_core(*arguments):
-    return CliRunner().invoke(cli, arguments)
 
 
 def ended_process() -> str:

@@ -1,6 +1,5 @@
 """Workers and apps that are killed in the midst of it cost time and nothing else; `benchmarks/kills.py` at length."""
 
-import random
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import pytest
 from echo_core.cluster import has_ended, local_name
 from echo_core.queueing import STALE_SECONDS
 from echo_core.records import State
+from tests.helpers.dice import dice
 from tests.helpers.samples import TINY
 from tests.helpers.trial import Trial
 from tests.helpers.waiting import PATIENCE
@@ -50,10 +50,10 @@ def until_it_trains(trial: Trial, run_id: str) -> int:
 
 @pytest.mark.slow
 def test_killed_workers_and_apps_lose_no_run_and_change_no_bit(trial: Trial):
-    dice = random.Random()
+    drawn = dice()
     first, second = (trial.ask(LONG.model_copy(update={"seed": seed})) for seed in (0, 1))
     until_it_trains(trial, first)
-    trial.kill_worker(dice)
+    trial.kill_worker(drawn)
     until_it_trains(trial, first)
     trial.store.stop(first)
     while trial.store.run(first).state is not State.PAUSED:

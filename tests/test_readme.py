@@ -51,12 +51,24 @@ def test_every_command_line_is_understood():
     assert understood >= 3
 
 
-def test_every_variable_of_a_host_is_a_setting():
-    fields = {f"ECHO_{name.upper()}" for name in (*Limits.model_fields, *Settings.model_fields)}
-    fields |= {"DATABASE_URL", "DASK_SCHEDULER_ADDRESS"}
-    named = set(re.findall(r"`((?:ECHO|DASK|DATABASE)_[A-Z_]+)`", README))
-    assert named
-    assert named <= fields
+def documented_settings() -> dict[str, str]:
+    """The rows of the README's table of variables: each name with its default."""
+    return dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", README, re.MULTILINE))
+
+
+def test_the_table_of_variables_has_a_row_for_each_setting_and_no_other():
+    fields = {model: {str(field.validation_alias or f"ECHO_{name.upper()}"): field
+                      for name, field in model.model_fields.items()} for model in (Limits, Settings)}
+    assert documented_settings().keys() == fields[Limits].keys() | fields[Settings].keys()
+    numbers = {name: field.default for each in fields.values() for name, field in each.items()
+               if type(field.default) is int and field.default > 0}  # 0 leaves the number to the machine
+    assert len(numbers) > 10
+    assert {name: documented_settings()[name] for name in numbers} == {
+        name: f"{default:,}" for name, default in numbers.items()}
+
+
+def test_every_variable_that_is_named_in_the_text_is_in_the_table():
+    assert set(re.findall(r"\bECHO_[A-Z_]+[A-Z]\b", README)) <= documented_settings().keys()
 
 
 def test_the_plain_commands_name_files_that_exist():

@@ -1,15 +1,14 @@
 """What is said of files that visitors bring: beside the uploader, and only as long as it holds. By AppTest."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from echo_app import session
+from tests.helpers.apptest import open_page
 
-APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
 NOT_UTF_8 = "caf\xe9,yes\n".encode("cp1252")
 
 
@@ -23,14 +22,6 @@ def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
         session.engine().close()
         st.cache_resource.clear()
-
-
-def open_page(preset: str = "pairs") -> AppTest:
-    page = AppTest.from_file(APP, default_timeout=120)
-    page.query_params["preset"] = preset
-    page.run()
-    assert not page.exception
-    return page
 
 
 def bring(page: AppTest, key: str, name: str, content: bytes) -> None:
@@ -50,7 +41,7 @@ def drawn_below(page: AppTest, key: str) -> str:
 
 
 def test_a_file_that_is_not_utf_8_is_refused_below_its_uploader_until_a_good_one_comes():
-    page = open_page()
+    page = open_page(preset="pairs")
     before = page.session_state["text"]
     bring(page, "upload", "a.csv", NOT_UTF_8)
     assert session.REFUSED in drawn_below(page, "upload")
@@ -63,7 +54,7 @@ def test_a_file_that_is_not_utf_8_is_refused_below_its_uploader_until_a_good_one
 
 @pytest.mark.parametrize("then", ["removed", "typed", "preset"])
 def test_a_refusal_of_a_file_is_gone_when_it_no_longer_holds(then: str):
-    page = open_page()
+    page = open_page(preset="pairs")
     bring(page, "upload", "a.csv", NOT_UTF_8)
     assert refusals(page) == [session.REFUSED]
     if then == "removed":
@@ -77,7 +68,7 @@ def test_a_refusal_of_a_file_is_gone_when_it_no_longer_holds(then: str):
 
 @pytest.mark.parametrize("content", [b"{", b"[" * 100_000, b"[]", b"\xff", b'{"units": [1]}'])
 def test_damaged_settings_are_refused_in_the_popover_below_the_uploader_until_good_ones_come(content: bytes):
-    page = open_page("whole")
+    page = open_page(preset="whole")
     bring(page, "import_config", "s.json", content)
     assert session.REFUSED in drawn_below(page, "import_config")
     assert "one JSON object of plain values" in drawn_below(page, "import_config")
@@ -88,7 +79,7 @@ def test_damaged_settings_are_refused_in_the_popover_below_the_uploader_until_go
 
 
 def test_settings_that_are_half_good_say_at_most_ten_lines_of_it():
-    page = open_page("whole")
+    page = open_page(preset="whole")
     wrong = ", ".join(f'"{name}": "no"' for name in session.FIELDS if name != "text")
     bring(page, "import_config", "s.json", ("{%s, \"a\": 1, \"b\": 2}" % wrong).encode())  # noqa: UP031
     lines = drawn_below(page, "import_config").splitlines()
@@ -102,6 +93,6 @@ def test_settings_that_are_half_good_say_at_most_ten_lines_of_it():
     ("a => " + "b" * 4090, "1 byte of 4,096 left"), ("a => " + "é" * 2046, "1 byte too many: a text has at most 4,096"),
     ("é => " + "x" * 20_000, "15,910 bytes too many: a text has at most 4,096")])
 def test_the_counter_of_a_text_counts_the_bytes_that_the_limit_counts(text: str, said: str):
-    page = open_page()
+    page = open_page(preset="pairs")
     page.text_area(key="text").set_value(text).run()
     assert said in [caption.value for caption in page.caption]

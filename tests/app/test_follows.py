@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import streamlit as st
@@ -17,9 +16,8 @@ from echo_app import faults, live, session
 from echo_core.config import RunConfig
 from echo_core.records import State
 from echo_core.store import RunRow, Store, Ticket
+from tests.helpers.apptest import open_page
 from tests.helpers.samples import EVALUATION, TINY, checkpoint, progress
-
-APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
 
 
 class Rerun(Exception):
@@ -122,15 +120,6 @@ def test_pages_look_again_where_something_may_come_and_never_at_a_finished_run(o
 
 
 # --- the replay ------------------------------------------------------------------------------------
-
-
-def open_page(**query: Any) -> AppTest:
-    page = AppTest.from_file(APP, default_timeout=120)
-    for name, value in query.items():
-        page.query_params[name] = str(value)
-    page.run()
-    assert not page.exception
-    return page
 
 
 def shown_epoch(page: AppTest) -> int:

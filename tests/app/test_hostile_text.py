@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import streamlit as st
@@ -14,9 +13,9 @@ from echo_app import session
 from echo_app.words import plain
 from echo_core.config import RunConfig
 from echo_core.store import Store
+from tests.helpers.apptest import open_page
 from tests.helpers.hostile import HOSTILE, HOSTILE_WORD, PAIRS, keep_run
 
-APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
 #: Elements that show what they get as it is, and fields of others that a browser reads no Markdown in.
 INERT = {"text", "code", "arrow_data_frame", "vega_lite_chart", "text_area", "text_input", "html"}
 VALUES = {"id", "value", "default", "rawValues"}
@@ -39,15 +38,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield opened
         session.engine().close()
         st.cache_resource.clear()
-
-
-def open_page(**query: str) -> AppTest:
-    page = AppTest.from_file(APP, default_timeout=120)
-    for name, value in query.items():
-        page.query_params[name] = value
-    page.run()
-    assert not page.exception
-    return page
 
 
 def read_as_markup(page: AppTest) -> list[str]:

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from echo_app import session
 from echo_app.app_pages import setup
 from echo_core.config import RunConfig
+from tests.helpers.apptest import open_page
 from tests.helpers.samples import TINY
 
-APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
 ADDRESS = "tcp://10.1.2.3:8786"
 
 
@@ -33,11 +32,7 @@ def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def said_on_page(**query: str) -> str:
-    page = AppTest.from_file(APP, default_timeout=120)
-    for name, value in query.items():
-        page.query_params[name] = value
-    page.run()
-    assert not page.exception
+    page = open_page(**query)
     return "\n".join(str(getattr(element, "proto", "")) for element in page.main)
 
 

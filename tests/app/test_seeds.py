@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +14,8 @@ from echo_core.config import RunConfig
 from echo_core.records import Evaluation, State
 from echo_core.settings import LimitExceeded
 from echo_core.store import RunRow, Store
+from tests.helpers.apptest import open_page
 from tests.helpers.samples import EVALUATION, TINY, checkpoint, progress
-
-APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
 
 
 @pytest.fixture(scope="module")
@@ -96,15 +94,6 @@ def test_seeds_that_failed_diverged_or_were_not_asked_for_are_counted_and_left_o
 
 
 # --- the page --------------------------------------------------------------------------------------
-
-
-def open_page(**query: Any) -> AppTest:
-    page = AppTest.from_file(APP, default_timeout=120)
-    for name, value in query.items():
-        page.query_params[name] = str(value)
-    page.run()
-    assert not page.exception
-    return page
 
 
 def table(page: AppTest) -> dict[str, tuple[str, ...]]:

@@ -14,10 +14,9 @@ from echo_app import session
 from echo_core import engine as engines
 from echo_core.config import RunConfig
 from echo_core.records import State
+from tests.helpers.apptest import open_page
 from tests.helpers.samples import checkpoint, progress
 from tests.helpers.waiting import until
-
-APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
 
 
 @pytest.fixture(autouse=True)
@@ -41,15 +40,6 @@ def visitor(name: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session, "browser_name", lambda: name)
         yield
-
-
-def open_page(**query: object) -> AppTest:
-    page = AppTest.from_file(APP, default_timeout=120)
-    for name, value in query.items():
-        page.query_params[name] = str(value)
-    page.run()
-    assert not page.exception
-    return page
 
 
 def said(page: AppTest) -> str:

@@ -4,7 +4,6 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import streamlit as st
@@ -19,9 +18,8 @@ from echo_core.records import Checkpoint, Evaluation, Point, Progress, State
 from echo_core.settings import LimitExceeded
 from echo_core.store import StoreError
 from echo_core.verdicts import not_finite
+from tests.helpers.apptest import open_page
 from tests.helpers.waiting import PATIENCE
-
-APP = str(Path(__file__).parent.parent.parent / "streamlit_app.py")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,15 +34,6 @@ def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
         session.engine().close()
         st.cache_resource.clear()
-
-
-def open_page(**query: object) -> AppTest:
-    page = AppTest.from_file(APP, default_timeout=120)
-    for name, value in query.items():
-        page.query_params[name] = str(value)
-    page.run()
-    assert not page.exception
-    return page
 
 
 def texts(page: AppTest) -> str:
@@ -436,9 +425,7 @@ def test_a_table_with_a_heading_says_what_of_it_was_left_out_until_other_setting
 
 
 def test_a_setting_that_a_link_gives_twice_counts_neither_time():
-    page = AppTest.from_file(APP, default_timeout=120)
-    page.query_params["units"], page.query_params["seed"] = ["8", "9"], "3"
-    page.run()
+    page = open_page(units=["8", "9"], seed=3)
     assert (page.session_state["units"], page.session_state["seed"]) == (RunConfig().units, 3)
     assert "units must be given once; received 2 of it" in texts(page)
 

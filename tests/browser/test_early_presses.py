@@ -1,7 +1,6 @@
 """Who presses before the workers have started gets the file, or is told when to come back; and Train works after it."""
 
 import os
-import random
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Download, Page, expect
 
+from tests.helpers.dice import dice
 from tests.helpers.page import WAIT, press, settled, small
 from tests.helpers.server import ROOT, Server, serve
 from tests.helpers.waiting import until
@@ -69,11 +69,9 @@ def _since(began: float) -> float:
 
 
 def test_a_press_at_any_moment_after_a_restart_gives_the_file_or_says_when(chromium: Browser, tmp_path: Path):
-    run_id, dice_seed = trained(tmp_path), random.randrange(2**32)
-    print("seed of the dice", dice_seed)
-    dice = random.Random(dice_seed)
+    run_id, drawn = trained(tmp_path), dice()
     for number in range(RESTARTS):
-        moment = dice.uniform(0, FIRST_SECONDS)
+        moment = drawn.uniform(0, FIRST_SECONDS)
         began = time.monotonic()
         with serve(tmp_path, ECHO_XLA_CACHE=str(tmp_path / "xla"), ECHO_WORKERS="1") as server:
             page = open_run(chromium, server, run_id)
