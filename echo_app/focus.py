@@ -1,4 +1,4 @@
-"""Keeps the keyboard's focus on a page where the button that was pressed goes, or can be pressed no more.
+"""Keeps the keyboard's focus when a pressed button disappears or is disabled.
 
 A browser gives up the focus of an element that is removed or disabled: whoever works with the keyboard would begin
 again at the top of the page. A callback names what takes the button's place, and the page moves the focus there.
@@ -16,7 +16,7 @@ __all__ = ["draw", "follow"]
 _WISH = "focus_wish"
 _SECONDS = 10.0
 
-#: Milliseconds in which the pressed button has to lose the focus, and then for what takes its place to be drawn.
+#: Milliseconds to wait for the pressed button to lose the focus, and then for its replacement to be drawn.
 _SCRIPT = """<script>(() => {
   const first = document.activeElement, began = Date.now();
   const timer = setInterval(() => {
@@ -30,18 +30,18 @@ _SCRIPT = """<script>(() => {
 
 
 def follow(*keys: str) -> None:
-    """Called in a callback: have the focus go to the first of these widgets that is there once it is lost."""
+    """Called in a callback: when the focus is lost, move it to the first of these widgets that exists."""
     st.session_state[_WISH] = keys, time.monotonic()
 
 
 def draw() -> None:
-    """Called at the end of a page and of a fragment: see to what `follow` has asked for.
+    """Called at the end of a page and of a fragment: move the focus as `follow` has asked.
 
     For some seconds each of them has the same script, which a browser runs once: what a page draws and at once leaves
     out again may never come to a browser.
     """
     keys, since = st.session_state.get(_WISH, ((), 0.0))
     if keys and time.monotonic() - since < _SECONDS:
-        # With the time in it, as a script that a browser has had before does not run again.
+        # The time makes each script new, as a browser does not run the same script twice.
         script = _SCRIPT.replace("KEYS", json.dumps(keys)).replace("NOW", str(since))
         st.html(script, unsafe_allow_javascript=True)

@@ -30,7 +30,7 @@ _NEWS_SECONDS, _LOOK_SECONDS = 0.4, 0.02
 #: After the first record one of a trained epoch may follow at once, and most runs stop so soon that they need not
 #: be drawn as stopping: so long these wait for what comes next.
 _NEXT_NEWS_SECONDS = {"begun": 0.05, "stopping": 0.2}
-#: Seconds between two looks at a run that has stopped: while its score may still come, for at most so long, and later.
+#: Seconds for a stopped run: between checks while its score may come, the longest such wait, between later checks.
 _JUDGED_POLL, _JUDGING_SECONDS, _RESTING_POLL = 0.5, 60.0, 2.5
 #: Pictures of a replay by which a browser may be late.
 _LATE = 3
@@ -71,7 +71,7 @@ def _interval(run: RunRow) -> float | None:
 
 
 def watch_seconds(run: RunRow) -> float | None:
-    """Seconds until a page looks again whether a run that has stopped was judged or went on.
+    """Seconds until a page checks again whether a stopped run was judged or went on.
 
     Anybody who has its link may go on with it, in another browser or another tab. A finished run stays as it is.
     """
@@ -81,12 +81,12 @@ def watch_seconds(run: RunRow) -> float | None:
 
 
 def standing_of(run: RunRow) -> tuple[object, ...]:
-    """What of a run that has stopped changes its page."""
+    """The parts of a stopped run whose change redraws its page."""
     return run.state, run.attempt, run.evaluation is None, _is_being_judged(run)
 
 
 def watch(run_id: str, standing: tuple[object, ...]) -> None:
-    """Draws nothing: has the whole page drawn once the run no longer stands where it stood."""
+    """Draws nothing itself, but reruns the whole page once the run has changed."""
     if not faults.is_alone():
         return
     run = session.shown_run()
@@ -102,7 +102,7 @@ def pace_of(run: RunRow) -> float:
 
 
 def _is_being_judged(run: RunRow) -> bool:
-    """Whether a stopped run may still get its score: that comes after it has paused, later where windows are many."""
+    """Whether a stopped run may still get its score, which comes after it has paused: with many windows, later."""
     if run.state is not State.PAUSED or run.evaluation is not None or run.epoch == 0 or faults.is_away():
         return False
     try:  # by the store's clock, as this machine's may be another
@@ -119,7 +119,7 @@ def _panel(run_id: str, was_active: bool, pace: float) -> None:
     is_active, state = run.state.is_active, st.session_state
     if is_active and (trouble := session.engine().trouble):
         faults.note(trouble)
-    # Who replays a run sees the end of the replay, even when somebody goes on with the run meanwhile.
+    # A replay is shown to its end, even when somebody goes on with the run meanwhile.
     is_replayed = not is_active or state[session.PLAYING] or state[session.REPLAY_AT] is not None
     seen = looks.look_or_last(run, all_snapshots=is_replayed)
     _tab_title(run)
@@ -343,7 +343,7 @@ def _show(epoch: int) -> None:
 
 def _slide(just_shown: list[int]) -> None:
     state = st.session_state
-    # A timer may bring back where the slider stood before this page had moved it on: nobody has moved it back.
+    # A timer may send an old position of the slider, from before this page moved it on: the visitor has not moved it.
     if not (state[session.PLAYING] and state[session.REPLAY] in just_shown):
         state[session.REPLAY_AT] = state[session.REPLAY]
 

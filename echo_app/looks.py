@@ -105,7 +105,7 @@ def _look_at_ended(run_id: str, attempt: int, epoch: int, seconds: float) -> Loo
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _expected_seconds(run_id: str, attempt: int, _config: RunConfig) -> float:
-    """The forecast for a run, kept as it was at first: one that changed with other runs would make its time jump."""
+    """The first forecast for a run, cached: one that changed with other runs would make its time left jump."""
     return estimate_seconds(_config)
 
 

@@ -14,10 +14,10 @@ from echo_core.records import Evaluation, State
 from echo_core.store import RunRow
 from echo_core.verdicts import after_training
 
-#: Seconds between two looks: while a run is under way, and while somebody may go on with one.
+#: Seconds between two updates: while a run is under way, and while somebody may go on with one.
 _POLL, _RESTING_POLL = 1.0, 2.5
 _COLUMNS = ("State", "Epoch", "Windows right", "Seconds")
-#: States as a row says them; those under way have words of their own.
+#: A row's words for states. Queued and running runs have more precise words.
 _WORDS = {State.PAUSED: "paused", State.INTERRUPTED: "interrupted", State.FAILED: "failed", State.FINISHED: "finished"}
 
 
@@ -60,7 +60,7 @@ def seeds_panel(configs: Sequence[RunConfig]) -> None:
 
 
 def to_row(config: RunConfig, run: RunRow | None, place: int | None = None) -> Row:
-    """What a seed's row shows, by its run if there is one.
+    """The row of a seed, from its run if there is one.
 
     Args:
         place: Of a queued run: how many are begun before it.
@@ -114,12 +114,12 @@ def _runs(configs: Sequence[RunConfig]) -> list[RunRow | None]:
 
 
 def _standing(runs: Sequence[RunRow | None]) -> tuple[object, ...]:
-    """What of runs that have ended changes their rows."""
+    """The parts of ended runs whose change redraws their rows."""
     return tuple(run and (run.state, run.attempt, run.evaluation is None) for run in runs)
 
 
 def _watch(configs: tuple[RunConfig, ...], standing: tuple[object, ...]) -> None:
-    """Draws nothing: has the whole page drawn once somebody goes on with one of them, or one is judged."""
+    """Draws nothing itself, but reruns the whole page once one of them goes on or is judged."""
     if faults.is_alone() and _standing(_runs(configs)) != standing:
         st.rerun()
 

@@ -56,7 +56,7 @@ NEXT_AT = "next_at"        # when the next picture of the replay is due
 SLOW = "slow"
 SEEDS = "seeds_shown"      # configs of the seeds that are shown together, in order; not all of them need be runs
 SELECTED = "selected"      # runs picked on the history page, in the order in which they were
-LOSS = "store_loss"        # what the store has lost, as this session was told of it, and when
+LOSS = "store_loss"        # the message about runs lost with their store, and when this session got it
 DELETED = "deleted_runs"   # run_ids of the last deletion, which can be undone
 IMPORT = "import_config"   # a file with settings
 
@@ -65,7 +65,7 @@ REFUSED = "This file cannot be used:"
 MENDED = "Some settings of this file were not accepted:"
 #: So many are few visitors. What more of them see of a run may be so many seconds old.
 FEW_SESSIONS, _SHARED_SECONDS = 5, 0.5
-#: A page says for so long that the store has lost its runs.
+#: Seconds for which a page shows that the store has lost its runs.
 _LOSS_SECONDS = 60.0
 #: Seeds of one press.
 NUM_SEEDS = 5
@@ -123,7 +123,7 @@ def _presence(holder: str) -> _Presence:
 
 
 def loss() -> str | None:
-    """What became of the runs, for a minute, if this session was there when the store lost them."""
+    """The message about runs lost with their store: for a minute, in sessions that were open when it happened."""
     state, said = st.session_state, engine().loss
     known, since = state.setdefault(LOSS, (said, -math.inf))
     if said != known:
@@ -137,7 +137,7 @@ def store() -> Store:
 
 
 def workers_status() -> str:
-    """`Engine.status`; on a hosted copy no visitor reads the addresses and exceptions that it may name."""
+    """`Engine.status`; on a hosted copy without its addresses and exceptions."""
     status = engine().status()
     known = status in ("starting", "warming", "ready")
     return status if known or not engine().settings.hosted else (
@@ -225,7 +225,7 @@ def task_changed() -> None:
 
 
 def text_bytes() -> int:
-    """Bytes of what is typed as a text, once it is in its form; as it is where it is too long to be brought into it."""
+    """Bytes of a typed text in its normal form, or as typed if it is too long to be normalised."""
     text = str(st.session_state.get("text") or "")
     return len((texts.normalise(text) if len(text) <= texts.MAX_CHARACTERS else text).encode(errors="replace"))
 
@@ -248,7 +248,7 @@ def take_upload() -> None:
 
 
 def text_changed() -> None:
-    """Callback of the pairs: what was said of a file no longer holds of what is typed."""
+    """Callback of the pairs: remove the notes about an uploaded file, as the text now differs from it."""
     st.session_state[UPLOAD_NOTES], st.session_state[FILE_ERRORS] = (), {}
 
 
@@ -410,9 +410,9 @@ def stop(run_id: str) -> None:
 
 @careful
 def stop_seeds() -> None:
-    """Callback of Stop all: of the seeds that are shown together, stop those that are under way and one's own."""
+    """Callback of Stop all: of the seeds shown together, stop this visitor's own that are under way."""
     runs = [run for seed in st.session_state[SEEDS] if (run := store().run(seed.run_id)) and run.state.is_active]
-    # Those that wait first, or one of them would begin in the place of one that has stopped.
+    # Queued runs first: otherwise one of them would start in place of a stopped one.
     runs.sort(key=lambda run: run.state is not State.QUEUED)
     going_on = sum(not engine().stop(run.run_id, holder=st.session_state[HOLDER]) for run in runs)
     stored_row.clear()

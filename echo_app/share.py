@@ -72,7 +72,7 @@ def take_away(run: RunRow) -> None:
 
 
 def file_of(run: RunRow, name: str) -> bytes:
-    """One file of a run. Raises `NotDelivered` with what its visitor is told where it cannot be made now."""
+    """One file of a run. Raises `NotDelivered`, whose text the visitor reads, if it cannot be made now."""
     models = models_of(run.config)
     return _keras_file(run, models[name]) if name in models else _files(run)[name]
 

@@ -1,4 +1,4 @@
-"""Bounds what a session can have the server keep: Streamlit 1.67 keeps every file that its upload address receives.
+"""Limits the uploads that the server keeps for a session: Streamlit 1.67 keeps every file that it receives.
 
 `server.maxUploadSize` limits one file. A page has two uploaders of one file each, but whoever speaks to the upload
 address without a page can send any number of files, and Streamlit keeps them until that session ends. The method that

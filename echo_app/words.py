@@ -9,7 +9,7 @@ __all__ = ["duration", "escape", "first_lines", "in_percent", "ordinal", "percen
 
 MAX_LINES = 10
 
-#: Nobody sees it, and no line breaks at it; what stands on both sides is no longer one sign to a reader of Markdown.
+#: Invisible, and no line breaks at it. It splits a sign in two for programs that search text for links or emoji codes.
 _WORD_JOINER = "\u2060"
 
 

@@ -1,4 +1,4 @@
-"""Ask a trained network: from what somebody types to its likeliest answers, by NumPy alone.
+"""Ask a trained network: from a typed question to its likeliest answers, by NumPy alone.
 
 `ask(config, weights, "97 81 29 75 6").answer -> (97, 81)`. `parse_question` and `ask` take milliseconds, so a page can
 call them.
@@ -24,9 +24,9 @@ Token = int | str
 LIKELIEST = 3
 #: Up to this number of classes, each place lists the probabilities of all of them.
 MAX_LISTED_CLASSES = 128
-#: How the class is called with which `padded` waits.
+#: The name of the class that `padded` predicts while it waits.
 PADDING = "(padding)"
-#: What stands for a gap in a question to a network that masks gaps, as in exported scripts.
+#: The sign for a gap in a question to a network that masks gaps, as in exported scripts.
 GAP = "·"
 
 _NUMBER = re.compile(r"[+-]?\d{1,12}", re.ASCII)
@@ -43,7 +43,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Place:
-    """What a network says at one timestep of its answer.
+    """A network's prediction at one timestep of its answer.
 
     Attributes:
         likeliest: Up to `LIKELIEST` answers, the likeliest first. Scaled numbers have no probabilities, and none here.
@@ -79,7 +79,7 @@ class Reply:
 
     @property
     def is_right(self) -> bool | None:
-        """Whether the answer is right wherever something is expected; None if nobody knows."""
+        """Whether the answer is right at every place that has an expected token; None if no answer is known."""
         if self.expected is None:
             return None
         return all(wanted in (None, said) for said, wanted in zip(self.answer, self.expected, strict=True))
@@ -109,7 +109,7 @@ def ask(config: RunConfig, weights: Sequence[Floats], question: str) -> Reply:
 
 
 def parse_question(config: RunConfig, question: str) -> Ints:
-    """A question as the network reads it: integers, (input_length,), `vocab_size` where nothing is.
+    """A question as the network reads it: integers, (input_length,), `vocab_size` at gaps.
 
     Between numbers, spaces, tabs, line ends, commas, semicolons and brackets serve alike: `[97, 81, 29]`. A question of
     pairs may have fewer words than `input_length`; gaps fill it up, as in training. Where a run masks gaps, `·` is one.
@@ -166,7 +166,7 @@ def _words(config: RunConfig, question: str) -> list[int]:
 
 
 def _expected(config: RunConfig, window: Ints) -> Ints | None:
-    """What should be answered, `vocab_size` where nothing is; None if nobody knows."""
+    """The right answer, `vocab_size` where none is expected; None if it is unknown."""
     if config.task == "pairs":
         return _known_answers(config).get(tuple(window.tolist()))
     echo = TASKS[config.task](config, window)  # (output_length - lag,)

@@ -198,7 +198,7 @@ class Catalogue(Queue):
                 if query.fits(row.run_id, row.state, row.name, self._descriptions[row.run_id])]
 
     def _describe(self, connection: Connection, run_ids: Sequence[str]) -> None:
-        """Have the descriptions of these runs at hand. They depend on the config alone, as a `run_id` does."""
+        """Cache the descriptions of these runs. They depend on the config alone, as a `run_id` does."""
         if len(self._descriptions) > _MOST_DESCRIPTIONS:
             self._descriptions = {}
         new = [run_id for run_id in run_ids if run_id not in self._descriptions]
@@ -326,7 +326,7 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
 
 def _order(wanted: Wanted) -> list[Any]:
     column: Any = MARKS.c.name if wanted.sort == "name" else RUNS.c[wanted.sort]
-    # What is never null is not asked for it, so that an index can give the order.
+    # A column that is never null needs no condition on nulls, so that an index can give the order.
     order = ((column.is_(None),) if column.nullable else (),
              (column.desc() if wanted.descending else column,),
              (RUNS.c.created_at.desc(),) if column is not RUNS.c.created_at else (), (RUNS.c.run_id,))

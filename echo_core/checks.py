@@ -1,4 +1,4 @@
-"""What functions of the library ask of their arguments: each error names argument, rule and what was received."""
+"""Checks of the library's arguments: each error names the argument, the rule and the value received."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from echo_core.config import RunConfig
 
 Ints = NDArray[np.int64]
 
-#: Beyond it the shift table, which holds floats because of its NaN, would show other numbers.
+#: Above it the shift table, which has floats because of its NaN, would round numbers.
 LARGEST_INTEGER = 2**53
 
 

@@ -38,7 +38,7 @@ class OneLineErrors(click.Group):
     command_class = OnceEach
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """As click's, for any encoding of the terminal, and quiet when nobody reads what is written any more."""
+        """As click's, but for any encoding of the terminal, and silent once the reader of the output is gone."""
         escape_what_a_stream_cannot_write()
         before = sys.stdout
         try:
@@ -47,7 +47,7 @@ class OneLineErrors(click.Group):
             sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - Python flushes them when it ends
             raise SystemExit(BROKEN_PIPE) from None
         except SystemExit:
-            if sys.stdout is not before:  # click found a broken pipe, and has put something quiet in its place
+            if sys.stdout is not before:  # click found a broken pipe, and has replaced stdout by a silent stream
                 raise SystemExit(BROKEN_PIPE) from None
             raise
 
@@ -214,7 +214,7 @@ def _configs(preset: str | None, pairs: tuple[str, ...], file: BinaryIO | None, 
 
 
 def _read(file: BinaryIO, task: str) -> str:
-    """The text of a file. What of a table was left out is said on stderr."""
+    """The text of a file. Parts of a table that were left out are named on stderr."""
     data = file.read(files.MAX_FILE_BYTES + 1)
     if len(data) > files.MAX_FILE_BYTES:
         size = f"{file.seek(0, os.SEEK_END):,}" if file.seekable() else f"more than {files.MAX_FILE_BYTES:,}"

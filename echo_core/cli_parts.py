@@ -15,11 +15,11 @@ from echo_core.store import RunRow, Store
 
 
 class BadSettings(click.UsageError):
-    """What was asked for cannot be: one line on stderr, exit status 2."""
+    """A request that cannot be carried out: one line on stderr, exit status 2."""
 
 
 class OnceEach(click.Command):
-    """A command that refuses an option given twice, of which click would take the last without a word."""
+    """A command that refuses an option given twice: click would silently take the last."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click's, after a look at which options there are."""
@@ -68,7 +68,7 @@ def trained_network(run_id: str) -> tuple[RunConfig, Checkpoint]:
 
 
 def open_store(settings: Settings) -> Store:
-    """The store, with runs marked interrupted of which nothing was heard: there may be no app that does it."""
+    """The store, after marking runs without a heartbeat as interrupted, in case no app does that."""
     store = Store(settings.database_url)
     store.sweep(math.inf, has_ended=has_ended)
     return store

@@ -82,8 +82,8 @@ class Cluster:
         logging.getLogger("distributed").setLevel(logging.ERROR)  # or it tells of each start and end
         numpys = {BLAS_THREADS: environment(settings)[BLAS_THREADS]}
         dask.config.set({**DASK_CONFIG, "distributed.nanny.pre-spawn-environ": numpys})
-        # Whoever can send a task runs code as the app's user: so only processes that have a key made for this cluster,
-        # and kept in memory, can speak to it. And what workers write is closed to other users of the machine.
+        # A client that can send a task runs code as the app's user, so clients need a key that is made for this
+        # cluster and kept in memory. Other users of the machine cannot read the files that workers write.
         self._folder = tempfile.TemporaryDirectory(prefix="echo-lab-workers-", ignore_cleanup_errors=True)
         self.local = LocalCluster(
             security=Security.temporary(), local_directory=self._folder.name, n_workers=settings.num_workers,

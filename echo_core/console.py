@@ -32,7 +32,7 @@ from echo_core.worker import drain, reason_of, records_of
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended here: the last thing that is said of it.
+    """How a run ended here: the last thing printed about it.
 
     Attributes:
         fingerprint: Of the weights that are kept; of a run that diverged, those of the last epoch before it did.
@@ -156,9 +156,9 @@ def _train_into(store: Store, ticket: Ticket, config: RunConfig, settings: Setti
             report(Outcome.of_row(row), as_json)
         raise
     except Diverged:
-        pass  # the store has the reason
+        pass  # the store has recorded the reason
     except BrokenPipeError:
-        raise  # whoever read the output is gone, and the run is paused
+        raise  # the reader of the output is gone, and the run is paused
     except Exception as error:
         raise click.ClickException(f"the run failed: {reason_of(error)}") from error
     row = store.run(config.run_id)
@@ -167,7 +167,7 @@ def _train_into(store: Store, ticket: Ticket, config: RunConfig, settings: Setti
 
 
 def settle(store: Store, row: RunRow | None) -> RunRow | None:
-    """The row of a run; if its process on this machine has ended without a word, once the run counts as interrupted.
+    """The row of a run. If its process here was killed, this waits until the run counts as interrupted.
 
     That takes seconds: a container that shares its host's name does not share its processes.
     """
@@ -234,7 +234,7 @@ def report(outcome: Outcome, as_json: bool) -> None:
                    f"right at every timestep; of single numbers, {percent(judged.token_accuracy)}.")
     if outcome.fingerprint:
         click.echo(f"Fingerprint {outcome.fingerprint}")
-    if outcome.state is not State.FAILED:  # why it failed is said by the error that ends the command
+    if outcome.state is not State.FAILED:  # the error that ends the command says why it failed
         for note in outcome.notes:
             click.echo(str(note))
 

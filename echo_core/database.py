@@ -60,18 +60,18 @@ _ADVISORY_LOCK = 0x4543484F
 
 BUSY_SECONDS = 30
 
-#: A connection that has found the tables has this in its `info`: a number that changes when they may be others.
+#: The key in the `info` of a connection that has found the tables: a number that changes when they may be replaced.
 _GENERATION = "echo_generation"
 
-#: What a database says whose tables are gone, or others than before: SQLite of a statement that does not fit, or a file
-#: that is damaged, no database or moved away; PostgreSQL of unknown tables, columns or schemas.
+#: Error codes of a database whose tables are gone or replaced. SQLite: a statement that does not fit, or a file that is
+#: damaged, no database or moved away. PostgreSQL: unknown tables, columns or schemas.
 _OTHER_TABLES = ("SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY_DBMOVED",
                  "42P01", "42703", "3F000")
 
-#: What a URL cannot hold as it is.
+#: How to write characters that a URL cannot contain unescaped.
 _QUOTE = " In a user or a password write %40 for @, %2F for /, %3A for :, %3F for ? and %25 for %."
 
-#: A PostgreSQL that is out of reach is given up after seconds; the system's own limits are minutes and hours.
+#: Limits for a PostgreSQL that is out of reach, in seconds, the last in milliseconds. The system's take hours.
 _REACH = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
           "tcp_user_timeout": 30_000}
 
@@ -202,11 +202,11 @@ class Database:
     def __init__(self, url: str, create: bool = True, patience: float | None = None) -> None:
         self.url = _parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        #: How often other tables than those that were opened were found in their place, or none.
+        #: How often the tables were found missing or replaced.
         self.losses = 0
         self._create, self._patience = create, float(BUSY_SECONDS)
         self._generation = 0
-        self._identity: object = None  # of the tables that were found last
+        self._identity: object = None  # identifies the tables that were found last
         self._lock = threading.RLock()
         self._file = self._open_file() if self.is_sqlite else None
         self.engine = self._build_engine()
@@ -290,7 +290,7 @@ class Database:
         generation = self._generation
         with self.engine.connect() as connection:
             if connection.info.get(_GENERATION, generation) != generation:
-                connection.invalidate()  # what it writes may go to a file that nobody finds. It is opened anew
+                connection.invalidate()  # it may write to a deleted file, so a new one is opened
             if _GENERATION not in connection.info:
                 self._find_tables(connection)
                 connection.info[_GENERATION] = generation
@@ -334,7 +334,7 @@ class Database:
     # --- tables --------------------------------------------------------------------------------
 
     def _find_tables(self, connection: Connection) -> None:
-        """See to it that the tables are there, and take note if they are not those of before."""
+        """Create missing tables, and count a loss if they are not the tables that were found last."""
         are_new = self._revision(connection) != HEAD and self._migrate(connection)
         found = self._identify(connection), self._file and self._file.identity
         connection.rollback()
@@ -346,7 +346,7 @@ class Database:
             self._identity = found
 
     def _migrate(self, connection: Connection) -> bool:
-        """Bring the tables to `HEAD`, which several processes may do at the same time; whether it was us who did."""
+        """Migrate the tables to `HEAD`, also while other processes try to. Returns whether this process did it."""
         connection.rollback()
         if self.is_sqlite:
             # The mode stays with the file. Changing it does not wait for others as statements do.
@@ -368,7 +368,7 @@ class Database:
         return found
 
     def _identify(self, connection: Connection) -> object:
-        """Tells tables from others that were made in their place; None if there are none."""
+        """An identity of the tables that differs from that of any replacement; None if there are none."""
         return connection.scalar(text(
             "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'" if self.is_sqlite else
             "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()) || ' ' || "
@@ -389,7 +389,7 @@ class Database:
         command.upgrade(config, "head")
 
     def _look_into(self, context: ExceptionContext) -> Exception | None:
-        """After an error which says that the tables are not what they were, look for them anew."""
+        """After an error which means that the tables have changed, check them again on every connection."""
         error = context.original_exception
         if not error_code(error).startswith(_OTHER_TABLES) or context.is_disconnect:
             return None

@@ -46,7 +46,7 @@ RETRY_SECONDS = 5.0
 #: Whoever moves a control may move another one: a network is compiled ahead once it was wanted for so long.
 SETTLED_SECONDS = 0.4
 ASK_AGAIN_SECONDS = 30.0
-#: Seconds after which workers are usually ready, and the least that a visitor who came too early is asked to wait.
+#: Seconds after which workers are usually ready, and the shortest wait that an early visitor is asked for.
 START_SECONDS, LEAST_SECONDS = 20.0, 5.0
 #: Processes in a row that are replaced at once when TensorFlow cannot be loaded in them; later ones wait for
 #: ASK_AGAIN_SECONDS, as the installation itself may be broken.
@@ -262,7 +262,7 @@ class Dispatcher:
         done.future = done.ticket = None
 
     def _settle_import(self, done: Entry, error: BaseException | None) -> None:
-        """Where the import of TensorFlow failed, the process can never train: nothing is asked of it again."""
+        """Note that a worker can train, or replace it: a process in which TensorFlow failed to load never can."""
         if error is None and done.future.status == "finished":
             done.steps, self._num_replaced = 1, 0
         elif error is not None:

@@ -1,4 +1,4 @@
-"""How a command ends that is told to end from outside: by a signal, or by whoever read its output.
+"""How a command ends when a signal stops it or when the reader of its output closes.
 
 A terminal that closes, a host that shuts down and `kill` all pause a run as Ctrl-C does.
 """
@@ -33,7 +33,7 @@ def status_of(error: KeyboardInterrupt) -> int:
 
 @contextmanager
 def signals_as_ctrl_c() -> Iterator[None]:
-    """Raise `Ended` where a signal would end this process without a word; one that is ignored stays so (`nohup`).
+    """Raise `Ended` where a signal would silently end this process. Ignored signals stay ignored (`nohup`).
 
     Only the first signal is raised, so that a second one does not disturb the pause; Ctrl-C does.
     """

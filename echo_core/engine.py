@@ -84,7 +84,7 @@ class Engine:
 
     @property
     def limits(self) -> Limits:
-        """What may be asked for: with the memory of a worker, of somebody else's cluster of its smallest one."""
+        """The limits of this host, including the memory of one worker: in a Dask cluster, of its smallest one."""
         is_remote = self.settings.dask_scheduler_address is not None
         return self._limits.within(self.dispatcher.remote_mb if is_remote else self.settings.share_mb)
 
@@ -104,7 +104,7 @@ class Engine:
         if run and run.state is State.PAUSED and run.seconds > self.limits.max_seconds:
             raise LimitExceeded(f"a run may train for {counted(self.limits.max_seconds, 'second')} on this host "
                                 "(ECHO_MAX_SECONDS), and this one has. Try fewer epochs, or run your own copy.")
-        share = self.limits.max_queue_per_visitor if holder else None  # who runs an engine is no visitor of it
+        share = self.limits.max_queue_per_visitor if holder else None  # a program with an engine is not a visitor
         holder = holder or self._own_holder
         session = session or holder
         try:
@@ -115,7 +115,7 @@ class Engine:
         return run_id
 
     def _when_to_come_back(self, session: str) -> str:
-        """When there will be room in the queue, which is when one of these runs, or else of all, is begun."""
+        """When the queue will have room: when one of these runs starts, or any run if there are none."""
         waits, active = forecast(self.store), self.store.active()
         own = [wait.seconds for run_id, wait in waits.items() if run_id in active and active[run_id].session == session]
         seconds = min(own or [wait.seconds for wait in waits.values()], default=0.0)
@@ -212,7 +212,7 @@ class Engine:
 
     @property
     def loss(self) -> str:
-        """What became of the runs, if the store was emptied or replaced while this engine had it open."""
+        """A message about lost runs, if the store was emptied or replaced while this engine had it open."""
         return self._loss
 
     def close(self) -> None:

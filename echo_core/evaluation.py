@@ -123,7 +123,7 @@ def _most_common(predicted: Ints, present: NDArray[np.bool_]) -> Ints:
 
 
 def judge(config: RunConfig, examples: Examples, predicted: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which tokens are right, and which there are to be right about: (windows, output_length) both.
+    """Which tokens are right, and which are expected: both (windows, output_length).
 
     Raises:
         ValueError: If the predictions have another shape than what is expected.

@@ -24,7 +24,7 @@ MAX_FILE_BYTES = 1_000_000
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
               (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
-#: What may separate columns, in order of preference: a tab seldom stands in a sentence, a comma often does.
+#: Separators of columns, in order of preference: a tab is rare in sentences, a comma is common.
 _SEPARATORS = ("\t", ";", ",")
 #: Rows by which a separator is chosen.
 _JUDGED_ROWS = 200
@@ -34,7 +34,7 @@ _ANKI_SEPARATORS: Mapping[str, str] = MappingProxyType(
 _DIRECTIVE = re.compile("#(separator|html|columns|tags|notetype|deck|guid|if matches)( column)?:(.*)|(sep)()=(.)",
                         re.ASCII | re.IGNORECASE)
 
-#: How columns are called that ask, and columns that answer.
+#: Names of columns with questions, and of columns with answers.
 _QUESTIONS = (" question questions q front term word prompt source input key cue side1 text1 frage vorderseite begriff "
               "wort recto pregunta anverso término domanda fronte pergunta frente вопрос 问题 質問 ")
 _ANSWERS = (" answer answers a back definition translation response target output value meaning side2 text2 antwort "
@@ -51,12 +51,12 @@ _LANGUAGES = (
     " español inglés alemán francés italiano portugués ruso latín griego japonés chino coreano árabe ")
 
 
-#: How a cell begins that spreadsheets take for a formula, in Japan with wide signs too; or one shielded from that.
+#: The beginning of a cell that spreadsheets take for a formula (also wide Japanese signs), or of a shielded one.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 
 
 class Found(NamedTuple):
-    """A text that was found in a file, and a line for each thing that the file had beside it."""
+    """The text of a file, and a note for each part of the file that was left out."""
 
     text: str
     notes: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class _Row(NamedTuple):
 
     @property
     def filled(self) -> int:
-        """How many cells there are up to the last one that has something in it."""
+        """The number of cells up to the last one that is not empty."""
         return max((number for number, cell in enumerate(self.cells, 1) if cell), default=0)
 
     def cell(self, column: int) -> str:
@@ -79,7 +79,7 @@ class _Row(NamedTuple):
 
 
 class _Top(NamedTuple):
-    """What the first lines of a file say of the others."""
+    """How to read a table, from the directives at its top."""
 
     lines: int = 0
     separator: str | None = None
@@ -217,7 +217,7 @@ def _rows(body: str, separator: str, top: _Top, most: int | None = None) -> tupl
 
 
 def _cell(cell: str, is_html: bool) -> str:
-    """What a cell says, on one line."""
+    """The text of a cell, on one line."""
     if is_html:
         cell = re.sub(r"<(?:br|div|p|li|tr|td)\b[^>]*>", " ", cell)
         cell = html.unescape(re.sub(r"<[^>]*>|\[sound:[^\]]*\]", "", cell))

@@ -29,7 +29,7 @@ _Z = 1.959963984540054
 
 @dataclass(frozen=True)
 class Judged:
-    """How a network does on some windows that it has not seen.
+    """A network's score on windows that it has not seen.
 
     Attributes:
         config: With the lengths that were judged; its `run_id` is not the run's.

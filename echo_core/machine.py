@@ -29,7 +29,7 @@ def memory_bytes(cgroups: Path = CGROUPS, own_groups: Path = OWN_GROUPS) -> int:
 
 
 def memory_free(cgroups: Path = CGROUPS, own_groups: Path = OWN_GROUPS) -> int:
-    """Bytes of that which nobody takes at this moment."""
+    """Bytes of that memory that are free at the moment."""
     left = [psutil.virtual_memory().available]
     for group, limit in _memory_limits(cgroups, own_groups):
         used = next(_numbers(group, "memory.current", "memory.usage_in_bytes"), 0)

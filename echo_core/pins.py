@@ -18,7 +18,7 @@ _is_pinned = False
 
 
 def pin(own: Mapping[str, str] | None = None) -> None:
-    """Remove what others have set, before TensorFlow and Keras are imported, which read it once.
+    """Remove variables set outside, before TensorFlow and Keras are imported, which read them once.
 
     Args:
         own: What this project sets instead. Without it, only the first call in a process does something.

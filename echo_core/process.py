@@ -36,14 +36,14 @@ _failure: str | None = None  # of the import; what it left half done makes every
 
 
 class CannotTrain(RuntimeError):
-    """Loading TensorFlow failed in this process, so that only a new process can train."""
+    """TensorFlow failed to load in this process, so only a new process can train."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"TensorFlow could not be loaded in this process, which has to be replaced ({why})")
         self.why = why
 
     def __reduce__(self) -> tuple[type["CannotTrain"], tuple[str]]:
-        """As pickle keeps it, on its way out of a worker."""
+        """How pickle restores it outside of a worker."""
         return type(self), (self.why,)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from echo_core.private import make_folder
 from echo_core.settings import Settings
 
-#: Bytes that must fit into the folder: several programs.
+#: Free bytes that the folder needs: room for several programs.
 ROOM = 8 * 2**20
 #: Memory that looks like a disk, where a disk may be full.
 MEMORY_DISK = Path("/dev/shm")
@@ -51,14 +51,14 @@ class Link:
         self.is_turned = False
 
     def turn(self) -> None:
-        """Have TensorFlow use the spare folder, which goes when the process ends."""
+        """Have TensorFlow use the spare folder, which is deleted when the process ends."""
         turned = self.path.with_name("turned")
         turned.symlink_to(self.spare, target_is_directory=True)
         turned.replace(self.path)
         self.is_turned = True
 
 
-#: What TensorFlow was given in this process, if it keeps programs.
+#: The link that TensorFlow in this process got, if it keeps programs.
 link: Link | None = None
 
 
@@ -77,7 +77,7 @@ def open_cache(settings: Settings) -> Path | None:
 
 
 def leave_cache(settings: Settings) -> bool:
-    """Where the folder cannot be written to any more, train on without keeping programs; whether that is new."""
+    """If the folder has become unwritable, train on without keeping programs. Returns whether that is new."""
     if link is None or link.is_turned or not (why := _why_unwritable(program_folder(settings))):
         return False
     logger.warning(_NOT_KEPT, program_folder(settings), why)

@@ -31,7 +31,7 @@ ORPHANED_SECONDS = 5.0
 MAX_SWEEP_WAIT_SECONDS = 1.0
 #: A run is begun again so often after a lost worker without getting further, before it fails.
 MAX_FRUITLESS_RESTARTS = 3
-#: What a run says that was paused because its app ended in an orderly way. It goes on like an interrupted one.
+#: The reason of a run that was paused because its app shut down. It goes on like an interrupted one.
 CLOSED = "Echo Lab was closed while it trained. It goes on by itself once whoever pressed Train for it is back."
 
 
@@ -168,7 +168,7 @@ class Queue:
             _hold(connection, run_id, holder)
 
     def renew(self, holders: Collection[str]) -> None:
-        """Say that these holders are still there, for all that they hold and that goes on, or was left off."""
+        """Renew these holders' holds on all runs that are under way or were left off."""
         if not holders:
             return
         active = select(RUNS.c.run_id).where(RUNS.c.state.in_([State.QUEUED, State.RUNNING]) | _left_off())
@@ -293,7 +293,7 @@ class Queue:
 
 
 def _another_try(row: Row[Any]) -> dict[str, Any]:
-    """What becomes of a run that lost its worker: it is begun again, unless that was in vain too often."""
+    """The new values of a run that lost its worker: it is queued again, unless too many tries made no progress."""
     fruitless, furthest = 1 if row.epoch > row.furthest else row.fruitless + 1, max(row.epoch, row.furthest)
     counts = {"fruitless": fruitless, "furthest": furthest}
     if fruitless > MAX_FRUITLESS_RESTARTS:
@@ -304,12 +304,12 @@ def _another_try(row: Row[Any]) -> dict[str, Any]:
 
 
 def _left_off() -> ColumnElement[bool]:
-    """Runs that ended with their worker or their app, and not because anybody wanted it."""
+    """Runs that ended with their worker or their app, and not by anybody's wish."""
     return (RUNS.c.state == State.INTERRUPTED) | ((RUNS.c.state == State.PAUSED) & (RUNS.c.reason == CLOSED))
 
 
 def _awaited_again() -> ColumnElement[bool]:
-    """Runs that were left off, and of which somebody who holds them has been here since, and still is."""
+    """Runs that were left off and have a holder who has come back since and is still here."""
     is_back = exists().where(WATCHERS.c.run_id == RUNS.c.run_id, WATCHERS.c.seen_at > RUNS.c.ended_at,
                              WATCHERS.c.seen_at >= now() - HOLD_SECONDS)
     return (_left_off() & is_back & (RUNS.c.training_version == TRAINING_VERSION)
@@ -317,7 +317,7 @@ def _awaited_again() -> ColumnElement[bool]:
 
 
 def _unless_closed() -> Any:
-    """The reason that a run has, without `CLOSED`: what is stopped, or wanted, is closed down no more."""
+    """The reason of a run, or none if it was `CLOSED`: a run that is stopped or asked for again loses that reason."""
     return func.nullif(RUNS.c.reason, CLOSED)
 
 

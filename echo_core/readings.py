@@ -48,7 +48,7 @@ class Readings(Catalogue):
     """The catalogue, and all that is kept of each run."""
 
     def now(self) -> float:
-        """Seconds since 1970 by the clock that all times of the store are of."""
+        """Seconds since 1970 by the store's clock, which gives all its times."""
         with self.database.read(alone=True) as connection:
             return float(connection.scalar(select(now())) or 0.0)
 

@@ -1,4 +1,4 @@
-"""What runs are found by in a list: the words that pages show of them, and their settings.
+"""The search for runs: by the words that pages show for them, and by their settings.
 
 A query is words and settings, and all of them must fit: `quick`, `attention`, `pairs 64 units`, `units=64 seed=3`. A
 word fits wherever it stands in a run's name, titles or state; a setting fits its exact value. Case does not count.
@@ -21,7 +21,7 @@ _DASHES = str.maketrans(dict.fromkeys("-‐‑–—", "_"))
 
 @dataclass(frozen=True)
 class Description:
-    """What a run is found by, folded: nothing here depends on its state or on who looks.
+    """The searchable text of a run, folded. It depends neither on its state nor on the visitor.
 
     Attributes:
         shown: Words that pages show of it.
@@ -51,7 +51,7 @@ def fold(text: str) -> str:
 
 
 def describe(config: RunConfig) -> Description:
-    """What a run of these settings is found by."""
+    """The searchable text of a run with these settings."""
     preset = nearest(config)[0]
     shown = [short_name(config), *([PRESETS[preset].title] if preset else [])]
     for field, titles in TITLES.items():
@@ -63,7 +63,7 @@ def describe(config: RunConfig) -> Description:
 
 
 class Query:
-    """What somebody has typed into the search, read once for all runs."""
+    """A search query, parsed once for all runs."""
 
     def __init__(self, text: str) -> None:
         self._settings: list[_Setting] = []
@@ -78,7 +78,7 @@ class Query:
         return " "
 
     def fits(self, run_id: str, state: str, name: str | None, description: Description) -> bool:
-        """Whether a run is one of those that are looked for; `name` is what the visitor calls it."""
+        """Whether a run fits the query; `name` is the visitor's name for it."""
         own = _words(fold(name or ""))
         shown = f"{own} {description.shown} {state}"
         return all(setting.exact in description.settings or setting.typed in (own if setting.is_number else shown)

@@ -31,7 +31,7 @@ APP_MB, WORKER_MB, COMPILE_MB = 256, 1250, 150
 
 
 def sqlite_url(file: Path) -> str:
-    """A file's URL: a path may hold what means something else in a URL, such as % or ?."""
+    """A file's URL, with the characters of its path escaped that have a meaning in URLs, such as % or ?."""
     try:
         return URL.create("sqlite", database=str(file)).render_as_string()
     except UnicodeEncodeError:  # a name that is no text in UTF-8 cannot be escaped, and is taken as it is
@@ -43,7 +43,7 @@ class LimitExceeded(ValueError):
 
 
 class QueueFull(LimitExceeded):
-    """Too many runs wait on this host already, or too many of who asks."""
+    """Too many runs wait on this host already, in all or of this visitor."""
 
 
 class Limits(BaseSettings):
@@ -88,7 +88,7 @@ class Limits(BaseSettings):
             self._check_memory(config)
 
     def _check_memory(self, config: RunConfig) -> None:
-        """Refuse what the system would kill in mid-run, and everything beside it."""
+        """Refuse a run that would take so much memory that the system would kill it and its neighbours."""
         needed = training_mb(config)
         if needed <= self.max_memory_mb:
             return
@@ -106,7 +106,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ECHO_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    # Neither is printed with the other settings, as both may hold a password.
+    # Neither appears in the repr of the settings, because both may contain a password.
     database_url: str = Field(sqlite_url(DATA_FOLDER / "runs.db"), validation_alias="DATABASE_URL",
                               repr=False)
     dask_scheduler_address: str | None = Field(None, validation_alias="DASK_SCHEDULER_ADDRESS", repr=False)

@@ -128,7 +128,7 @@ def echoing(c: RunConfig) -> list[str]:
 
 
 def lagged(c: RunConfig, name: str, read: str, gap: str) -> list[str]:
-    """Lines that name what should be said at each step: what was read `lag` steps before, and a gap until then."""
+    """Lines that set the expected number at each step: the one read `lag` steps before, and a gap until then."""
     return [f"{name} = np.full_like({read}, {gap})  # nothing is asked for before there is a number to say",
             f"{name}[:, {c.lag}:] = {read}[:, :-{c.lag}]"]
 

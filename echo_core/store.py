@@ -81,7 +81,7 @@ class Store(Readings):
     """
 
     def __init__(self, url: str, create: bool = True, patience: float | None = None) -> None:
-        self.url = StoreUrl(url)  # which workers are given, and Dask prints what a task that failed was given
+        self.url = StoreUrl(url)  # passed to workers; Dask prints the arguments of a failed task
         super().__init__(Database(url, create, patience))
 
     def __str__(self) -> str:
@@ -98,7 +98,7 @@ class Store(Readings):
 
     @property
     def losses(self) -> int:
-        """How often its tables were taken away, or others put in their place, since it was opened."""
+        """How often its tables were removed or replaced since it was opened."""
         return self.database.losses
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The file of a SQLite store, and the two that it keeps beside it: private, and told from others in their place."""
+"""The file of a SQLite store and the two beside it: readable for their owner alone, and checked for replacement."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from echo_core.private import close_to_others, make_file, make_folder
 
 
 class StoreFile:
-    """The file that connections are open to, which may not be the one that stands at its path now.
+    """The file that connections have open, which may differ from the file that is now at its path.
 
     Who has opened a file goes on writing to it after it was deleted, and nobody else ever reads that.
     """
@@ -21,11 +21,11 @@ class StoreFile:
 
     @property
     def identity(self) -> tuple[int, int] | None:
-        """Tells the file that was opened last from all others on this machine."""
+        """An identity of the file that was opened last, unique on this machine."""
         return self._opened
 
     def open(self, create: bool) -> None:
-        """See to it that the file is there, and that only its owner can read it.
+        """Create the file if it is missing, and let only its owner read it.
 
         Raises:
             FileNotFoundError: If it is not there, unless `create`.
@@ -34,13 +34,13 @@ class StoreFile:
         if create:
             make_folder(self.path.parent)
             if self._is_emptied(_stat(self.path)):
-                self.path.unlink()  # or others that have it open would take it for the one that they know
+                self.path.unlink()  # otherwise processes that have it open would not notice the change
         elif not self.path.is_file() or self._is_emptied(_stat(self.path)):
             raise FileNotFoundError(str(self.path))
         is_new = create and make_file(self.path)
         is_another = self._opened not in (None, _number(self.path))
         for file, opened in zip(self._beside, self._opened_beside or [None] * len(self._beside), strict=True):
-            # What SQLite would read into this file may have been left by one that was here before.
+            # SQLite would read the journal of a deleted file into this new one.
             if is_new or (is_another and opened is not None and opened == _number(file)):
                 file.unlink(missing_ok=True)
         for each in (self.path, *self._beside):
@@ -48,11 +48,11 @@ class StoreFile:
         self._opened, self._had_content = _number(self.path), False
 
     def note_content(self) -> None:
-        """Tables are in it from now on, and a connection has opened what is beside it."""
+        """Note that it has tables now, and that a connection has opened the files beside it."""
         self._opened_beside, self._had_content = [_number(file) for file in self._beside], True
 
     def is_gone(self) -> bool:
-        """Whether the file that was opened last is at its path no more, or was emptied."""
+        """Whether the file that was opened last was removed, replaced or emptied."""
         found = _stat(self.path)
         return found is None or (found.st_dev, found.st_ino) != self._opened or self._is_emptied(found)
 
@@ -68,6 +68,6 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 def _number(path: Path) -> tuple[int, int] | None:
-    """Tells a file from all others on this machine."""
+    """An identity of a file, unique on this machine."""
     found = _stat(path)
     return (found.st_dev, found.st_ino) if found else None

@@ -23,11 +23,11 @@ from echo_core.store import ProgressRow, RunRow, Store
 #: Multiplications and additions a second that training reaches on small networks, and what every
 #: update costs beside them: a guess for a machine that has not trained yet.
 _GUESSED_FLOPS, _GUESSED_UPDATE_SECONDS, _START_SECONDS = 150e9, 5e-5, 1.5
-#: The newest seconds of training of which the speed is taken.
+#: The speed is measured over this many of the newest seconds of training.
 _PACE_SECONDS = 3.0
-#: A pace is trusted alone after as many seconds of training and as many records.
+#: Seconds of training and number of records after which only the measured pace counts.
 _TRUSTED_SECONDS, _TRUSTED_RECORDS = 10.0, 16
-#: A record that took this many times the usual time did not only train.
+#: A record that took this many times the usual time includes other work than training.
 _OUTLIER = 8.0
 
 
@@ -107,7 +107,7 @@ def to_csv(table: pd.DataFrame, separator: str = ",") -> str:
 
 
 def as_words(config: RunConfig, numbers: ArrayLike) -> NDArray[Any]:
-    """What numbers stand for: themselves, the words of a text, or nothing where nothing is.
+    """The values of numbers: themselves, the words of a text, or an empty value at gaps.
 
     Raises:
         ValueError: If they are no integers of the vocabulary.

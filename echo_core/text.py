@@ -24,19 +24,19 @@ ARROW = "=>"
 PACKED = "zip:"
 
 _LINE_END = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-#: All that shows as a gap, the blank cell of Braille (U+2800) too.
+#: Characters that look blank, including Braille's blank cell (U+2800).
 _GAP = re.compile("[\t\x1f \xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
 
 #: A flag such as Scotland's is a black flag with unseen letters after it. They stay; all others like them go.
 _FLAG = "\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f"
 _NO_CHARACTERS = "".join(chr(plane + last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
-#: What nobody sees and what joins nothing: control characters, soft hyphens, marks of direction, fillers, surrogates.
+#: Invisible characters that join nothing: control characters, soft hyphens, marks of direction, fillers, surrogates.
 _UNSEEN = re.compile(
     f"({_FLAG})|[\\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
     f"\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff{_NO_CHARACTERS}]")
 
-#: Unseen, and they choose how the character before them looks: that of an emoji, a Chinese or a Mongolian one.
+#: Variation selectors: invisible, they choose the look of the emoji, Chinese or Mongolian character before them.
 _SELECTORS = "\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
 #: Characters that can have such a choice. Letters of Europe and the Near East have none.
 _SELECTABLE = "#*0-9\xa9\xae\u1000-\u180a\u1810-\u1fff\u2010-\ufdff\ufe10-\U000dffff"

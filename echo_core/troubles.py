@@ -1,4 +1,4 @@
-"""What can be wrong with a store: its errors, what people are told of them, and what nobody may read in them.
+"""What can be wrong with a store: its errors, their messages for people, and the secrets that these must not contain.
 
 Whoever runs this host reads the errors, in the log or on the command line. Visitors read a `Trouble`, or the
 `public` sentence of a `StoreError`: neither holds a path, an address or the text of an exception.
@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 
 class StoreError(Exception):
-    """The store cannot be opened or used; the message is one line for whoever runs this host.
+    """The store cannot be opened or used; the message is one line for the host's operator.
 
     Attributes:
         public: What visitors are told instead.
@@ -28,12 +28,12 @@ class StoreAway(StoreError):
     public = "The store of the runs cannot be used at the moment. Try again in a moment."
 
 
-#: What is raised where the database cannot be reached or written to, which may pass: it restarts, is locked by
-#: somebody, its disk is full or its file read-only.
+#: Errors of a database that cannot be reached or written to at the moment: it restarts, is locked by another program,
+#: its disk is full, or its file is read-only.
 OUTAGES = (OperationalError, InterfaceError, InternalError, NoConnectionFree, StoreAway)
 
 
-#: All that a database may raise, and what is raised where it cannot be opened.
+#: All errors that a database raises, and the error for one that cannot be opened.
 FAULTS = (DBAPIError, NoConnectionFree, StoreError)
 
 
@@ -78,12 +78,12 @@ def trouble_of(error: BaseException) -> Trouble:
 
 
 def error_code(error: BaseException) -> str:
-    """How the database names what went wrong: `SQLITE_BUSY_SNAPSHOT`, or a SQLSTATE; empty if it does not say."""
+    """The database's code for an error: `SQLITE_BUSY_SNAPSHOT`, or a SQLSTATE; empty if it has none."""
     said = getattr(error, "orig", None) or error
     return str(getattr(said, "sqlite_errorname", None) or getattr(said, "sqlstate", None) or "")
 
 
-#: How a reason begins that is an exception: `ValueError: …`, as `worker.reason_of` writes it.
+#: The beginning of a reason that is an exception: `ValueError: …`, as `worker.reason_of` writes it.
 _EXCEPTION = re.compile(r"(?:\w+\.)*([A-Z]\w+): ")
 
 
@@ -95,14 +95,14 @@ def public_reason(reason: str) -> str:
 
 # --- passwords -------------------------------------------------------------------------------------------------------
 
-#: What stands between `://` and a host, and what follows the name of a secret in a URL or a connection string.
+#: The credentials between `://` and a host, and the value after the name of a secret in a URL or connection string.
 _CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*@")
 _SECRETS = re.compile(r"(\w*(?:password|passfile|passwd|pwd|secret)\w*\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)",
                       re.IGNORECASE)
 
 
 class StoreUrl(str):
-    """The URL of a store. It may hold a password, so what prints objects prints it without."""
+    """The URL of a store. Its repr leaves out the password."""
 
     __slots__ = ()
 
@@ -111,10 +111,10 @@ class StoreUrl(str):
 
 
 def address_of(url: URL) -> str:
-    """A database's URL for people: without the password, and without options, each of which may hold one."""
+    """A database's URL for messages: without the password, and without the options, which may contain one."""
     return url.set(query={}).render_as_string(hide_password=True) + ("?…" if url.query else "")
 
 
 def without_secrets(text: str) -> str:
-    """Any text, with `***` where it has the credentials of an address or a secret by its name."""
+    """A text with `***` in place of the credentials of an address and of named secrets."""
     return _SECRETS.sub(r"\1***", _CREDENTIALS.sub("***@", text))

@@ -1,4 +1,4 @@
-"""Plain words for what went wrong with a run, and what to try: the command line and the pages show the same ones.
+"""Messages about what went wrong with a run and what to try, shared by the command line and the pages.
 
 Each verdict is text that may repeat what a visitor typed, so pages show it as plain text.
 """
@@ -14,9 +14,9 @@ from echo_core.text import Tokens, pairs
 
 Kind = Literal["diverged", "failed", "same_answer", "contradictory_pairs"]
 
-#: How every reason begins for which a run failed by diverging: the store keeps the sentence alone.
+#: The beginning of every reason of a run that diverged: the store keeps only the sentence.
 _DIVERGED = "Training diverged"
-#: From this share of tokens on that equal the most common answer, a network gives nearly the same answer to everything.
+#: Share of tokens equal to the most common answer from which a network "gives nearly the same answer to everything".
 NEARLY_SAME = 0.9
 #: Learning rates above this are often too high for Adam, whatever the network.
 _HIGH_RATE = 0.03
@@ -128,7 +128,7 @@ def _diverged(config: RunConfig, judged: Evaluation | None, loss: float | None) 
 
 
 def _highest_loss(config: RunConfig) -> float:
-    """What the loss of one epoch stays below unless training diverges.
+    """An upper bound for an epoch's loss unless training diverges.
 
     Learning rates up to 0.03 stayed below it in all variants, from the first epoch on; rates of 0.3 and 1 often end
     above it.

@@ -1,4 +1,4 @@
-"""How settings are called on the page: the label of each control, and the title of each choice."""
+"""Names of settings on the page: the label of each control, and the title of each choice."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""What a trained network answers to what somebody types. Oracles: the app's answers, and the output itself."""
+"""A trained network's answers to typed questions. Oracles: the app's answers, and the output itself."""
 
 import numpy as np
 import pytest

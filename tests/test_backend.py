@@ -1,4 +1,4 @@
-"""How TensorFlow and Keras are loaded: whatever is set outside, the same settings give the same weights."""
+"""How TensorFlow and Keras are loaded: settings from outside do not change the weights."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""One clock, the database's: what an app or a worker takes for the time of day changes nothing."""
+"""All times are by the database's clock: a wrong clock of an app or a worker changes nothing."""
 
 import math
 import time

@@ -16,7 +16,7 @@ from distributed.comm import connect
 from echo_core.cluster import Cluster
 from echo_core.settings import Settings
 
-#: A connection that is going to be refused is tried for so many seconds.
+#: Seconds after which a connection that will be refused is given up.
 REFUSAL_SECONDS = 2.0
 
 

@@ -1,4 +1,4 @@
-"""What the dispatcher asks of which worker and when, with workers whose every task ends as a test says."""
+"""Which task the dispatcher gives to which worker and when, with workers whose tasks end as a test says."""
 
 import threading
 from collections.abc import Iterator

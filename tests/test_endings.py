@@ -1,4 +1,4 @@
-"""Commands that are ended from outside: by signals, and by whoever read their output."""
+"""Commands that are ended from outside: by signals, and by a reader that closes their output."""
 
 import errno
 import os
@@ -33,7 +33,7 @@ def store(tmp_path, environment):
 
 
 def ended_process() -> str:
-    """A worker's name, of a process that has ended and that its parent has not looked after."""
+    """The worker name of a process that has ended as a zombie: its parent has not waited for it."""
     child = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     with mock.patch.object(os, "getpid", return_value=child.pid):
@@ -44,7 +44,7 @@ def ended_process() -> str:
 
 
 def at_record(number: int, act):
-    """Do something when training has come to its record of that number."""
+    """Call `act` once training has printed that many records."""
     shown, print_json = [], console.print_json
 
     def watched(values):

@@ -1,4 +1,4 @@
-"""Whose a run is: who can stop it, what becomes of it after a crash, and how much of the queue one visitor may take."""
+"""Owners of a run: who can stop it, how it goes on after a crash, and each visitor's share of the queue."""
 
 from unittest.mock import Mock
 

@@ -1,4 +1,4 @@
-"""The README is the front door: what it names is there, and what it tells to type works."""
+"""The README is the front door: the files it names exist, and the commands it gives work."""
 
 import re
 import shlex

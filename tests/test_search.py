@@ -1,4 +1,4 @@
-"""Runs are found by what pages show of them: words and settings, whatever their case."""
+"""A search finds runs by the words and settings that pages show, in upper or lower case."""
 
 import pytest
 

@@ -63,7 +63,7 @@ def line_about(function, *arguments):
     ("\u200ca\u200d b\u200c\n\u200d", "a b"),
     ("a\u200c\u200cb", "a\u200cb"),
     ("co\ufe0fop", "coop"),  # no letter of Europe has another look
-    ("\ue000", "\ue000"),  # the private character of a font: who has the font sees it, and others see a box
+    ("\ue000", "\ue000"),  # a private character: its own font shows a sign, other fonts a box
     ("<script>alert(1)</script>", "<script>alert(1)</script>"),  # a text, and nobody renders it as HTML
     ("日本 語 😀", "日本 語 😀"),
 ])

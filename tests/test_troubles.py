@@ -1,4 +1,4 @@
-"""What people are told of a store that fails, and that no password is in it."""
+"""Messages about a store that fails: they help, and contain no password."""
 
 import logging
 import pickle

@@ -1,4 +1,4 @@
-"""What the server accepts of whoever speaks to its upload address, with or without a page: a real server."""
+"""The limits of a real server's upload address, for clients with and without a page."""
 
 import http.client
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 class Stranger:
-    """Who sends files to the server by hand, as a session that a page has opened."""
+    """A client that sends files to the server by hand, in a session that a page has opened."""
 
     def __init__(self, server: Server, socket: ClientConnection) -> None:
         self._address, self.socket = urlsplit(server.url).netloc, socket

@@ -1,4 +1,4 @@
-"""What is said of runs that went wrong. Nothing is trained here."""
+"""Messages about runs that went wrong. Nothing is trained here."""
 
 from dataclasses import replace
 

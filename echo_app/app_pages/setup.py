@@ -32,17 +32,17 @@ def begin() -> None:
 
 @lru_cache(maxsize=16)
 def log_once(details: str) -> None:
-    """Once for each thing that is wrong, however often a page is drawn."""
+    """Log each message once, however often a page is drawn."""
     logger.error("Echo Lab cannot work here as it is set up: %s", details)
 
 
 def _public(error: StoreError | ValidationError) -> str:
-    """What strangers are told: no path, no address and no setting of this host."""
+    """A message for strangers, without paths, addresses or settings of this host."""
     if isinstance(error, StoreError):
         return error.public
     return "One of this copy's settings is not valid. Its log says why."
 
 
 def _may_be_hosted() -> bool:
-    """Whether strangers may be here, though the settings that say so cannot be read as a whole."""
+    """Whether this copy is hosted; read by itself, because the other settings may be invalid."""
     return os.environ.get("ECHO_HOSTED", "").strip().lower() not in ("", "0", "false", "f", "no", "n", "off")

@@ -17,7 +17,7 @@ from echo_core.verdicts import before_training
 
 #: The tabs below the run, and the one of them that tells of no size.
 BEHIND, STORY = "behind", "How it works"
-#: Links to one's other runs, and seconds between two looks at them.
+#: Links to the visitor's other runs, and seconds between two updates of them.
 _MOST_OTHERS, _OTHERS_POLL = 8, 1.0
 #: Characters of a setting that the line about the shown run repeats.
 LONGEST_VALUE = 60
@@ -163,7 +163,7 @@ def _short(value: str) -> str:
 
 
 def _other_runs() -> None:
-    """One's own newest runs besides those that the page shows, live while one of them is under way."""
+    """The visitor's newest runs besides those on the page, live while one of them is under way."""
     is_live = any(run.state.is_active for run in _others())
     st.fragment(faults.part(_links), run_every=_OTHERS_POLL if is_live else None, key="others")(is_live)
 

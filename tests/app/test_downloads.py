@@ -1,4 +1,4 @@
-"""Who presses a download button gets the file, or is told beside the button why not and when to come back."""
+"""A download button delivers the file, or says beside itself why it cannot and when to try again."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is said of files that visitors bring: beside the uploader, and only as long as it holds. By AppTest."""
+"""Messages about uploaded files stand beside the uploader, and go when they no longer apply. By AppTest."""
 
 from collections.abc import Iterator
 

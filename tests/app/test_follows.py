@@ -68,7 +68,7 @@ def stopped(store: Store, config: RunConfig = TINY) -> Ticket:
 
 
 def looks_again(store: Store, run: RunRow, standing: tuple[object, ...], monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether a page that has drawn the run as it stood has all of it drawn anew when its timer looks."""
+    """Whether the timer of a page that has drawn this state of the run reruns the whole page."""
     def rerun() -> None:
         raise Rerun
 

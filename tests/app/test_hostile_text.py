@@ -16,10 +16,10 @@ from echo_core.store import Store
 from tests.helpers.apptest import open_page
 from tests.helpers.hostile import HOSTILE, HOSTILE_WORD, PAIRS, keep_run
 
-#: Elements that show what they get as it is, and fields of others that a browser reads no Markdown in.
+#: Elements that show text unchanged, and fields of other elements in which a browser reads no Markdown.
 INERT = {"text", "code", "arrow_data_frame", "vega_lite_chart", "text_area", "text_input", "html"}
 VALUES = {"id", "value", "default", "rawValues"}
-#: What Markdown makes a picture, a link, a colour, an icon or a formula of.
+#: Text from which Markdown would make a picture, a link, a colour, an icon or a formula.
 MARKUP = re.compile(r"(?<!\\)(?:!\[x|\[log in|<b>|<img|\$x\^|:red\[|:smile:|`code`|\*\*b\*\*)|https?://127|me@planted")
 
 
@@ -41,7 +41,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 def read_as_markup(page: AppTest) -> list[str]:
-    """What was planted and stands where a browser reads Markdown."""
+    """The planted markup that stands where a browser reads Markdown."""
     shown = [element for element in page.main if getattr(element, "proto", None) and element.type not in INERT]
     assert len(shown) > 10
     return [said for element in shown for said in strings(MessageToDict(element.proto)) if MARKUP.search(said)]

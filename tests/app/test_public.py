@@ -1,4 +1,4 @@
-"""What visitors of a hosted copy are told when something is wrong: no path, no address and no exception."""
+"""Error messages for visitors of a hosted copy contain no path, no address and no exception."""
 
 from collections.abc import Iterator
 from contextlib import suppress

@@ -43,7 +43,7 @@ def visitor(name: str) -> Iterator[None]:
 
 
 def said(page: AppTest) -> str:
-    """Why what was pressed was not done, without the escapes of Markdown."""
+    """Why a press was refused, without the escapes of Markdown."""
     return re.sub(r"\\(.)", r"\1", " ".join(error.value for error in page.error))
 
 

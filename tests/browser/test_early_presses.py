@@ -1,4 +1,4 @@
-"""Who presses before the workers have started gets the file, or is told when to come back; and Train works after it."""
+"""A press before the workers have started gives the file or says when to try again, and Train works after it."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def open_run(chromium: Browser, server: Server, run_id: str) -> Page:
 
 
 def press_keras_model(page: Page) -> str:
-    """Press the button and wait for what comes of it: the file's name, or what is said beside the button."""
+    """Press the button and wait for its outcome: the file's name, or the error beside the button."""
     downloads: list[Download] = []
     page.on("download", lambda download: downloads.append(download))
     press(page, "take_home")

@@ -1,4 +1,4 @@
-"""Whoever works with the keyboard stays where they are when the button that they pressed goes."""
+"""The keyboard's focus keeps its place when the pressed button disappears."""
 
 from collections.abc import Callable
 

@@ -33,7 +33,7 @@ def planted(server: Server) -> Iterator[Store]:
 
 @pytest.fixture
 def visit_watched(visit: Visit) -> Iterator[Visit]:
-    """Open a page of which it is noted where it sends requests to."""
+    """Open a page, and note the addresses of its requests."""
     hosts: set[str] = set()
 
     def open_page(query: str, **more: object) -> Page:
@@ -49,7 +49,7 @@ def visit_watched(visit: Visit) -> Iterator[Visit]:
 
 
 def is_harmless(page: Page) -> None:
-    """Nothing on the page is made of what was planted, but text."""
+    """The planted markup is on the page as text alone."""
     settled(page)
     made = page.evaluate("""planted => [...document.querySelectorAll('[data-testid=stApp] :is(a, img, .katex, b)')]
         .filter(element => element.matches('.katex, b') || /planted|mailto/.test(element.getAttribute('href') ?? '')

@@ -1,7 +1,7 @@
 """A few rows that stand for a table: every three values that occur together in the table do so in one of the rows.
 
-Defects come of one value, or of two or three that meet, hardly ever of more; so one tool need not walk the whole table
-before each change. `make test-all` walks it.
+Defects depend on one value, or on two or three together, hardly ever on more; so the quick tests of a tool need not
+walk the whole table. `make test-all` walks it.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -11,14 +11,14 @@ Row = Mapping[str, Hashable]
 
 
 def meetings(row: Row, strength: int = 3) -> set[tuple[tuple[str, Hashable], ...]]:
-    """The values of a row that meet, so many at a time."""
+    """All combinations of `strength` values that occur together in a row."""
     return set(combinations(row.items(), strength))
 
 
 def cover(table: Sequence[Row], strength: int = 3) -> list[Row]:
-    """Rows of a table in which all meet that meet in the table; the same ones whenever they are asked for.
+    """Choose rows such that values that occur together in the table do so in one of them. Always the same rows.
 
-    Greedy: the next row is the first of those that bring the most meetings that none before it has.
+    Greedy: the next row is the first with the most meetings that no row before it has.
     """
     brought = [meetings(row, strength) for row in table]
     missing, chosen = set[tuple[tuple[str, Hashable], ...]]().union(*brought), []

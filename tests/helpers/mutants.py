@@ -32,7 +32,7 @@ from cosmic_ray.work_item import MutationSpec, TestOutcome
 ROOT = Path(__file__).resolve().parents[2]
 #: A mutant whose tests take longer than this counts as killed: they hang, or do many times the work.
 TIMEOUT_SECONDS = 240.0
-#: Mutants that nobody could notice, each with the reason: `path`, `line` as it is, `mutant` as it becomes, `because`.
+#: Equivalent mutants, which no test can notice: `path`, `line` as it is, `mutant` as it becomes, `because`.
 EQUIVALENT = Path(__file__).with_suffix(".json")
 
 
@@ -62,7 +62,7 @@ LEFT_OUT = ("core/ReplaceBinaryOperator_BitOr_",)
 
 
 class Result(NamedTuple):
-    """What came of one mutant."""
+    """The outcome of one mutant."""
 
     module: str
     outcome: str

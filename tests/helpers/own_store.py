@@ -1,4 +1,4 @@
-"""The fixture that keeps every test, here and in benchmarks, away from the runs of whoever runs it."""
+"""The fixture that keeps all tests, here and in benchmarks, away from the developer's own runs."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ FROM_OUTSIDE = ("DATABASE_URL", "DASK_SCHEDULER_ADDRESS")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads the settings, or writes to the runs, of whoever runs it; nor do processes it starts."""
+    """Hide the settings and runs of the developer from all tests and the processes that they start."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("ECHO_") or name in FROM_OUTSIDE]:
             patch.delenv(name)

@@ -16,9 +16,9 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 
-#: What a healthy server never writes.
+#: Log messages that a healthy server never writes.
 TROUBLE = re.compile(r"Traceback|Exception|ERROR|CRITICAL|WARNING|Error:")
-#: What Streamlit writes where a browser goes in the very moment in which it is sent something: nobody misses it.
+#: Harmless messages of Streamlit, when a browser leaves at the moment in which it is sent something.
 GONE = re.compile(r"^Exception in ASGI application\nTraceback(?:(?!^Exception in ASGI).)*?"
                   r"^starlette\.websockets\.WebSocketDisconnected: Cannot call \"send\"[^\n]*\n",
                   re.DOTALL | re.MULTILINE)
@@ -48,7 +48,7 @@ def loads_tensorflow(process: psutil.Process) -> bool:
     return False
 
 
-#: Of a server for one test or a few: one worker that starts soon, and runs as long as a test likes.
+#: Settings of a server for one test or a few: one worker that starts soon, and no short limit for a run.
 QUICK = {"ECHO_WORKERS": "1", "ECHO_THREADS": "1", "ECHO_STANDBY": "false", "ECHO_COMPILE_AHEAD": "false",
          "ECHO_MAX_EPOCHS": "10000000"}
 

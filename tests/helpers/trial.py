@@ -24,9 +24,9 @@ from tests.helpers.server import ROOT, serve
 
 #: Runs that are asked for at a time, so that one is trained and one waits.
 AT_A_TIME = 2
-#: So long may the workers outlive their app, and may all take to be finished after the last kill.
+#: Seconds that workers may outlive their app, and that all runs may take to finish after the last kill.
 ORPHANS_SECONDS, PATIENCE = 15.0, 900.0
-#: Every so many starts of the app are starts of the real server.
+#: Of this many starts of the app, one starts the real server.
 REAL_EVERY = 4
 
 #: A visitor without a browser. The queue is in the store, so Train is a row there.
@@ -35,7 +35,7 @@ RENEW_SECONDS = 5.0
 
 
 def be_an_app() -> None:
-    """What stands for the app, and starts sooner: an engine, until standard input ends."""
+    """An engine, in place of the app because it starts sooner, until standard input ends."""
     with Engine():
         sys.stdin.read()
 
@@ -150,7 +150,7 @@ class Trial:
                 return self.troubles.append(f"nothing was trained for {PATIENCE:g} s")
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that train or will, however far they have started."""
+        """The worker processes, including those that are still starting."""
         found = []
         for child in self.process.children(recursive=True):
             with suppress(psutil.Error):  # it ended meanwhile
@@ -159,7 +159,7 @@ class Trial:
         return found
 
     def moment(self, rows: Iterable[RunRow]) -> str:
-        """What was under way, in words."""
+        """A description of the runs that are under way."""
         said = []
         for run in rows:
             if run.state.is_active:

@@ -41,7 +41,7 @@ class Session:
         return time.perf_counter() - started
 
     def take(self, message: ForwardMsg) -> bool:
-        """Note what a message tells; whether the script has ended."""
+        """Read one message. Returns whether the script has ended."""
         kind = message.WhichOneof("type")
         if kind == "auto_rerun":
             interval = message.auto_rerun.interval

@@ -1,17 +1,17 @@
-"""How tests wait for what other threads and processes do."""
+"""How tests wait for other threads and processes."""
 
 import inspect
 import textwrap
 import time
 from collections.abc import Callable
 
-#: The longest wait, in seconds. A worker that starts and compiles takes 10 of them, and four times that on a busy
-#: machine; what takes longer hangs.
+#: The longest wait, in seconds. A worker starts and compiles in 10 s, and in 40 s on a busy machine; a test that waits
+#: longer hangs.
 PATIENCE = 90.0
 
 
 def until(condition: Callable[[], object], seconds: float = PATIENCE, what: str = "") -> float:
-    """Wait for a condition; how long it took. A wait in vain says what it waited for: `what`, or the condition."""
+    """Wait for a condition and return the seconds it took. Its error names `what`, or the condition."""
     started = time.monotonic()
     while not condition():
         assert time.monotonic() - started < seconds, f"waited {seconds:g} s in vain for {what or _source(condition)}"
