@@ -6,15 +6,15 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from echo_app import delivery, uploads
+from echo_app.web import streamlit_patches, uploads
 
 #: A file of our own, as symbols would come from another host; as an address, or it would be hashed at each rerun.
-ICON = "data:image/svg+xml," + quote(Path(delivery.__file__).with_name("icon.svg").read_text())
+ICON = "data:image/svg+xml," + quote(Path(streamlit_patches.__file__).parents[1].joinpath("icon.svg").read_text())
 
 
 def main() -> None:
     """Say what this is before the heavy imports, then show the page."""
-    delivery.mend()
+    streamlit_patches.mend()
     uploads.bound()
     st.set_page_config(page_title="Echo Lab", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
     st.title("Echo Lab", anchor=False)
@@ -26,13 +26,13 @@ def main() -> None:
 def _train() -> None:
     st.markdown("An LSTM is a neural network with a memory. It reads a few random numbers and says them again. "
                 "Pick its size, press **Train**, and watch it learn to remember.")
-    from echo_app.app_pages.train import train_page  # late: the first visitor sees the page sooner
+    from echo_app.pages.train import train_page  # late: the first visitor sees the page sooner
 
     train_page()
 
 
 def _history(train: Any) -> None:
-    from echo_app.app_pages.runs import runs_page
+    from echo_app.pages.history import runs_page
 
     runs_page(open_run=lambda: st.switch_page(train))
 

@@ -22,9 +22,9 @@ import click
 
 from benchmarks.measure import AXES, LARGE, PEERS, SETTINGS, Cost, Measure
 from echo_core.config import RunConfig
-from echo_core.process import environment
-from echo_core.programs import program_folder
 from echo_core.settings import Settings
+from echo_core.workers.process import environment
+from echo_core.workers.xla_cache import program_folder
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "RESULTS.md"

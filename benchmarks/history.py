@@ -19,10 +19,10 @@ from sqlalchemy import Engine, Table, create_engine, insert, make_url, text
 
 from benchmarks.page import CHROMIUM, FINISHED, REST, TRAINED, WARMING, Report, until
 from echo_core.config import TRAINING_VERSION, RunConfig
-from echo_core.database import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, SNAPSHOTS
-from echo_core.presets import PRESETS
+from echo_core.config.presets import PRESETS
 from echo_core.records import State
 from echo_core.store import EVERYBODY, Store
+from echo_core.store.database import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, SNAPSHOTS
 from tests.helpers.page import QUIET, address, press, settled
 from tests.helpers.postgres import postgres
 from tests.helpers.server import serve

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from echo_core.config import RunConfig
-from echo_core.presets import PRESETS
+from echo_core.config.presets import PRESETS
 from echo_core.records import State
 from tests.helpers.trial import PATIENCE, Trial
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from benchmarks.peers import Trained
 from echo_core.config import RunConfig
+from echo_core.config.presets import PRESETS
 from echo_core.evaluation import evaluate
-from echo_core.presets import PRESETS
 
 #: A peer tells how far it is so many times in a run.
 CHUNKS = 20

@@ -15,8 +15,8 @@ from pathlib import Path
 import click
 import psutil
 
+from echo_core.config.presets import PRESETS
 from echo_core.engine import Engine
-from echo_core.presets import PRESETS
 from echo_core.records import State
 from echo_core.settings import Settings
 

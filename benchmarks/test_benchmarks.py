@@ -13,9 +13,9 @@ from benchmarks import bench, crowd, peers
 from benchmarks.measure import AXES, LARGE, PEERS, SETTINGS, Cost, Measure, clocked, measure, measure_cost, on_axis
 from benchmarks.peers import Trained, echo_lab, tutorial
 from echo_core.config import RunConfig
+from echo_core.config.presets import PRESETS
 from echo_core.data import one_hot_decode
 from echo_core.models import first_weights
-from echo_core.presets import PRESETS
 from tests.helpers.server import serve
 
 TINY = RunConfig(units=4, vocab_size=10, epochs=40)

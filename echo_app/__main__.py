@@ -26,8 +26,8 @@ def main() -> None:
 
 
 def _prepare() -> None:
-    for page in ("train", "runs"):
-        importlib.import_module(f"echo_app.app_pages.{page}")
+    for page in ("train", "history"):
+        importlib.import_module(f"echo_app.pages.{page}")
     from echo_core.settings import Settings
     from echo_core.store import Store, StoreError
 

@@ -16,18 +16,19 @@ from urllib.parse import urlencode
 import streamlit as st
 from pydantic import ValidationError
 
-from echo_app import faults, focus
-from echo_app.browser import browser_name
-from echo_app.faults import careful, refuse
-from echo_core import files
-from echo_core import text as texts
+from echo_app import store_outages
+from echo_app.store_outages import careful, refuse
+from echo_app.web import focus
+from echo_app.web.browser import browser_name
 from echo_core.config import RunConfig, check_text
+from echo_core.config.presets import PRESETS
+from echo_core.config.repair import explain, following, mend, settings_from_json
 from echo_core.engine import Engine
-from echo_core.mending import explain, following, mend, settings_from_json
-from echo_core.presets import PRESETS
 from echo_core.records import State
 from echo_core.store import EVERYBODY, RunRow, Store, Wanted, longer
-from echo_core.troubles import public_reason
+from echo_core.store.errors import public_reason
+from echo_core.text import files
+from echo_core.text import words as texts
 
 PRESET = "preset"          # name of the preset that the settings equal, or OWN
 RUN = "run_id"             # the run that is shown
@@ -426,12 +427,12 @@ def shown_run() -> RunRow | None:
     state = st.session_state
     if not state[RUN]:
         return None
-    if not faults.is_away():
+    if not store_outages.is_away():
         try:
-            shared = faults.is_alone() and not is_quiet_here()
+            shared = store_outages.is_alone() and not is_quiet_here()
             state[SEEN] = stored_row(state[RUN], stretch(_SHARED_SECONDS)) if shared else store().run(state[RUN])
-        except faults.FAULTS as error:
-            faults.note(error)
+        except store_outages.FAULTS as error:
+            store_outages.note(error)
     return seen_run()
 
 

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from echo_core import text as texts
-from echo_core.checks import Ints, check_count, check_lengths, integers_of, numbers_of, tokens_of
 from echo_core.config import RunConfig
+from echo_core.config.checks import Ints, check_count, check_lengths, integers_of, numbers_of, tokens_of
+from echo_core.text import words as texts
 
 __all__ = ["generate_sequence", "get_data", "one_hot_decode", "one_hot_encode", "shift_table", "to_supervised",
            "to_windows"]

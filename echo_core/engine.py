@@ -19,16 +19,16 @@ from collections import Counter
 from types import TracebackType
 from typing import Self
 
-from echo_core import worker
-from echo_core.cluster import has_ended
 from echo_core.config import RunConfig
-from echo_core.counts import counted
-from echo_core.database import Trouble, trouble_of
-from echo_core.dispatch import Busy, Dispatcher
 from echo_core.records import State
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
 from echo_core.store import Store, longer
+from echo_core.store.database import Trouble, trouble_of
 from echo_core.tables import forecast
+from echo_core.text.plurals import counted
+from echo_core.workers import worker
+from echo_core.workers.cluster import has_ended
+from echo_core.workers.dispatcher import Busy, Dispatcher
 
 __all__ = ["Busy", "Engine"]
 

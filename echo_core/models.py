@@ -1,6 +1,6 @@
 """Each variant as the Keras model that people know: it gives the first weights, the summary and the `.keras` file.
 
-What is trained is `networks.py`, and `tests/test_models.py` holds the two to the same answers.
+What is trained is in `networks/`, and `tests/networks/test_models.py` holds the two to the same answers.
 """
 
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from echo_core.backend import float32, refuse_after_fork  # isort: skip - it decides how Keras is loaded
+from echo_core.networks.backend import float32, refuse_after_fork  # isort: skip - it decides how Keras is loaded
 
 import keras
 import numpy as np
@@ -27,8 +27,8 @@ from keras.layers import (
     SimpleRNN,
 )
 
-from echo_core.combinations import Variant
 from echo_core.config import RunConfig
+from echo_core.config.compatibility import Variant
 from echo_core.data import GAP
 from echo_core.records import Floats
 

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from echo_core.checks import check_count, tokens_of
 from echo_core.config import RunConfig
+from echo_core.config.checks import check_count, tokens_of
 from echo_core.data import shown_examples
 from echo_core.evaluation import judge
-from echo_core.files import shield
 from echo_core.records import Snapshot, State
 from echo_core.store import ProgressRow, RunRow, Store
+from echo_core.text.files import shield
 
 #: Multiplications and additions a second that training reaches on small networks, and what every
 #: update costs beside them: a guess for a machine that has not trained yet.

@@ -14,18 +14,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from echo_core.backend import refuse_after_fork, tf
-from echo_core.cells import Tensor
 from echo_core.config import RunConfig
-from echo_core.counts import counted
 from echo_core.data import TASKS, paddings, text_examples
 from echo_core.evaluation import shown_loss, take_snapshot
+from echo_core.evaluation.verdicts import not_finite
 from echo_core.models import first_weights
-from echo_core.naming import named_by_content
-from echo_core.networks import States, run
+from echo_core.networks.backend import refuse_after_fork, tf
+from echo_core.networks.definition import States, run
+from echo_core.networks.in_tensorflow import TensorOps, zero_states
+from echo_core.networks.lstm_gradient import Tensor
+from echo_core.networks.stable_names import named_by_content
 from echo_core.records import Checkpoint, Diverged, Floats, Point, Progress
-from echo_core.tensors import TensorOps, zero_states
-from echo_core.verdicts import not_finite
+from echo_core.text.plurals import counted
 
 #: Seconds that one call should take: short enough for Stop and a live chart.
 CHUNK_SECONDS = 0.25

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from echo_core.database import Database
-from echo_core.process import XLA_CACHE_FLAG, environment
 from echo_core.settings import PROJECT_ROOT, Settings, sqlite_url
 from echo_core.store import Store
+from echo_core.store.database import Database
+from echo_core.workers.process import XLA_CACHE_FLAG, environment
 from tests.helpers.samples import config
 
 NAMES = ["a%20b", "What?", "back\\slash", 'with "quotes"', "it's", "with space é", "#hash", "a&b=c;d", "{b} $HOME", "%",

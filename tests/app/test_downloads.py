@@ -11,9 +11,11 @@ from streamlit.runtime.backend_operation_handler import DeferredFileHandler
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
-from echo_app import delivery, session, share
+from echo_app import session
+from echo_app.panels import share
+from echo_app.web import streamlit_patches
 from echo_core.engine import Busy
-from echo_core.export import MODEL
+from echo_core.exports.run_files import MODEL
 from tests.helpers.samples import TINY
 
 Answer = Callable[[Callable[[], bytes]], tuple[str, str]]
@@ -25,7 +27,7 @@ def pressed(monkeypatch: pytest.MonkeyPatch) -> Answer:
     for owner, name in ((DeferredFileHandler, "handle"), (AppSession, "request_rerun"),
                         (AppSession, "_create_scriptrunner")):
         monkeypatch.setattr(owner, name, getattr(owner, name))  # so that it is as before in the end
-    delivery.mend()
+    streamlit_patches.mend()
     manager = MediaFileManager(MemoryMediaFileStorage("/media"))
 
     def press(make: Callable[[], bytes]) -> tuple[str, str]:

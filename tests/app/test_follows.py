@@ -12,7 +12,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from echo_app import faults, live, session
+from echo_app import session, store_outages
+from echo_app.panels import run_view
 from echo_core.config import RunConfig
 from echo_core.records import State
 from echo_core.store import RunRow, Store, Ticket
@@ -41,7 +42,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store that answers, and whose clock a page asks."""
     opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
-    monkeypatch.setattr(faults, "is_away", lambda: False)
+    monkeypatch.setattr(store_outages, "is_away", lambda: False)
     monkeypatch.setattr(session, "store", lambda: opened)
     yield opened
     opened.close()
@@ -73,11 +74,11 @@ def looks_again(store: Store, run: RunRow, standing: tuple[object, ...], monkeyp
         raise Rerun
 
     with monkeypatch.context() as patch:
-        patch.setattr(faults, "is_alone", lambda: True)
+        patch.setattr(store_outages, "is_alone", lambda: True)
         patch.setattr(session, "shown_run", lambda: store.run(run.run_id))
         patch.setattr(st, "rerun", rerun)
         try:
-            live.watch(run.run_id, standing)
+            run_view.watch(run.run_id, standing)
         except Rerun:
             return True
     return False
@@ -88,11 +89,11 @@ def test_page_of_a_stopped_run_notices_its_score_however_late_and_that_it_goes_o
     run = own_store.run(TINY.run_id)
     late = replace(run, ended_at=run.ended_at - 3600)
     for drawn in (run, late):
-        standing = live.standing_of(run)
+        standing = run_view.standing_of(run)
         assert not looks_again(own_store, drawn, standing, monkeypatch)
     own_store.judge(ticket, EVALUATION)
     assert looks_again(own_store, run, standing, monkeypatch)
-    standing = live.standing_of(own_store.run(run.run_id))
+    standing = run_view.standing_of(own_store.run(run.run_id))
     assert not looks_again(own_store, run, standing, monkeypatch)
     own_store.request(TINY, "another", "another browser")
     assert looks_again(own_store, run, standing, monkeypatch)
@@ -101,22 +102,22 @@ def test_page_of_a_stopped_run_notices_its_score_however_late_and_that_it_goes_o
 def test_page_of_a_stopped_run_notices_that_it_was_gone_on_with_and_stopped_again_meanwhile(own_store, monkeypatch):
     own_store.judge(stopped(own_store), EVALUATION)
     run = own_store.run(TINY.run_id)
-    standing = live.standing_of(run)
+    standing = run_view.standing_of(run)
     own_store.judge(stopped(own_store), EVALUATION)
     assert own_store.run(TINY.run_id).state is State.PAUSED
     assert looks_again(own_store, run, standing, monkeypatch)
 
 
 def test_pages_look_again_where_something_may_come_and_never_at_a_finished_run(own_store, monkeypatch):
-    monkeypatch.setattr(live, "pace_of", lambda run: 0.3)
+    monkeypatch.setattr(run_view, "pace_of", lambda run: 0.3)
     stopped(own_store)
     run = own_store.run(TINY.run_id)
-    waits = {state: live.watch_seconds(replace(run, state=state, evaluation=EVALUATION)) for state in State}
+    waits = {state: run_view.watch_seconds(replace(run, state=state, evaluation=EVALUATION)) for state in State}
     assert [state for state, seconds in waits.items() if seconds is None] == [
         State.QUEUED, State.RUNNING, State.FINISHED]  # those under way have the panel's own timer
     assert all(seconds >= 2 for seconds in waits.values() if seconds)
-    assert live.watch_seconds(run) < 1
-    assert live.watch_seconds(replace(run, ended_at=run.ended_at - 3600)) >= 2
+    assert run_view.watch_seconds(run) < 1
+    assert run_view.watch_seconds(replace(run, ended_at=run.ended_at - 3600)) >= 2
 
 
 # --- the replay ------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ def test_replay_of_one_visitor_goes_on_where_it_was_when_somebody_goes_on_with_t
     stopped(store, config)
     page = open_page(run=config.run_id)
     assert shown_epoch(page) == 30
-    monkeypatch.setattr(live, "frame_seconds", lambda: 3600.0)  # pictures stay until the clock is moved
+    monkeypatch.setattr(run_view, "frame_seconds", lambda: 3600.0)  # pictures stay until the clock is moved
     page.button(key="play").click().run()
     assert shown_epoch(page) == 0
 

@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 from streamlit.testing.v1 import AppTest
 
 from echo_app import session
-from echo_app.words import plain
+from echo_app.formatting import plain
 from echo_core.config import RunConfig
 from echo_core.store import Store
 from tests.helpers.apptest import open_page

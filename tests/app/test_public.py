@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 
 from echo_app import session
-from echo_app.app_pages import setup
+from echo_app.pages import setup
 from echo_core.config import RunConfig
 from tests.helpers.apptest import open_page
 from tests.helpers.samples import TINY

@@ -8,8 +8,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from echo_app import seeds, session
-from echo_app.words import plain
+from echo_app import session
+from echo_app.formatting import plain
+from echo_app.panels import seeds
 from echo_core.config import RunConfig
 from echo_core.records import Evaluation, State
 from echo_core.settings import LimitExceeded

@@ -9,15 +9,16 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from echo_app import explanations, faults, live, session
-from echo_core import worker
-from echo_core.combinations import VARIANTS
+from echo_app import session, store_outages
+from echo_app.panels import explanations, run_view
 from echo_core.config import RunConfig
-from echo_core.presets import PRESETS, SAMPLE_PAIRS
+from echo_core.config.compatibility import VARIANTS
+from echo_core.config.presets import PRESETS, SAMPLE_PAIRS
+from echo_core.evaluation.verdicts import not_finite
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, State
 from echo_core.settings import LimitExceeded
 from echo_core.store import StoreError
-from echo_core.verdicts import not_finite
+from echo_core.workers import worker
 from tests.helpers.apptest import open_page
 from tests.helpers.waiting import PATIENCE
 
@@ -194,7 +195,7 @@ def test_a_run_that_lasts_is_drawn_half_as_often(monkeypatch: pytest.MonkeyPatch
     session.engine().submit(wanted)
     run = session.store().run(wanted.run_id)
     short, long = (replace(run, state=State.RUNNING, seconds=seconds) for seconds in (4.9, 5.1))
-    assert live.pace_of(long) == 2 * live.pace_of(short)
+    assert run_view.pace_of(long) == 2 * run_view.pace_of(short)
 
 
 def test_a_refusal_stays_to_be_read_though_the_page_is_drawn_anew(monkeypatch: pytest.MonkeyPatch):
@@ -208,7 +209,7 @@ def test_a_refusal_stays_to_be_read_though_the_page_is_drawn_anew(monkeypatch: p
         page.button(key="train").click().run()
     page.run()
     assert [error.value for error in page.error] == ["the queue is full"]
-    monkeypatch.setattr(faults, "READING_SECONDS", 0.0)
+    monkeypatch.setattr(store_outages, "READING_SECONDS", 0.0)
     page.run()
     assert not page.error
 

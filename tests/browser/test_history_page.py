@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import Page, expect
 
-from echo_core.presets import PRESETS
+from echo_core.config.presets import PRESETS
 from echo_core.store import Store
 from tests.helpers.page import ENDLESS, address, press, settled, small
 from tests.helpers.server import Server

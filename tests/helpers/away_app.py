@@ -1,11 +1,11 @@
-"""A page for tests/test_delivery.py: a fragment with a button in it, and a store that does not answer for a while."""
+"""A page for tests/app/test_streamlit_patches.py: a fragment with a button, and a store that does not answer."""
 
 import time
 
 import streamlit as st
 from sqlalchemy.exc import OperationalError
 
-from echo_app import faults
+from echo_app import store_outages
 
 
 def press():
@@ -18,10 +18,10 @@ def panel():
 
 
 def page():
-    st.fragment(faults.part(panel), run_every=3600)()
+    st.fragment(store_outages.part(panel), run_every=3600)()
     time.sleep(0.3)
     raise OperationalError("SELECT", {}, Exception("gone"))
 
 
 st.session_state.setdefault("pressed", 0)
-faults.page(page)
+store_outages.page(page)

@@ -1,10 +1,10 @@
-"""A page for tests/test_delivery.py: a fragment that a timer draws, and a button in it that changes what is outside."""
+"""A page for tests/app/test_streamlit_patches.py: a fragment on a timer, and its button that changes the rest."""
 
 import os
 
 import streamlit as st
 
-from echo_app.delivery import mend
+from echo_app.web.streamlit_patches import mend
 
 if "AS_IT_IS" not in os.environ:
     mend()

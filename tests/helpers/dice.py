@@ -1,4 +1,4 @@
-"""Random numbers of a trial that can be repeated: `TRIAL_SEED=1234 python -m pytest tests/test_kills.py`."""
+"""Random numbers of a trial that can be repeated: `TRIAL_SEED=1234 python -m pytest tests/workers/test_kills.py`."""
 
 import os
 import random

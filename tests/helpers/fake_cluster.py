@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from echo_core import dispatch
 from echo_core.engine import Engine
 from echo_core.settings import Settings
+from echo_core.workers import dispatcher
 
 
 class FakeTask:
@@ -54,7 +54,7 @@ class FakeTask:
 
 
 class FakeCluster:
-    """In place of `echo_core.cluster.Cluster`."""
+    """In place of `echo_core.workers.cluster.Cluster`."""
 
     is_connected = True
 
@@ -110,10 +110,10 @@ def engine_with_fake_workers(store_url: str, **settings: Any) -> Iterator[tuple[
         return made[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dispatch, "Cluster", make)
-        patch.setattr(dispatch, "HEAD_START_SECONDS", 0.0)
-        patch.setattr(dispatch, "TICK_SECONDS", 0.005)
-        patch.setattr(dispatch, "SETTLED_SECONDS", 0.0)
-        patch.setattr(dispatch, "PAUSE_SECONDS", 0.0)
+        patch.setattr(dispatcher, "Cluster", make)
+        patch.setattr(dispatcher, "HEAD_START_SECONDS", 0.0)
+        patch.setattr(dispatcher, "TICK_SECONDS", 0.005)
+        patch.setattr(dispatcher, "SETTLED_SECONDS", 0.0)
+        patch.setattr(dispatcher, "PAUSE_SECONDS", 0.0)
         with Engine(Settings(DATABASE_URL=store_url, **settings)) as engine:
             yield engine, made[0]

@@ -3,8 +3,8 @@
 import numpy as np
 
 from echo_core.config import RunConfig
+from echo_core.config.repair import mend
 from echo_core.data import shown_examples
-from echo_core.mending import mend
 from echo_core.records import Evaluation, Point, Progress, Snapshot
 from echo_core.store import Store
 from tests.helpers import samples

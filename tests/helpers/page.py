@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Page
 
-from echo_core.presets import PRESETS
+from echo_core.config.presets import PRESETS
 from tests.helpers.waiting import PATIENCE
 
 #: How long a browser waits for what a test names, in milliseconds.

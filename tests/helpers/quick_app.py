@@ -6,11 +6,12 @@ waits for is given up sooner: for a store that another program has locked, and f
 
 import runpy
 
-from echo_core import database, dispatch, worker
+from echo_core.store import database
+from echo_core.workers import dispatcher, worker
 
 worker.WARM_UP_STEPS = ("import",)
 database.BUSY_SECONDS = 1.0
-dispatch.RETRY_SECONDS = 1.0
+dispatcher.RETRY_SECONDS = 1.0
 
 if __name__ == "__main__":
     runpy.run_module("echo_app", run_name="__main__")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from echo_core.combinations import combinations
 from echo_core.config import RunConfig, divisors
+from echo_core.config.compatibility import combinations
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot
 from tests.helpers.cover import cover
 

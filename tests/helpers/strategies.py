@@ -3,10 +3,10 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from echo_core import text as texts
-from echo_core.combinations import combinations
 from echo_core.config import RunConfig, divisors, sizes_of_text
-from echo_core.text import ARROW, normalise, vocabulary, words
+from echo_core.config.compatibility import combinations
+from echo_core.text import words as texts
+from echo_core.text.words import ARROW, normalise, vocabulary, words
 
 FIELDS = list(RunConfig.model_fields)
 DEFAULTS = RunConfig().to_query()

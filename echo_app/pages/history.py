@@ -1,0 +1,222 @@
+"""The History page: every run of the store, to find, compare, name, hide and delete."""
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import pandas as pd
+import streamlit as st
+
+from echo_app import session, store_outages
+from echo_app.formatting import in_percent
+from echo_app.pages.setup import begin
+from echo_app.panels import comparison
+from echo_app.store_outages import careful
+from echo_app.web import focus
+from echo_core.config.compatibility import Variant
+from echo_core.config.presets import short_name
+from echo_core.records import State
+from echo_core.store import Entry
+from echo_core.text.plurals import counted
+
+PAGE_SIZE = 25
+_TABLE = "runs_table"
+_PAGE, _FILTERS, _LISTED = "runs_page", ("runs_text", "runs_states", "runs_variants", "runs_hidden"), "runs_listed"
+#: What lists are sorted by, as people call it.
+_SORTING = {"When": "created_at", "Windows right": "window_accuracy", "Numbers right": "token_accuracy", "Loss": "loss",
+            "Seconds": "seconds", "Epochs": "epoch", "State": "state", "Name": "name", "Variant": "variant"}
+
+
+def runs_page(open_run: Callable[[], None]) -> None:
+    """From top to bottom: what is looked for, the runs, what can be done with those that are picked, their curves."""
+    store_outages.page(lambda: _page(open_run))
+
+
+def _page(open_run: Callable[[], None]) -> None:
+    begin()
+    st.subheader("History", anchor=False)
+    st.markdown("Every run that this copy has trained. Pick some to lay their curves over each other.")
+    _filters()
+    entries, total = _find()
+    if not entries:
+        return _nothing(total)
+    _list(entries, total)
+    picked = st.session_state[session.SELECTED]
+    _actions(picked, open_run)
+    if picked:
+        comparison.comparison(picked)
+
+
+def _filters() -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", key="runs_filters"):
+        st.text_input("Search", key="runs_text", placeholder="quick, attention, units=64", on_change=_first_page,
+                      width=220, help="Finds runs by what this list shows of them, and by their settings: a preset, a "
+                      "network, a task, a state, a name of your own, `units=64` or `64 units`, or the beginning of a "
+                      "run's id. All of it must fit; case does not count.")
+        st.selectbox("Sort by", list(_SORTING), key="runs_sort", on_change=_first_page, width=160)
+        with st.popover("Filter", icon=":material/filter_list:"):
+            st.multiselect("State", list(State), key="runs_states", on_change=_first_page, placeholder="any state",
+                           format_func=str)
+            st.multiselect("Network", get_args(Variant), key="runs_variants", on_change=_first_page,
+                           placeholder="any network")
+            st.toggle("Smallest first", key="runs_ascending", on_change=_first_page)
+            st.toggle("Hidden ones", key="runs_hidden", on_change=_first_page)
+
+
+def _first_page() -> None:
+    st.session_state[_PAGE] = 0
+
+
+def _find() -> tuple[Sequence[Entry], int]:
+    """The page of the list that is shown; the last one, if there are fewer by now."""
+    state = st.session_state
+    wanted = session.wanted(
+        text=state["runs_text"].strip(), states=state["runs_states"], variants=state["runs_variants"],
+        hidden=state["runs_hidden"], sort=_SORTING[state["runs_sort"]], descending=not state["runs_ascending"])
+    at = state.get(_PAGE, 0)
+    found = session.store().find(wanted, PAGE_SIZE, at * PAGE_SIZE)
+    last = max(0, math.ceil(found.total / PAGE_SIZE) - 1)
+    if at > last:
+        at = last
+        found = session.store().find(wanted, PAGE_SIZE, at * PAGE_SIZE)
+    state[_PAGE] = at
+    return found.entries, found.total
+
+
+def _nothing(total: int) -> None:
+    _undo()
+    if any(st.session_state[name] for name in _FILTERS):
+        st.info("No run is like that. Take something out of the search above.", icon=":material/search_off:")
+    elif total:
+        st.info("These runs were made by another version of Echo Lab, which can read them.", icon=":material/history:")
+    else:
+        st.info("There are no runs yet. Press Train on the first page, and they are kept here.",
+                icon=":material/history:")
+
+
+def _list(entries: Sequence[Entry], total: int) -> None:
+    """The table, whose picked rows are remembered by their runs and not by their places."""
+    state = st.session_state
+    ids = [entry.run.run_id for entry in entries]
+    state[_LISTED] = ids
+    rows = [place for place, run_id in enumerate(ids) if run_id in state[session.SELECTED]]
+    state[_TABLE] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    st.dataframe(_table(entries), key=_TABLE, on_select=_pick, selection_mode="multi-row", hide_index=True,
+                 placeholder="–", height=min(38 + 35 * len(entries), 600), column_config={
+        "run": st.column_config.TextColumn("Run", width=235),  # a telephone shows the state beside it
+        "state": st.column_config.TextColumn("State", width="small"),
+        "windows": st.column_config.NumberColumn("Windows right", format="%.1f %%", width=110),
+        "tokens": st.column_config.NumberColumn("Numbers right", format="%.1f %%", width=115),
+        "curve": st.column_config.LineChartColumn("Loss", y_min=0, width="small"),
+        "epochs": st.column_config.NumberColumn("Epochs", format="localized", width="small"),
+        "seconds": st.column_config.NumberColumn("Seconds", format="%.1f", width="small"),
+        "when": st.column_config.DatetimeColumn("When", format="D MMM, HH:mm", width=110)})
+    _pages(len(entries), total)
+
+
+def _table(entries: Sequence[Entry]) -> pd.DataFrame:
+    def row(entry: Entry) -> dict[str, Any]:
+        run, judged = entry.run, entry.run.evaluation
+        return {"run": " · ".join(filter(None, [entry.name, short_name(run.config)])), "state": str(run.state),
+                "windows": in_percent(judged.window_accuracy) if judged else None,
+                "tokens": in_percent(judged.token_accuracy) if judged else None,
+                "curve": list(entry.losses),
+                "epochs": run.epoch, "seconds": run.seconds,
+                "when": datetime.fromtimestamp(run.created_at, UTC)}
+
+    return pd.DataFrame([row(entry) for entry in entries])
+
+
+def _pick() -> None:
+    """Callback of the table: what is picked on other pages stays picked."""
+    state, listed = st.session_state, st.session_state[_LISTED]
+    now = [listed[place] for place in state[_TABLE]["selection"]["rows"] if place < len(listed)]
+    kept = [run_id for run_id in state[session.SELECTED] if run_id not in listed or run_id in now]
+    state[session.SELECTED] = [*kept, *(run_id for run_id in now if run_id not in kept)]
+
+
+def _pages(shown: int, total: int) -> None:
+    at = st.session_state[_PAGE]
+    with st.container(horizontal=True, vertical_alignment="center", key="runs_pages"):
+        st.button("", icon=":material/chevron_left:", key="runs_back", disabled=at == 0, on_click=_turn, args=(-1,))
+        first = at * PAGE_SIZE
+        st.markdown(f"{first + 1:,} to {first + shown:,} of **{total:,}**", width="content")
+        st.button("", icon=":material/chevron_right:", key="runs_on", disabled=first + PAGE_SIZE >= total,
+                  on_click=_turn, args=(1,))
+
+
+def _turn(by: int) -> None:
+    focus.follow("runs_back", "runs_on")
+    st.session_state[_PAGE] += by
+
+
+def _actions(picked: Sequence[str], open_run: Callable[[], None]) -> None:
+    """What can be done with the picked runs."""
+    _undo()
+    store_outages.refusal()
+    if not picked:
+        st.caption("Tick runs at the left of the list to compare, open, name, hide or delete them.")
+        return
+    hides = not st.session_state["runs_hidden"]
+    with st.container(horizontal=True, vertical_alignment="center", key="runs_actions"):
+        st.markdown(f"**{len(picked)}** picked", width="content")
+        if st.button("Open", icon=":material/open_in_full:", key="runs_open", disabled=len(picked) != 1) and (
+                run := session.store().run(picked[0])):
+            session.show_other(run)
+            open_run()
+        with st.popover("Rename", icon=":material/edit:", disabled=len(picked) != 1):
+            st.text_input("Name", session.name_of(picked[0]) or "", key=f"runs_name_{picked[0]}", max_chars=80,
+                          on_change=_rename, args=(picked[0],), placeholder="such as: two bits too few")
+        label, icon = ("Hide", "visibility_off") if hides else ("Show again", "visibility")
+        st.button(label, icon=f":material/{icon}:", key="runs_hide", on_click=_hide, args=(list(picked), hides))
+        if not session.engine().settings.hosted:  # there it is the operator's
+            st.button("Delete", icon=":material/delete:", key="runs_delete", on_click=_delete, args=(list(picked),))
+        st.button("Pick none", icon=":material/close:", key="runs_none", type="tertiary", on_click=_let_go)
+
+
+@careful
+def _rename(run_id: str) -> None:
+    session.store().rename(run_id, st.session_state[f"runs_name_{run_id}"], session.visitor())
+
+
+@careful
+def _hide(run_ids: list[str], hidden: bool) -> None:
+    focus.follow("runs_text")
+    session.store().hide(run_ids, hidden, session.visitor())
+    _pick_none()
+
+
+@careful
+def _delete(run_ids: list[str]) -> None:
+    focus.follow("undo_delete")
+    deleted = session.store().delete(run_ids)
+    st.session_state[session.DELETED] = deleted
+    st.session_state[session.SELECTED] = [run_id for run_id in run_ids if run_id not in deleted]
+    if len(deleted) < len(run_ids):
+        st.toast("Runs under way were left. Stop them first.", icon=":material/info:")
+
+
+def _pick_none() -> None:
+    st.session_state[session.SELECTED] = []
+
+
+def _let_go() -> None:
+    focus.follow("runs_text")
+    _pick_none()
+
+
+def _undo() -> None:
+    deleted = st.session_state[session.DELETED]
+    if deleted:
+        with st.container(horizontal=True, vertical_alignment="center", key="runs_undo"):
+            count = f"{counted(len(deleted), 'run')} {'is' if len(deleted) == 1 else 'are'}"
+            st.markdown(f":material/delete: {count} deleted, for good in ten minutes.", width="content")
+            st.button("Undo", icon=":material/undo:", key="undo_delete", on_click=_bring_back)
+
+
+@careful
+def _bring_back() -> None:
+    focus.follow("runs_text")
+    session.store().bring_back(st.session_state[session.DELETED])
+    st.session_state[session.DELETED] = []

@@ -1,0 +1,209 @@
+"""The Train page: pick a network, watch it learn, see its echo."""
+
+import math
+
+import streamlit as st
+
+from echo_app import cached_reads, session, store_outages
+from echo_app.charts.grid import STYLE
+from echo_app.formatting import duration, first_lines, plain
+from echo_app.pages.setup import begin
+from echo_app.panels import controls, findings, run_view, seeds, share, state_demo, tabs
+from echo_core.config import RunConfig, written
+from echo_core.evaluation.verdicts import before_training
+from echo_core.records import State
+from echo_core.settings import LimitExceeded
+from echo_core.store import RunRow
+from echo_core.text.plurals import counted
+
+#: The tabs below the run, and the one of them that tells of no size.
+BEHIND, STORY = "behind", "How it works"
+#: Links to the visitor's other runs, and seconds between two updates of them.
+_MOST_OTHERS, _OTHERS_POLL = 8, 1.0
+#: Characters of a setting that the line about the shown run repeats.
+LONGEST_VALUE = 60
+
+
+def train_page() -> None:
+    """From top to bottom: the controls, the run, and what stands behind it."""
+    st.html(STYLE)
+    store_outages.page(_page)
+
+
+def _page() -> None:
+    begin()
+    session.put_address_back()
+    config, run = session.config(), session.shown_run()
+    beyond = _beyond_limits(config)
+    left, panel = st.columns([2, 5], gap="large")
+    behind = st.container()
+    with left:
+        st.session_state[session.ELSEWHERE] = _elsewhere(config, run, beyond)
+        st.fragment(store_outages.part(_settings), key="settings")()
+        controls.advanced_controls(config.num_windows)
+        store_outages.attempt(_other_runs)
+    with behind:  # before the run, which waits for its first records: meanwhile a browser has this to draw
+        if not beyond:
+            store_outages.attempt(_behind, config, run)
+        if st.session_state.pop(session.PRESSED, False):
+            # On a telephone the run is drawn below the controls, out of sight.
+            st.html("<script>if (innerWidth < 640) (document.querySelector('.st-key-seeds_head') ?? "
+                    "document.querySelector('.st-key-run'))?.scrollIntoView({behavior: 'smooth'})</script>",
+                    unsafe_allow_javascript=True)
+    with panel:
+        with st.container(key="seeds"):
+            if run and st.session_state[session.SEEDS]:
+                store_outages.attempt(seeds.seeds_panel, st.session_state[session.SEEDS])
+                st.subheader(f"One of them: seed {run.config.seed}", anchor=False)
+        with st.container(key="run"):
+            if run:
+                run_view.run_panel(run)
+            elif not beyond:  # a link may ask for more than a page can draw
+                run_view.preview(config)
+
+
+def _settings() -> None:
+    """The controls and what they say: a fragment, as who moves one seldom changes the rest of the page."""
+    alone, state = store_outages.is_alone(), st.session_state
+    if alone:
+        begin()
+    config, run = session.config(), session.shown_run() if alone else session.seen_run()
+    beyond = _beyond_limits(config)
+    if alone and (session.PRESSED in state or state[session.ELSEWHERE] != _elsewhere(config, run, beyond)):
+        st.rerun()
+    controls.main_controls()
+    _buttons(config, run, beyond)
+    _notes(beyond)
+    store_outages.attempt(what_it_takes, config)
+    if run and (said := _which(run.config, config)):
+        st.caption(plain(said))
+    if not beyond and session.is_quiet_here():
+        session.engine().compile_ahead(config)
+
+
+def _elsewhere(config: RunConfig, run: RunRow | None, beyond: str | None) -> tuple[object, ...]:
+    """All that decides what the page shows outside of `_settings`."""
+    state, free = st.session_state, dict[str, object]()
+    if state.get(BEHIND, STORY) == STORY:  # the other tabs tell of every setting
+        free["units"] = 1
+        if run:  # without one, the empty charts tell of epochs
+            free["epochs"] = 1
+    shown = run and run.run_id, state[session.SEEDS], state[session.TEXT_ERROR], beyond is None
+    return config.model_copy(update=free), *shown
+
+
+def _notes(beyond: str | None) -> None:
+    """Why Train cannot be pressed, or did nothing, and what came to be otherwise than was asked for: below the buttons,
+    as above them it would move them, and Train would be there twice meanwhile."""
+    if beyond:
+        st.error(beyond, icon=":material/block:")
+    else:
+        store_outages.refusal()
+    if lines := st.session_state[session.NOTES]:
+        st.warning("Some settings were not accepted or had to follow others:", icon=":material/tune:")
+        st.text(first_lines(lines))  # as plain text: a link may say anything
+        st.session_state[session.NOTES] = []
+
+
+def what_it_takes(config: RunConfig) -> None:
+    """What these settings mean, before a second is spent on them."""
+    seconds, rows = cached_reads.estimate_seconds(config), "pair" if config.task == "pairs" else "window"
+    st.markdown(f"{counted(config.num_parameters, 'parameter', bold=True)}, "
+                f"{counted(config.num_windows, rows, bold=True)} an epoch. {_bits(config)}. "
+                f"Training takes about **{duration(seconds)}** here.")
+    findings.show(before_training(config))
+
+
+def _bits(config: RunConfig) -> str:
+    """What its memory has to hold."""
+    if config.variant == "one_to_one":
+        return "All numbers reach it in one step, so it needs **no memory**: 0 bits"
+    if config.bits == 0:
+        return "It answers while it reads, so it needs **no memory**: 0 bits"
+    numbers = round(config.bits / math.log2(config.vocab_size))
+    held = f"**{config.bits:.1f} bits** ({numbers} × log₂ {config.vocab_size})"
+    if config.variant == "no_memory":
+        return f"It would have to remember {held}, and has no memory"
+    if config.variant == "attention":
+        return f"It must say {held} again, and may look back at what it has read"
+    return f"It must remember {held}"
+
+
+def _beyond_limits(config: RunConfig) -> str | None:
+    """What this host does not allow of these settings, in a sentence."""
+    try:
+        session.engine().limits.check(config)
+    except LimitExceeded as error:
+        return str(error)
+    return None
+
+
+def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
+    can_train = beyond is None and st.session_state[session.TEXT_ERROR] is None
+    with st.container(horizontal=True):
+        st.button("Train", type="primary", key="train", icon=":material/play_arrow:", on_click=session.train,
+                  disabled=not can_train)
+        st.button(f"Run {session.NUM_SEEDS} seeds", key="train_seeds", icon=":material/stacked_line_chart:",
+                  on_click=session.train_seeds, disabled=not can_train)
+        share.share(config, run)
+        if run:
+            store_outages.attempt(share.take_away, run)
+
+
+def _which(shown: RunConfig, controls: RunConfig) -> str:
+    """Which run is shown, where the controls stand at other settings."""
+    differing = [name for name in session.FIELDS if getattr(shown, name) != getattr(controls, name)]
+    settings = ", ".join(f"{name} {_short(written(getattr(shown, name))) or 'none'}" for name in differing)
+    return f"This is the run with {settings}. Press Train for the settings at the controls." if differing else ""
+
+
+def _short(value: str) -> str:
+    """A value on one line, cut where it is long: a text may have 4,096 bytes."""
+    line = " ".join(value.split())
+    return line if len(line) <= LONGEST_VALUE else line[:LONGEST_VALUE] + "…"
+
+
+def _other_runs() -> None:
+    """The visitor's newest runs besides those on the page, live while one of them is under way."""
+    is_live = any(run.state.is_active for run in _others())
+    st.fragment(store_outages.part(_links), run_every=_OTHERS_POLL if is_live else None, key="others")(is_live)
+
+
+def _others() -> list[RunRow]:
+    state = st.session_state
+    shown = {state[session.RUN], *(config.run_id for config in state[session.SEEDS])}
+    newest = [run_id for run_id in state[session.MINE] if run_id not in shown][-_MOST_OTHERS:]
+    return [run for run_id in newest if (run := session.store().run(run_id))]
+
+
+def _links(was_live: bool) -> None:
+    others = _others()
+    if store_outages.is_alone() and was_live != any(run.state.is_active for run in others):
+        st.rerun()  # so that the timer ends
+    if others:
+        st.caption("Your other runs")
+    for run in others:
+        place = cached_reads.wait_of(run.run_id).place if run.state is State.QUEUED else None
+        where = seeds.to_row(run.config, run, place)
+        epoch = f", epoch {run.epoch:,}" if run.epoch else ""
+        if st.button(f"{run.config.variant}, seed {run.config.seed}: {where.state}{epoch}", key=f"other_{run.run_id}",
+                     type="tertiary", icon=":material/visibility:", on_click=session.show_other, args=(run,)):
+            st.rerun()  # the run is drawn outside of this part
+
+
+def _behind(config: RunConfig, run: RunRow | None) -> None:
+    # The words come first: they are light, and tables and charts wait until somebody opens them.
+    titles = [STORY, "The data", "The code", "What a reset does"]
+    story, data, code, resets_ = st.tabs(titles, on_change="rerun", key=BEHIND)
+    if story.open:
+        with story:
+            tabs.story(config)
+    if data.open:
+        with data:
+            st.fragment(tabs.data_view)(config)
+    if code.open:
+        with code:
+            tabs.code_view(config)
+    if resets_.open:
+        with resets_:
+            st.fragment(store_outages.part(state_demo.resets_view))(run)

@@ -1,0 +1,111 @@
+"""Runs beside each other: their curves on the same axes, and the settings in which they differ."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from echo_app import cached_reads, charts, session, store_outages
+from echo_app.formatting import escape, percent
+from echo_core import tables
+from echo_core.config.labels import label_of, value_in_words
+from echo_core.config.presets import differing, short_name
+from echo_core.store import RunRow
+from echo_core.text.plurals import counted
+
+#: As many as colours and dashes can tell apart.
+MOST = len(charts.COLOURS)
+_POLL = 1.0
+_SMOOTHING = 5
+#: Characters of a cell and of a run's label.
+_LONGEST_CELL, _LONGEST_LABEL = 32, 60
+
+
+def comparison(run_ids: Sequence[str]) -> None:
+    """Draw the curves of these runs, live as long as one of them is under way, and what tells them apart."""
+    runs = [run for run_id in run_ids[:MOST] if (run := session.store().run(run_id))]
+    if not runs:
+        return
+    st.subheader("Beside each other" if len(runs) > 1 else "Its curve", anchor=False)
+    if len(run_ids) > MOST:
+        st.caption(f"The first {MOST} of {len(run_ids)}: more lines could not be told apart.")
+    with st.container(horizontal=True, vertical_alignment="center", key="comparison_controls"):
+        st.segmented_control("Show", ["loss", "accuracy"], key="compare_what", default="loss", required=True)
+        st.segmented_control("Against", ["epoch", "seconds"], key="compare_by", default="epoch", required=True)
+        st.toggle("Log scale", key="compare_log")
+        st.toggle("Smooth", key="compare_smooth", help="Means over eleven points.")
+    is_live = any(run.state.is_active for run in runs)
+    draw = st.fragment(store_outages.part(_curves), run_every=_POLL if is_live else None, key="comparison")
+    draw([run.run_id for run in runs], is_live)
+
+
+def _curves(run_ids: list[str], was_live: bool) -> None:
+    runs = [run for run_id in run_ids if (run := session.store().run(run_id))]
+    if was_live and not any(run.state.is_active for run in runs):
+        st.rerun()  # so that the timer ends
+    state, labels = st.session_state, _labels(runs)
+    curves = [_curve(run, label, state["compare_smooth"]) for run, label in zip(runs, labels, strict=True)]
+    what, log = state["compare_what"], state["compare_log"] and state["compare_what"] == "loss"
+    table = pd.concat(curves)
+    if log:  # a logarithm has no zero
+        table = table[table[what] > 0]
+    with st.container(key="comparison_chart"):
+        st.vega_lite_chart(table, charts.comparison(labels, state["compare_by"], what, log),
+                           alt=f"{what} of {counted(len(runs), 'run')} against {state['compare_by']}")
+    st.html(differences(runs, labels) + STYLE)
+
+
+def _curve(run: RunRow, label: str, smooth: bool) -> pd.DataFrame:
+    curve = cached_reads.curve(run)
+    return (tables.smoothed(curve, _SMOOTHING) if smooth else curve).assign(run=label)
+
+
+def _labels(runs: Sequence[RunRow]) -> tuple[str, ...]:
+    """A letter for each run, and what it is called."""
+    names = [session.name_of(run.run_id) or short_name(run.config) for run in runs]
+    return tuple(f"{chr(ord('A') + place)} · {name[:_LONGEST_LABEL]}" for place, name in enumerate(names))
+
+
+def differences(runs: Sequence[RunRow], labels: Sequence[str]) -> str:
+    """A table as HTML: each run with its line, how well it does, and the settings in which they differ.
+
+    How well it does comes first and texts last, so that what is compared is in sight however much differs.
+    """
+    fields = sorted(differing([run.config for run in runs]), key=lambda field: field == "text")
+    heads = ["Line", "Run", "Windows right", "Numbers right", "Epochs trained", "Seconds", *map(label_of, fields)]
+    rows = [[_line(place), *map(_cell, (
+        label, _share(run, "window_accuracy"), _share(run, "token_accuracy"), f"{run.epoch:,}", f"{run.seconds:.1f}",
+        *(value_in_words(run.config, field) or "none" for field in fields)))]
+        for place, (run, label) in enumerate(zip(runs, labels, strict=True))]
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table class='echo-differences'><tr>{head}</tr>{body}</table>"
+
+
+def _cell(text: str) -> str:
+    """A text as plain text of a cell, short enough for the columns beside it to stay in sight; all of it on hover."""
+    if len(text) <= _LONGEST_CELL:
+        return escape(text)
+    return f'<span title="{escape(text)}">{escape(text[:_LONGEST_CELL - 1].rstrip())}…</span>'
+
+
+def _share(run: RunRow, name: str) -> str:
+    return percent(getattr(run.evaluation, name)) if run.evaluation else "not judged yet"
+
+
+def _line(place: int) -> str:
+    """A piece of a run's line, as the chart draws it. A gradient, because pages let no drawings through."""
+    colour, parts, at = charts.COLOURS[place], [], 0
+    for index, length in enumerate(charts.DASHES[place]):
+        parts.append(f"{'transparent' if index % 2 else colour} {at}px {at + length}px")
+        at += length
+    return (f"<div style='width:44px;height:3px;background:repeating-linear-gradient(90deg,{','.join(parts)})'>"
+            "</div>")
+
+
+STYLE = """<style>
+.echo-differences { border-collapse: collapse; font-size: 0.875rem; display: block; overflow-x: auto; }
+.echo-differences th, .echo-differences td { text-align: left; padding: 0.25rem 0.75rem 0.25rem 0;
+  border-bottom: 1px solid rgba(128, 128, 128, 0.3); white-space: nowrap; }
+.echo-differences th { font-weight: 600; opacity: 0.75; }
+</style>"""

@@ -1,0 +1,105 @@
+"""Share and take away: links to the settings and to the run, and the run as files."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from functools import partial
+
+import streamlit as st
+
+from echo_app import cached_reads, session
+from echo_app.panels import controls
+from echo_app.web.streamlit_patches import NotDelivered
+from echo_core.config import RunConfig
+from echo_core.engine import Busy
+from echo_core.exports.run_files import (
+    HISTORY,
+    MODEL,
+    NOTEBOOK,
+    PICTURE,
+    SCRIPT,
+    STATEFUL_MODEL,
+    WEIGHTS,
+    export,
+    file_names,
+    models_of,
+)
+from echo_core.exports.snippets import TRIED_WITH
+from echo_core.store import RunRow
+
+#: Each file of a run, as a person knows it.
+_TITLES = {SCRIPT: "Script of plain Keras", NOTEBOOK: "Notebook", WEIGHTS: "Weights for NumPy", HISTORY: "History",
+           PICTURE: "Picture of the curves", MODEL: "Keras model", STATEFUL_MODEL: "Stateful Keras model, to train on"}
+
+
+def share(config: RunConfig, run: RunRow | None) -> None:
+    """Two links, ready to copy, and the settings as a file."""
+    settings, result = session.links(config, run)
+    with st.popover("Share", icon=":material/share:", key="share"):
+        st.markdown("**This run**, as it stands and as it goes on. Where it is not known, the link offers to train it.")
+        if result:
+            st.code(result, language=None, wrap_lines=True)
+        else:
+            st.caption("Press Train first: there is no run yet.")
+        st.markdown("**These settings**, every one of them, so that the link means the same for ever.")
+        if settings:
+            st.code(settings, language=None, wrap_lines=True)
+        else:
+            st.caption("Their text is too long for a link. Send the file instead.")
+        # As a function: for a file that is there each page that is drawn asks at once, and finds none if another
+        # visitor's rerun has just swept up.
+        st.download_button("Settings as a file", partial(config.model_dump_json, indent=2), "echo-lab-settings.json",
+                           "application/json", key="download_settings", icon=":material/download:", on_click="ignore")
+        st.file_uploader("Settings from a file", type="json", key=session.IMPORT, on_change=session.take_config,
+                         help="A file that was saved here. Nothing but settings is read.")
+        controls.file_errors(session.IMPORT)
+
+
+def take_away(run: RunRow) -> None:
+    """The files of a run that stands still, each made when somebody asks for it."""
+    if run.state.is_active or cached_reads.weights(run) is None:
+        return
+    tried = ", ".join(map(" ".join, TRIED_WITH.items()))
+    with st.popover("Take it home", icon=":material/download:", key="take_home"):
+        st.markdown("Script and notebook build this network with plain Keras, load the weights beside them, and answer "
+                    f"as the page does. They need keras, tensorflow and numpy, and were tried with {tried}. The Keras "
+                    "model needs that version of Keras, or a newer one.")
+        st.download_button("All of it", partial(_zip, run), f"echo-lab-{run.run_id}.zip", "application/zip",
+                           key="export_all", icon=":material/folder_zip:", on_click="ignore", type="primary")
+        with st.container(horizontal=True):
+            for name in (name for name in _TITLES if name in file_names(run.config)):
+                st.download_button(_TITLES[name], partial(file_of, run, name), name, on_click="ignore", help=name,
+                                   key=f"export_{name.replace('.', '_')}")
+
+
+def file_of(run: RunRow, name: str) -> bytes:
+    """One file of a run. Raises `NotDelivered`, whose text the visitor reads, if it cannot be made now."""
+    models = models_of(run.config)
+    return _keras_file(run, models[name]) if name in models else _files(run)[name]
+
+
+def _keras_file(run: RunRow, stateful: bool) -> bytes:
+    try:
+        return session.engine().keras_file(run.run_id, stateful)
+    except (Busy, LookupError) as error:
+        raise NotDelivered(str(error)) from error
+
+
+def _files(run: RunRow) -> Mapping[str, bytes]:
+    store = session.store()
+    checkpoint = store.checkpoint(run.run_id)
+    if checkpoint is None:
+        raise NotDelivered(f"run {run.run_id} has no weights any more.")
+    newest = store.snapshots(run.run_id, newest=1)
+    return export(run.config, checkpoint, store.history(run.run_id), newest[0] if newest else None)
+
+
+def _zip(run: RunRow) -> bytes:
+    """Every file of a run in a folder of its own."""
+    models = {name: _keras_file(run, stateful) for name, stateful in models_of(run.config).items()}
+    files = {**_files(run), **models}
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in file_names(run.config):
+            archive.writestr(f"echo-lab-{run.run_id}/{name}", files[name])
+    return packed.getvalue()

@@ -1,0 +1,1 @@
+"""What the app has to arrange with Streamlit's server and the browser. Knows nothing of runs."""

@@ -1,0 +1,87 @@
+"""What the commands of `commands.py` and `asking.py` share: settings, store and run, and errors of one line."""
+
+import math
+from contextlib import closing
+
+import click
+from pydantic import ValidationError
+
+from echo_core.config import RunConfig
+from echo_core.config.repair import explain
+from echo_core.records import Checkpoint, State
+from echo_core.settings import LimitExceeded, Limits, Settings
+from echo_core.store import RunRow, Store
+from echo_core.workers.cluster import has_ended
+
+
+class BadSettings(click.UsageError):
+    """A request that cannot be carried out: one line on stderr, exit status 2."""
+
+
+class OnceEach(click.Command):
+    """A command that refuses an option given twice: click would silently take the last."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's, after a look at which options there are."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in given:
+            if isinstance(option, click.Option) and not (option.multiple or option.is_flag) and given.count(option) > 1:
+                raise BadSettings(f"{option.opts[0]} must be given once; received {given.count(option)} of it. "
+                                  "Try only the one that you mean.")
+        return super().parse_args(ctx, args)
+
+
+def allowed(config: RunConfig) -> RunConfig:
+    """The config, if this host allows it."""
+    try:
+        Limits().within(read_settings().memory_mb).check(config)
+    except ValidationError as error:
+        raise BadSettings(in_environment(error)) from error
+    except LimitExceeded as error:
+        raise BadSettings(str(error)) from error
+    return config
+
+
+def known_run(store: Store, run_id: str) -> RunRow:
+    """A run of the store."""
+    row = store.run(run_id)
+    if row is None:
+        raise BadSettings(f"there is no run {run_id} in the store. Try `runs`, which lists them.")
+    return row
+
+
+def run_with_weights(store: Store, run_id: str) -> tuple[RunRow, Checkpoint]:
+    """A run of the store and its newest weights."""
+    row, checkpoint = known_run(store, run_id), store.checkpoint(run_id)
+    if checkpoint is None and row.state is State.FINISHED:
+        raise BadSettings(f"run {run_id} has no weights any more: the store was full and gave up its oldest ones.")
+    if checkpoint is None:
+        raise BadSettings(f"run {run_id} has no weights yet. Try again when it has trained for a while.")
+    return row, checkpoint
+
+
+def trained_network(run_id: str) -> tuple[RunConfig, Checkpoint]:
+    """The config and the newest weights of a run of the store, for commands that only read."""
+    with closing(open_store(read_settings())) as store:
+        row, checkpoint = run_with_weights(store, run_id)
+    return row.config, checkpoint
+
+
+def open_store(settings: Settings) -> Store:
+    """The store, after marking runs without a heartbeat as interrupted, in case no app does that."""
+    store = Store(settings.database_url)
+    store.sweep(math.inf, has_ended=has_ended)
+    return store
+
+
+def read_settings() -> Settings:
+    """The settings of the environment."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise BadSettings(in_environment(error)) from error
+
+
+def in_environment(error: ValidationError) -> str:
+    """What is wrong with the environment, on one line."""
+    return "in the environment (ECHO_…): " + " ".join(explain(error))

@@ -1,0 +1,28 @@
+"""What a run may be: its settings and their rules, presets, what can be combined, and the repair of settings.
+
+Knows neither arrays of a network nor the store; limits of a host are in `echo_core.settings`.
+"""
+
+from echo_core.config.run_config import (
+           FIELDS_ADDED_LATER,
+           NUM_STATES,
+           TRAINING_VERSION,
+           RunConfig,
+           by_nearness,
+           check_text,
+           divisors,
+           sizes_of_text,
+           written,
+)
+
+__all__ = [
+           "FIELDS_ADDED_LATER",
+           "NUM_STATES",
+           "TRAINING_VERSION",
+           "RunConfig",
+           "by_nearness",
+           "check_text",
+           "divisors",
+           "sizes_of_text",
+           "written",
+]

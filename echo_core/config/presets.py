@@ -1,0 +1,169 @@
+"""Settings worth starting from, good and bad, each with a sentence on what to watch for."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from echo_core.config.run_config import RunConfig, written
+
+#: A dozen pairs to begin with; the first is the one that a reader of the tutorial asked for.
+SAMPLE_PAIRS = """\
+how are you ? => i'm fine
+what is your name ? => call me echo
+where do you live ? => in a small box
+do you like numbers ? => yes , all hundred
+what can you do ? => i can repeat things
+who made you ? => a tutorial did
+are you clever ? => not very
+can you count ? => up to ninety nine
+what is a gate ? => something that opens
+do you forget ? => only when i must
+will you remember me ? => of course i will
+good night ! => sleep well"""
+
+
+#: Fields in which a run may differ from a preset and still be called by it.
+_NEAR = 3
+
+
+class Preset(NamedTuple):
+    """A config worth starting from, with a sentence on what to watch for."""
+
+    title: str
+    watch_for: str
+    config: RunConfig
+
+
+def _encoder_decoder(**settings: Any) -> RunConfig:
+    """Stateless, several sequences an update: what learns faster than the tutorial's settings."""
+    base = {"variant": "encoder_decoder", "stateful": False, "sequences_per_epoch": 8}
+    probe = RunConfig(**{**base, **settings, "batch_size": 1})
+    return RunConfig(**{**base, **settings, "batch_size": probe.num_windows})
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType({
+    "whole": Preset(
+        "Whole echo (tutorial)",
+        "The network answers while it reads, so it needs no memory at all. Watch every window turn right "
+        "long before the loss is small.",
+        RunConfig()),
+    "partial": Preset(
+        "Partial echo (tutorial)",
+        "The network reads five numbers, and only then says the first two. Watch nothing happen for a "
+        "while, and then memory appear.",
+        RunConfig(variant="encoder_decoder", output_length=2, units=150, batch_size=21, epochs=5000)),
+    "quick": Preset(
+        "Quick partial echo",
+        "The same memory task with better settings: fewer units, more sequences an update, a higher "
+        "rate. Watch it beat the tutorial's settings in a fraction of the time.",
+        _encoder_decoder(output_length=2, units=64, epochs=800, learning_rate=0.01)),
+    "partial_5": Preset(
+        "Echo all five from memory",
+        "All five numbers must survive in one state: 33 bits. Watch how much longer it takes than two of five, and the "
+        "last windows turn right only when the rate has fallen.",
+        _encoder_decoder(output_length=5, sequence_length=16, sequences_per_epoch=4, units=128, epochs=12_000,
+                         learning_rate=0.01, schedule="cosine", clip_norm=1)),
+    "attention_20": Preset(
+        "Echo twenty with attention",
+        "The decoder may look back at everything that was read. Watch it find out where to look: all twenty turn "
+        "right at about the same time.",
+        _encoder_decoder(variant="attention", input_length=20, output_length=20, sequence_length=31, units=128,
+                         sequences_per_epoch=4, epochs=2000, learning_rate=0.005, schedule="cosine", clip_norm=1)),
+    "published": Preset(
+        "Attention with a published budget",
+        "Two of five from 50 numbers, learnt from 5,000 single windows: the same author reports 23 % without attention "
+        "and 96 % with it. Watch what a higher rate and a falling schedule make of the same budget.",
+        RunConfig(variant="attention", vocab_size=50, sequence_length=5, output_length=2, units=150, stateful=False,
+                  batch_size=1, epochs=5000, learning_rate=0.005, schedule="cosine", clip_norm=1)),
+    "reverse_10": Preset(
+        "Reverse ten with attention",
+        "What was read last must be said first. Watch the attention learn to walk backwards.",
+        _encoder_decoder(task="reverse", variant="attention", input_length=10, output_length=10, sequence_length=21,
+                         sequences_per_epoch=4, units=128, epochs=2000, learning_rate=0.005, schedule="cosine",
+                         clip_norm=1)),
+    "lag": Preset(
+        "Two steps behind",
+        "At every step it must say the number that it read two steps before, so its memory works like a queue. Watch "
+        "all places turn right at about the same time: each number has to be held for two steps.",
+        RunConfig(task="lag", lag=2, input_length=6, output_length=6, sequence_length=15, units=128, stateful=False,
+                  sequences_per_epoch=8, batch_size=80, epochs=2000, learning_rate=0.005, schedule="cosine",
+                  clip_norm=1)),
+    "padded": Preset(
+        "Padded echo",
+        "One network, as in whole echo, but it has to wait: three paddings first, then the echo. Watch it learn the "
+        "paddings at once, and the two numbers only when it has learnt to remember.",
+        _encoder_decoder(variant="padded", output_length=2, units=64, epochs=2000, learning_rate=0.01,
+                         schedule="cosine", clip_norm=1)),
+    "one_to_one": Preset(
+        "All timesteps at once",
+        "The five numbers arrive side by side in one step, so there is nothing to remember. Watch how an LSTM learns "
+        "when it is used as a plain layer.",
+        _encoder_decoder(variant="one_to_one", output_length=2, units=64, epochs=1500, learning_rate=0.01,
+                         schedule="cosine")),
+    "many_to_one": Preset(
+        "The answer as one vector",
+        "It reads number by number and answers with one long vector, all numbers at once. Watch it do without a "
+        "decoder.",
+        _encoder_decoder(variant="many_to_one", output_length=2, units=64, epochs=1500, learning_rate=0.01,
+                         schedule="cosine")),
+    "pairs": Preset(
+        "Questions and answers",
+        "A dozen pairs of question and answer, learnt by heart: it is judged on what it was trained on. Watch the "
+        "words fall into place, then ask for pairs of your own.",
+        RunConfig(task="pairs", text=SAMPLE_PAIRS, variant="attention", units=64, epochs=600, learning_rate=0.01)),
+    "too_small": Preset(
+        "Too small (fails)",
+        "Six values have to hold two numbers out of a hundred. Watch the loss stop falling: there is room for "
+        "a rough idea of them, and no more.",
+        _encoder_decoder(output_length=2, units=6, epochs=2000, learning_rate=0.01)),
+    "ten_without_attention": Preset(
+        "Ten of ten without attention (fails)",
+        "66 bits through one state. Watch the loss come to rest far from zero: one number in five or six comes back, "
+        "and never all ten. Then try *Reverse ten with attention*.",
+        _encoder_decoder(input_length=10, output_length=10, sequence_length=21, sequences_per_epoch=4, units=128,
+                         epochs=2000, learning_rate=0.005, schedule="cosine", clip_norm=1)),
+    "linear": Preset(
+        "Numbers by size (fails)",
+        "The numbers are scaled to 0…1 and guessed by how large they are. Watch the guesses come near and "
+        "hardly ever be exact.",
+        _encoder_decoder(output_length=2, units=64, epochs=2000, learning_rate=0.003, representation="linear")),
+    "no_memory": Preset(
+        "No memory (fails)",
+        "One dense layer sees a single number at a time: the one that is read when the answer is due. Watch it stay at "
+        "pure guessing. It solves whole echo, which therefore needs no memory.",
+        _encoder_decoder(variant="no_memory", output_length=2, epochs=500, learning_rate=0.01)),
+})
+
+
+def short_name(config: RunConfig) -> str:
+    """The preset that it is, but for its seed; else the nearest one, or its variant, and what differs from that."""
+    name, changes = nearest(config)
+    if name is None:
+        changes = {field: value for field, value in _changes(config, RunConfig()).items() if field != "variant"}
+    elif set(changes) <= {"seed"}:
+        return f"{name}, seed {config.seed}"
+    return ", ".join([name or config.variant, *(f"{field}={_short(value)}" for field, value in changes.items())])
+
+
+@lru_cache(maxsize=64)
+def nearest(config: RunConfig) -> tuple[str | None, Mapping[str, object]]:
+    """The preset that differs in the fewest fields, and these; none where they are too many."""
+    by_preset = {name: _changes(config, preset.config) for name, preset in PRESETS.items()}
+    name, changes = min(by_preset.items(), key=lambda found: len(found[1]))
+    return (name, changes) if len(changes) <= _NEAR else (None, {})
+
+
+def _changes(config: RunConfig, other: RunConfig) -> dict[str, object]:
+    others = vars(other)  # as `getattr` takes three times as long, and a search compares thousands
+    return {name: value for name, value in vars(config).items() if value != others[name]}
+
+
+def differing(configs: Sequence[RunConfig]) -> list[str]:
+    """The fields in which some of these differ."""
+    return [name for name in RunConfig.model_fields if len({getattr(config, name) for config in configs}) > 1]
+
+
+def _short(value: object) -> str:
+    shown = " ".join(written(value).split())
+    return shown if len(shown) <= 24 else shown[:24] + "…"

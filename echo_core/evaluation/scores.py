@@ -1,0 +1,166 @@
+"""How good a network is on what it is judged on, and what it answers to given windows."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from echo_core.config import RunConfig
+from echo_core.config.checks import check_count, windows_of
+from echo_core.data import Examples, judged_examples, scale, shown_examples, unscale
+from echo_core.networks.definition import States
+from echo_core.networks.in_numpy import forward, softmax
+from echo_core.records import Evaluation, Floats, Ints, Snapshot
+
+#: Windows in one forward pass, so that an evaluation of a large network stays small in memory.
+_SLICE = 512
+
+
+class Answers(NamedTuple):
+    """What a network says.
+
+    Attributes:
+        predicted: Integers, (windows, output_length). `padded` may say `vocab_size`, its padding.
+        confidence: The probability that it gave to that; with `linear`, the number before it was rounded.
+    """
+
+    predicted: Ints
+    confidence: Floats
+
+
+def predict(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> Floats:
+    """The network's output for each window, (windows, answer_steps, num_classes): probabilities, or scaled numbers.
+
+    State is zero before every window, stateful or not, so asking twice gives the same answer.
+
+    Raises:
+        ValueError: If the windows are not integers of the vocabulary in shape (windows, input_length), or the weights
+            are those of another network.
+    """
+    asked = windows_of(config, windows)
+    parts = (forward(config, weights, asked[start:start + _SLICE]).outputs for start in range(0, len(asked), _SLICE))
+    return np.concatenate([part if config.representation == "linear" else softmax(part) for part in parts])
+
+
+def answer(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> Answers:
+    """What the network says to each window, state zero before each. Raises ValueError as `predict`."""
+    asked = windows_of(config, windows)
+    # Slice by slice: all probabilities of many windows and classes would take gigabytes.
+    parts = [_read_off(config, predict(config, weights, asked[start:start + _SLICE]))
+             for start in range(0, len(asked), _SLICE)]
+    return Answers(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def ask_again(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, times: int) -> list[Answers]:
+    """What a stateful network says to the same windows, asked several times and never reset.
+
+    Each batch begins with the state that the one before it has left, and each time with that of the time before: the
+    mistake of calling `predict` twice.
+
+    Raises:
+        ValueError: As `predict`, or if the windows are not whole batches.
+    """
+    check_count("times", times)
+    asked = windows_of(config, windows)
+    if len(asked) % config.batch_size:
+        raise ValueError(f"windows must be whole batches of {config.batch_size} (batch_size), as a stateful network "
+                         f"takes no others; received {len(asked)}.")
+    states: States | None = None
+    said = []
+    for _ in range(times):
+        parts = []
+        for start in range(0, len(asked), config.batch_size):
+            found = forward(config, weights, asked[start:start + config.batch_size], states)
+            states = found.states
+            parts.append(found.outputs)
+        outputs = np.concatenate(parts)
+        said.append(_read_off(config, outputs if config.representation == "linear" else softmax(outputs)))
+    return said
+
+
+def attention_weights(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> Floats:
+    """Where each step of the answers looked: (windows, output_length, input_length), each row adds up to 1.
+
+    Raises:
+        ValueError: As `predict`, or if the variant has no attention.
+    """
+    looked = forward(config, weights, windows).attention
+    if looked is None:
+        raise ValueError(f"variant must be attention to have attention weights; received {config.variant}.")
+    return np.asarray(looked)
+
+
+def evaluate(config: RunConfig, weights: Sequence[Floats]) -> Evaluation:
+    """Token and window accuracy on at least 2,000 unseen windows, or on the pairs that were learnt.
+
+    Raises:
+        ValueError: If the weights are not finite numbers: what such a network answers means nothing.
+    """
+    if not all(np.isfinite(array).all() for array in weights):
+        raise ValueError("weights must be finite numbers to be judged; received NaN or infinity. Try the weights of an "
+                         "earlier epoch.")
+    examples = judged_examples(config)
+    predicted = answer(config, weights, examples.inputs).predicted
+    right, present = judge(config, examples, predicted)
+    common = _most_common(predicted, present)
+    return Evaluation(
+        token_accuracy=float(right[present].mean()), window_accuracy=float((right | ~present).all(axis=1).mean()),
+        windows=len(right), judged_on="training" if config.task == "pairs" else "unseen",
+        by_timestep=tuple(float(right[there, step].mean()) if there.any() else None
+                          for step, there in enumerate(present.T)),
+        sameness=float((predicted == common)[present].mean()),
+        same_accuracy=float(((examples.expected == common) | ~present).all(axis=1).mean()))
+
+
+def _most_common(predicted: Ints, present: NDArray[np.bool_]) -> Ints:
+    """The most common answer at each timestep, (output_length,)."""
+    common = []
+    for step, there in enumerate(present.T):
+        tokens, counts = np.unique(predicted[there, step], return_counts=True)
+        common.append(tokens[counts.argmax()] if there.any() else 0)
+    return np.array(common, np.int32)
+
+
+def judge(config: RunConfig, examples: Examples, predicted: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which tokens are right, and which are expected: both (windows, output_length).
+
+    Raises:
+        ValueError: If the predictions have another shape than what is expected.
+    """
+    if np.shape(predicted) != examples.expected.shape:
+        raise ValueError(f"predicted must have the shape of what is expected, {examples.expected.shape}; "
+                         f"received shape {np.shape(predicted)}.")
+    present = examples.present(config.vocab_size)
+    return (predicted == examples.expected) & present, present
+
+
+def take_snapshot(config: RunConfig, weights: Sequence[Floats], epoch: int) -> Snapshot:
+    """What the network answers now on the windows that a run is watched on."""
+    return Snapshot(epoch, *answer(config, weights, shown_examples(config).inputs))
+
+
+def shown_loss(config: RunConfig, weights: Sequence[Floats]) -> tuple[float, float]:
+    """Loss and token accuracy on the windows that a run is watched on, as training counts them."""
+    examples = shown_examples(config)
+    outputs = predict(config, weights, examples.inputs)
+    right, present = judge(config, examples, _read_off(config, outputs).predicted)
+    known = np.where(present, examples.expected, 0)
+    told = outputs[:, -config.output_length:]
+    if config.representation == "linear":
+        losses = (told[..., 0] - scale(known, config.vocab_size)) ** 2
+    else:
+        losses = -np.log(np.take_along_axis(told, known[..., None], axis=-1)[..., 0] + 1e-12)
+    total, counted = float(losses[present].sum()), int(present.sum())
+    if config.variant == "padded":
+        before = outputs[:, :-config.output_length, config.vocab_size]  # what it gave to its padding
+        total, counted = total - float(np.log(before + 1e-12).sum()), counted + before.size
+    return total / counted, float(right[present].mean())
+
+
+def _read_off(config: RunConfig, outputs: Floats) -> Answers:
+    told = outputs[:, -config.output_length:]  # `padded` waits until then
+    if config.representation == "linear":
+        before_rounding = unscale(told[..., 0], config.vocab_size)
+        return Answers(before_rounding.round().astype(np.int32), before_rounding.astype(np.float32))
+    return Answers(told.argmax(-1).astype(np.int32), told.max(-1))

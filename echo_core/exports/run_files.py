@@ -1,0 +1,105 @@
+"""A run to take away: its weights, settings, history and answers, and the script and notebook that answer again.
+
+Everything that needs no Keras, so that the app's process can make it. The `.keras` file is `worker.keras_file`.
+"""
+
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from echo_core.config import RunConfig
+from echo_core.evaluation import take_snapshot
+from echo_core.exports.notebook import keras_notebook
+from echo_core.exports.script import SCRIPT, WEIGHTS, keras_script
+from echo_core.exports.snippets import OLDEST_KERAS, TRIED_WITH
+from echo_core.exports.summary import layers
+from echo_core.exports.svg import picture
+from echo_core.records import Checkpoint, Floats, Snapshot
+from echo_core.store import ProgressRow
+from echo_core.tables import answers, curve, to_csv
+from echo_core.text.plurals import counted
+
+__all__ = ["CONFIG", "HISTORY", "MODEL", "NOTEBOOK", "PICTURE", "REQUIREMENTS", "SCRIPT", "STATEFUL_MODEL", "WEIGHTS",
+           "WINDOWS", "export", "file_names", "models_of", "named_weights", "weight_names", "write"]
+
+MODEL, CONFIG, HISTORY, WINDOWS, NOTEBOOK = "model.keras", "config.json", "history.csv", "windows.csv", "run.ipynb"
+PICTURE, REQUIREMENTS = "curves.svg", "requirements.txt"
+#: The network that a stateful run was trained with, for those who train on. `MODEL` answers.
+STATEFUL_MODEL = "model_stateful.keras"
+
+
+def models_of(config: RunConfig) -> Mapping[str, bool]:
+    """The Keras models of an export by their names, and whether each is stateful (see `models.keras_file`)."""
+    return {MODEL: False, STATEFUL_MODEL: True} if config.carries_state else {MODEL: False}
+
+
+def file_names(config: RunConfig) -> tuple[str, ...]:
+    """Every file of an export, the models among them."""
+    return (*models_of(config), WEIGHTS, CONFIG, HISTORY, WINDOWS, PICTURE, SCRIPT, NOTEBOOK, REQUIREMENTS)
+
+
+def export(config: RunConfig, checkpoint: Checkpoint, history: Sequence[ProgressRow],
+           snapshot: Snapshot | None = None) -> Mapping[str, bytes]:
+    """The files of a run by their names, without `models_of` it. Script and notebook need the weights beside them.
+
+    Args:
+        checkpoint: The weights, which all but the history goes by.
+        snapshot: The newest one; what the network answers is asked anew if it is of another epoch.
+    """
+    if snapshot is None or snapshot.epoch != checkpoint.epoch:
+        snapshot = take_snapshot(config, checkpoint.weights, checkpoint.epoch)
+    return {
+        WEIGHTS: named_weights(config, checkpoint.weights),
+        CONFIG: config.model_dump_json(indent=2).encode() + b"\n",
+        HISTORY: to_csv(curve(history)).encode(),
+        WINDOWS: to_csv(answers(config, snapshot)).encode(),
+        PICTURE: picture(config, curve(history), _standing(checkpoint, history)).encode(),
+        SCRIPT: keras_script(config, checkpoint.epoch).encode(),
+        NOTEBOOK: keras_notebook(config, checkpoint.epoch).encode(),
+        REQUIREMENTS: _requirements().encode(),
+    }
+
+
+def _requirements() -> str:
+    """The versions that models, script and notebook are tried with, for `pip install -r`."""
+    made = TRIED_WITH["keras"].rsplit(".", 1)[0]
+    return "\n".join([
+        "# The versions that this export was tried with, on Python 3.11 to 3.13: pip install -r requirements.txt",
+        f"# Script and notebook need Keras {'.'.join(map(str, OLDEST_KERAS))} or newer, the .keras files Keras {made}.",
+        *(f"{name}=={version}" for name, version in TRIED_WITH.items()), ""])
+
+
+def _standing(checkpoint: Checkpoint, history: Sequence[ProgressRow]) -> str:
+    took = f" in {history[-1].seconds:.1f} s" if history else ""
+    return f"{counted(checkpoint.epoch, 'epoch')}{took}, trained by Echo Lab"
+
+
+def named_weights(config: RunConfig, weights: Sequence[Floats]) -> bytes:
+    """Weights as a NumPy archive, in their order, by the names that Keras's layers give them: `encoder/kernel`."""
+    arrays = dict(zip(weight_names(config), weights, strict=True))
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def weight_names(config: RunConfig) -> list[str]:
+    """A name for each of `build_model(config).trainable_variables`, in their order."""
+    return [f"{layer.name}/{part}" for layer in layers(config) if layer.parameters
+            for part in (("kernel", "bias") if layer.kind == "Dense" else ("kernel", "recurrent_kernel", "bias"))]
+
+
+def write(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write files to a folder, which is made. Each takes its name when all are written, so none is ever half there.
+
+    Raises:
+        OSError: If the folder cannot be made or written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as beside:
+        for name, data in files.items():
+            Path(beside, name).write_bytes(data)
+        for name in files:
+            Path(beside, name).replace(folder / name)

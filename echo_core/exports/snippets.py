@@ -1,0 +1,351 @@
+"""Pieces of plain Keras code for a run, from which the listing of the page and the script of the export are made.
+
+Each has only what its run needs. Words that somebody typed stand in them as literals alone.
+`tests/exports/test_listing.py` holds data, network and loss to ours, and `tests/exports/test_script.py` the answers.
+"""
+
+import json
+import textwrap
+from collections.abc import Mapping
+
+from echo_core.config import RunConfig
+from echo_core.data import paddings
+from echo_core.exports.summary import CELL_LAYERS, layers
+from echo_core.text import words as texts
+
+#: The versions that exported files are tried with: a test holds them to requirements.txt.
+TRIED_WITH: Mapping[str, str] = {"keras": "3.15.1", "tensorflow": "2.21.0", "numpy": "2.4.6"}
+#: Before it, Keras has no `mean_with_sample_weight` or no masked `Attention` in a functional model.
+OLDEST_KERAS = (3, 12)
+
+#: What the summary of `attention` has beside the layers that people write.
+_UNWRITTEN = ("InputLayer", "NotEqual", "Any")
+
+_MASKING = 'Masking(-1.0, name="gaps")'
+
+
+def literal(text: str) -> str:
+    """A text in double quotes: Python reads all that JSON escapes alike, and nothing typed ends it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def waits(c: RunConfig) -> bool:
+    """Whether the answer begins with paddings."""
+    return c.answer_steps > c.output_length
+
+
+# --- beginning ---------------------------------------------------------------------------------
+
+
+def imports(c: RunConfig) -> list[str]:
+    """The lines that import Keras, its layers and NumPy."""
+    return ["import keras", "import numpy as np", _layers(c)]
+
+
+def checked_imports(c: RunConfig) -> str:
+    """The imports of a script that may be run years later: it says which versions it needs, and stops without them."""
+    return _CHECKED_IMPORTS.format(tried=json.dumps(TRIED_WITH), oldest=".".join(map(str, OLDEST_KERAS)),
+                                   oldest_tuple=OLDEST_KERAS, layers=_layers(c))
+
+
+def _layers(c: RunConfig) -> str:
+    kinds = {layer.kind for layer in layers(c)}.difference(_UNWRITTEN)
+    imported = sorted(kinds, key=lambda kind: (not kind.isupper(), kind))
+    return f"from keras.layers import {', '.join(imported)}"
+
+
+_CHECKED_IMPORTS = '''\
+import keras
+import numpy as np
+import tensorflow
+
+TRIED_WITH = {tried}
+INSTALL = "pip install " + " ".join(f"{{name}}=={{version}}" for name, version in TRIED_WITH.items())
+FOUND = {{module.__name__: module.__version__ for module in (keras, tensorflow, np)}}
+if tuple(map(int, keras.__version__.split(".")[:2])) < {oldest_tuple}:
+    raise SystemExit(f"This needs Keras {oldest} or newer; found {{keras.__version__}}. Try: {{INSTALL}}")
+if FOUND != TRIED_WITH:
+    print(f"Warning: tried with other versions; found {{FOUND}}. If it fails, try: {{INSTALL}}", file=sys.stderr)
+
+{layers}'''
+
+
+def constants(c: RunConfig) -> list[str]:
+    """How long it trains, and what makes its random numbers."""
+    rng = [] if c.task == "pairs" else [f"rng = np.random.default_rng({c.seed})"]
+    return [f"EPOCHS = {c.epochs}", f"keras.utils.set_random_seed({c.seed})", *rng]
+
+
+def words(c: RunConfig) -> list[str]:
+    """The visitor's own words, and the vocabulary that they make."""
+    if not c.text:
+        return []
+    if c.task == "pairs":
+        pairs = [[literal(" ".join(side)) for side in pair] for pair in texts.pairs(c.text)]
+        return ["PAIRS = [", *(f"    ({question}, {answer})," for question, answer in pairs), "]",
+                "WORDS = sorted({word for pair in PAIRS for side in pair for word in side.split()})"]
+    *lines, last = textwrap.wrap(" ".join(texts.words(c.text)), 100, break_long_words=False, break_on_hyphens=False)
+    text = "\n    ".join([*(literal(line + " ") for line in lines), literal(last)])
+    row = f"(\n    {text})" if lines else text
+    return [f"TEXT = {row}.split()", "WORDS = sorted(set(TEXT))"]
+
+
+# --- data --------------------------------------------------------------------------------------
+
+
+def encoders(c: RunConfig) -> list[str]:
+    """Functions that encode what has gaps, and find them again."""
+    if c.task == "pairs":
+        return [_ENCODE_SIDES, _PRESENT]
+    if c.has_gaps:
+        return [_ENCODE_GAPS.format(gap=c.vocab_size, rows=_rows(c)), _PRESENT]
+    return [_PRESENT] if c.has_target_gaps else []
+
+
+def framing(c: RunConfig) -> list[str]:
+    """Lines that make windows of numbers of `sequences`."""
+    pad = f"sequences = np.pad(sequences, ((0, 0), {paddings(c)}), constant_values={c.vocab_size})"
+    return [*([pad] if c.has_gaps else []),
+            f"numbers = np.lib.stride_tricks.sliding_window_view(sequences, {c.input_length}, axis=1)",
+            f"numbers = numbers.reshape(-1, {c.input_length})"]
+
+
+def echoing(c: RunConfig) -> list[str]:
+    """Lines that return what the network reads of `numbers`, and what it should answer."""
+    lines = [f"windows = {'encode(numbers)' if c.has_gaps else _rows(c)}"]
+    if c.variant == "padded":
+        wait = c.answer_steps - c.output_length
+        echo = f"numbers{block(c)}"
+        if wait:
+            echo = f"np.pad({echo}, ((0, 0), ({wait}, 0)), constant_values={c.vocab_size})"
+        return [*lines, f"echo = {echo}", f"return windows, keras.utils.to_categorical(echo, {c.num_classes})"]
+    if c.variant == "one_to_one":
+        features = c.input_length * c.num_features
+        return [*lines, f"return windows.reshape(-1, 1, {features}), windows{block(c)}"]
+    if c.lag:
+        return [*lines, *lagged(c, "echo", "windows", "-1.0"), "return windows, echo"]
+    return [*lines, f"return windows, windows{block(c)}"]
+
+
+def lagged(c: RunConfig, name: str, read: str, gap: str) -> list[str]:
+    """Lines that set the expected number at each step: the one read `lag` steps before, and a gap until then."""
+    return [f"{name} = np.full_like({read}, {gap})  # nothing is asked for before there is a number to say",
+            f"{name}[:, {c.lag}:] = {read}[:, :-{c.lag}]"]
+
+
+def block(c: RunConfig) -> str:
+    """The index of the part of a window that comes back."""
+    backwards = "[:, ::-1]" if c.task == "reverse" else ""
+    return f"[:, {c.echo_start or ''}:{c.echo_start + c.output_length}]{backwards}"
+
+
+def purpose(c: RunConfig, of: str) -> str:
+    """What a function says of itself that makes windows and echoes of something."""
+    shown = "windows of scaled numbers" if c.representation == "linear" else "one-hot windows"
+    at_once = " of one step" if c.variant == "one_to_one" else ""
+    if c.lag:
+        steps = "a step" if c.lag == 1 else f"{c.lag} steps"
+        return f'"""{of} as {shown}, and the number of {steps} before as the echo at each step."""'
+    if c.output_length == c.input_length:
+        which = "all"
+    elif c.echo_start + c.output_length == c.input_length:
+        which = "the newest"
+    else:
+        which = "some" if c.echo_start else "the oldest"
+    how = ", backwards," if c.task == "reverse" else ""
+    padded = ", after paddings" if waits(c) else ""
+    noun = "number" if c.output_length == 1 else "numbers"
+    return f'"""{of} as {shown}{at_once}, and {which} {noun} of each{how} as its echo{padded}."""'
+
+
+def drawn(c: RunConfig) -> str:
+    """An expression for the random sequences of an epoch."""
+    return f"rng.integers({c.vocab_size}, size=({c.sequences_per_epoch}, {c.sequence_length}))"
+
+
+def sides(c: RunConfig) -> str:
+    """The pairs as the network reads and answers them."""
+    return (f"questions = encode([question for question, _ in PAIRS], {c.input_length})\n"
+            f"answers = encode([answer for _, answer in PAIRS], {c.output_length})")
+
+
+def _rows(c: RunConfig) -> str:
+    """An expression for numbers as the network reads them. Whatever it gives for a gap is replaced."""
+    if c.representation == "linear":
+        return f"numbers[..., None] / {c.vocab_size - 1}"
+    if c.has_gaps:
+        return f"keras.utils.to_categorical(numbers, {c.vocab_size + 1})[..., :-1]"
+    return f"keras.utils.to_categorical(numbers, {c.vocab_size})"
+
+
+_ENCODE_GAPS = '''\
+def encode(numbers):
+    """Numbers as the network reads them. {gap} is none of them but a gap, and -1 everywhere."""
+    encoded = {rows}
+    encoded[numbers == {gap}] = -1
+    return encoded'''
+
+_ENCODE_SIDES = '''\
+def encode(sides, length):
+    """A one-hot row for each word, and rows of -1 after the last one of a side."""
+    encoded = np.full((len(sides), length, len(WORDS)), -1.0)
+    for rows, side in zip(encoded, sides):
+        for row, word in zip(rows, side.split()):
+            row[:] = keras.utils.to_categorical(WORDS.index(word), len(WORDS))
+    return encoded'''
+
+_PRESENT = '''\
+def present(encoded):
+    """Where there is something: gaps count neither in the loss nor in the accuracy."""
+    return encoded[..., 0] >= 0'''
+
+
+# --- network and training ----------------------------------------------------------------------
+
+
+def model(c: RunConfig) -> str:
+    """The network as `models.build_model` has it."""
+    before, made = _network(c, str(c.batch_size if c.stateful else None), "True")
+    return "\n".join([*before, f"model = {made}"])
+
+
+def builder(c: RunConfig, *changing: str) -> str:
+    """A function that builds the network of a stateful run, with its state carried on or not.
+
+    Args:
+        changing: Lines that change `model` before it is returned.
+    """
+    before, made = _network(c, "batch_size", "stateful")
+    rest = ["model = " + made, *changing, "return model"] if changing else ["return " + made]
+    return "\n".join(["def build(batch_size=None, stateful=False):", *(
+        textwrap.indent(line, "    ") for line in [_BUILD_SAYS, *before, *rest])])
+
+
+_BUILD_SAYS = '''\
+"""The network. Each window begins with a state of zero, unless the network is stateful: then a batch, of a fixed
+size, begins with the state that the one before it left. That is for training alone.
+"""'''
+
+
+def _network(c: RunConfig, batch_size: str, stateful: str) -> tuple[list[str], str]:
+    """The network as an expression, and the lines that it needs before it."""
+    steps, features = c.input_length, c.num_features
+    if c.variant == "one_to_one":
+        steps, features = 1, c.input_length * c.num_features
+    shape = f"batch_shape=({batch_size}, {steps}, {features})"
+    softmax = "" if c.representation == "linear" else ', activation="softmax"'
+    readout = f'Dense({c.num_classes}{softmax}, name="readout")'
+    if c.variant == "attention":
+        encoder = _recurrent(c, stateful, "encoder", "return_sequences", "return_state")
+        return [
+            f'read = keras.Input({shape}, name="windows")',
+            *([f"shown = {_MASKING}(read)"] if c.has_gaps else []),
+            f"encoded, last, *_ = {encoder}({'shown' if c.has_gaps else 'read'})",
+            f'context = RepeatVector({c.output_length}, name="context")(last)',
+            f"decoded = {_recurrent(c, stateful, 'decoder', 'return_sequences')}(context)",
+            'found = Attention(name="attention")([decoded, encoded])',
+            'joined = Concatenate(name="joined")([decoded, found])',
+        ], f'keras.Model(read, {readout}(joined), name="attention")'
+    if c.variant in ("whole", "padded"):
+        row = [_recurrent(c, stateful, c.cell, "return_sequences"), readout]
+    elif c.variant == "encoder_decoder":
+        row = [_recurrent(c, stateful, "encoder"), f'RepeatVector({c.output_length}, name="context")',
+               _recurrent(c, stateful, "decoder", "return_sequences"), readout]
+    elif c.variant == "no_memory":
+        row = [f'Cropping1D(({c.input_length - c.output_length}, 0), name="newest")', readout]
+    else:  # one_to_one and many_to_one
+        row = [_recurrent(c, stateful, c.cell), f'Dense({c.output_length * c.num_classes}, name="readout")',
+               f'Reshape(({c.output_length}, {c.num_classes}), name="blocks")',
+               *(['Activation("softmax", name="probabilities")'] if softmax else [])]
+    row = [f"keras.Input({shape})", *([_MASKING] if c.has_gaps else []), *row]
+    return [], "\n".join(["keras.Sequential([", *(f"    {layer}," for layer in row), f'], name="{c.variant}")'])
+
+
+def _recurrent(c: RunConfig, stateful: str, name: str, *options: str) -> str:
+    given = "".join(f", {option}=True" for option in options) + (f", stateful={stateful}" if c.stateful else "")
+    return f'{CELL_LAYERS[c.cell]}({c.units}{given}, name="{name}")'
+
+
+def compiling(c: RunConfig, trained: str = "model") -> list[str]:
+    """Lines that say what the network `trained` learns, and how."""
+    linear, lines, rate = c.representation == "linear", [], repr(c.learning_rate)
+    if c.schedule == "cosine":
+        updates = f"EPOCHS * {c.updates_per_epoch}" if c.updates_per_epoch > 1 else "EPOCHS"
+        lines, rate = [f"rate = keras.optimizers.schedules.CosineDecay({rate}, {updates})"], "rate"
+    clip = f", global_clipnorm={c.clip_norm}" if c.clip_norm else ""
+    loss = '"mse"' if linear else '"categorical_crossentropy"'
+    if c.has_target_gaps:
+        lines += ["# The mean over what there is: Keras would count the gaps too, with a loss of 0."]
+        kind = "MeanSquaredError" if linear else "CategoricalCrossentropy"
+        loss = f'keras.losses.{kind}(reduction="mean_with_sample_weight")'
+    accuracy = "accuracy" if linear or waits(c) else '"accuracy"'
+    arguments = [f"loss={loss}", f"optimizer=keras.optimizers.Adam({rate}{clip})",
+                 f"{'weighted_metrics' if c.has_target_gaps else 'metrics'}=[{accuracy}]"]
+    call = f"{trained}.compile({', '.join(arguments)})"
+    if len(call) > 120:
+        call = "\n".join([f"{trained}.compile(", *(f"    {argument}," for argument in arguments), ")"])
+    return [*lines, call]
+
+
+def epochs(c: RunConfig, sequences: str, trained: str = "model") -> str:
+    """The loop that trains the network `trained`. `sequences` is the expression that `get_data` gets at each epoch."""
+    windows, echo = ("questions", "answers") if c.task == "pairs" else ("windows", "echo")
+    weights = f", sample_weight=present({echo})" if c.has_target_gaps else ""
+    return "\n".join([
+        "for epoch in range(EPOCHS):",
+        *([] if c.task == "pairs" else [f"    windows, echo = get_data({sequences})"]),
+        f"    result = {trained}.fit({windows}, {echo}{weights}, batch_size={c.batch_size}, shuffle=False, verbose=0)",
+        *([f"    reset_state({trained})"] if c.carries_state else []),
+        "    if epoch % 50 == 0 or epoch == EPOCHS - 1:",
+        '        print("epoch", epoch + 1, {name: round(values[0], 3) for name, values in result.history.items()})'])
+
+
+def resetting(c: RunConfig) -> list[str]:
+    """The function that resets a state, where there is one."""
+    return [_RESET_STATE] if c.carries_state else []
+
+
+_RESET_STATE = '''\
+def reset_state(model):
+    """Forget what was read. Sequential.reset_states() did this until Keras 3."""
+    for layer in model.layers:
+        if hasattr(layer, "reset_state"):
+            layer.reset_state()'''
+
+
+# --- answers -----------------------------------------------------------------------------------
+
+
+def accuracies(c: RunConfig) -> list[str]:
+    """The function that tells how right an answer is, where Keras has none."""
+    if c.representation == "linear":
+        return [_ACCURACY_OF_SCALED.format(largest=c.vocab_size - 1)]
+    return [_ACCURACY_OF_ECHO.format(length=c.output_length)] if waits(c) else []
+
+
+def numbers_meant(c: RunConfig, values: str) -> str:
+    """An expression for the whole numbers that outputs of the network mean."""
+    if c.representation == "linear":
+        return f"np.round(np.clip({values}[..., 0], 0, 1) * {c.vocab_size - 1}).astype(int)"
+    return f"np.argmax({values}, axis=-1)"
+
+
+def decoder(what: str, expression: str) -> str:
+    """A function that reads answers off, by an expression of `values`."""
+    return _DECODE.format(what=what, expression=expression)
+
+
+_ACCURACY_OF_SCALED = '''\
+def accuracy(expected, predicted):
+    """How many are right once they are rounded."""
+    return keras.ops.abs(expected - keras.ops.clip(predicted, 0, 1))[..., 0] < 0.5 / {largest}'''
+
+_ACCURACY_OF_ECHO = '''\
+def accuracy(expected, predicted):
+    """Of the echo alone: the paddings are easy."""
+    return keras.metrics.categorical_accuracy(expected[:, -{length}:], predicted[:, -{length}:])'''
+
+_DECODE = '''\
+def decode(values):
+    """{what} that are meant."""
+    return {expression}'''

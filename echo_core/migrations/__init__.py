@@ -1,1 +1,0 @@
-"""The store's tables, revision by revision. `echo_core.database` brings a store to the newest."""

@@ -1,0 +1,174 @@
+"""Recurrent layers by hand: the same arithmetic as Keras's, laid out for one compiled program.
+
+What makes them fast is in the backward pass, which is written out here instead of derived:
+one matrix product for the recurrent kernel's gradient over all timesteps, where a derived one
+makes a product and a sum of full size at each step. The forward pass looks kernel rows up
+instead of multiplying one-hot rows. `tests/networks/test_lstm_gradient.py` holds both to Keras's layers.
+
+Time comes first in here, (timesteps, windows, features), so that a timestep is one slice.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from echo_core.networks.backend import tf
+
+Tensor = Any  # TensorFlow ships no types
+CellState = tuple[Tensor, Tensor]
+
+#: The loop over time is unrolled up to so many timesteps, in layers of so many units at least: that
+#: is faster to run. Elsewhere the compiler takes longer over the copies than they save. See
+#: docs/decisions/0001.
+UNROLL_UP_TO, UNROLL_FROM_UNITS = 10, 64
+
+
+@tf.custom_gradient
+def kernel_rows(kernel: Tensor, tokens: Tensor) -> tuple[Tensor, Callable[..., Any]]:
+    """What `one_hot(tokens) @ kernel` gives, by look-up.
+
+    Args:
+        kernel: (vocab_size, features).
+        tokens: Integers in [0, vocab_size), (timesteps, windows).
+    Returns:
+        (timesteps, windows, features).
+    """
+    def gradient(upstream: Tensor) -> tuple[Tensor, None]:
+        rows = tf.reshape(upstream, [-1, kernel.shape[1]])  # (timesteps · windows, features)
+        return tf.math.unsorted_segment_sum(rows, tf.reshape(tokens, [-1]), kernel.shape[0]), None
+
+    return tf.gather(kernel, tokens), gradient
+
+
+def lstm(projected: Tensor, recurrent_kernel: Tensor, state: CellState, timesteps: int,
+         may_unroll: bool = True) -> tuple[Tensor, CellState]:
+    """An LSTM layer whose input product is already made.
+
+    Gates stand in Keras's order: input, forget, candidate, output.
+
+    Args:
+        projected: `inputs @ kernel + bias`, (timesteps, windows, 4 · units); or
+            (1, windows, 4 · units) where every timestep reads the same, as a decoder its context.
+        recurrent_kernel: (units, 4 · units).
+        state: h and c before the first timestep, (windows, units) each. No gradient flows into it,
+            as none flows into the state that a stateful Keras layer has kept.
+        timesteps: How many steps to take.
+        may_unroll: Whether epochs are so many that the faster ones are worth compiling longer.
+    Returns:
+        The h of every timestep, (timesteps, windows, units), and the last h and c.
+    """
+    unrolled = may_unroll and timesteps <= UNROLL_UP_TO and recurrent_kernel.shape[0] >= UNROLL_FROM_UNITS
+    forwards, backwards = (_unrolled, _unrolled_backwards) if unrolled else (_looped, _looped_backwards)
+
+    @tf.custom_gradient
+    def layer(projected: Tensor, recurrent_kernel: Tensor) -> tuple[Any, Callable[..., Any]]:
+        h0, c0 = state
+        outputs, cells, gates = forwards(projected, recurrent_kernel, h0, c0, timesteps)
+
+        def gradient(upstream: Tensor, _unused: Tensor) -> tuple[Tensor, Tensor]:
+            deltas = backwards(upstream, recurrent_kernel, cells, gates, c0, timesteps)  # (timesteps, windows, 4·units)
+            before = tf.concat([h0[None], outputs[:-1]], axis=0)  # the h that each timestep started from
+            units = recurrent_kernel.shape[0]
+            before = tf.reshape(before, [-1, units])  # (timesteps · windows, units)
+            recurrent = tf.matmul(before, tf.reshape(deltas, [-1, 4 * units]), transpose_a=True)  # (units, 4·units)
+            shared = projected.shape[0] == 1 and timesteps > 1
+            return tf.reduce_sum(deltas, axis=0, keepdims=True) if shared else deltas, recurrent
+
+        return (outputs, cells), gradient
+
+    outputs, cells = layer(projected, recurrent_kernel)
+    return outputs, (tf.stop_gradient(outputs[-1]), tf.stop_gradient(cells[-1]))
+
+
+def _activation(units: int) -> Callable[[Tensor], Tensor]:
+    """What makes gates of pre-activations, (windows, 4 · units) both.
+
+    All four gates are one tanh, as sigmoid(z) = tanh(z / 2) / 2 + 1 / 2: one kernel instead of five.
+    """
+    scale, offset = (tf.constant(np.repeat(np.array(values, np.float32), units))
+                     for values in ([0.5, 0.5, 1, 0.5], [0.5, 0.5, 0, 0.5]))
+    return lambda z: tf.tanh(z * scale) * scale + offset
+
+
+def _step(z: Tensor, c: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """One timestep from its pre-activations: the next h, the next c, the four gates side by side."""
+    gates = activation(z)
+    i, f, g, o = tf.split(gates, 4, axis=1)
+    c = f * c + i * g
+    return o * tf.tanh(c), c, gates
+
+
+def _step_backwards(dh: Tensor, dc: Tensor, gates: Tensor, c_before: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of a step's pre-activations and of the c that it started from."""
+    i, f, g, o = tf.split(gates, 4, axis=1)
+    tanh_c = tf.tanh(c)
+    dc = dc + dh * o * (1 - tanh_c * tanh_c)
+    dz = tf.concat([dc * g * i * (1 - i), dc * c_before * f * (1 - f),
+                    dc * i * (1 - g * g), dh * tanh_c * o * (1 - o)], axis=1)
+    return dz, dc * f
+
+
+def _unrolled(projected: Tensor, recurrent_kernel: Tensor, h: Tensor, c: Tensor, timesteps: int) -> tuple[Tensor, ...]:
+    """Outputs, cells and gates of every timestep, with the loop written out."""
+    read = tf.unstack(projected) if projected.shape[0] > 1 else [projected[0]] * timesteps
+    activation = _activation(c.shape[1])
+    outputs, cells, gates = [], [], []
+    for t in range(timesteps):
+        h, c, gate = _step(read[t] + tf.matmul(h, recurrent_kernel), c, activation)
+        outputs.append(h)
+        cells.append(c)
+        gates.append(gate)
+    return tf.stack(outputs), tf.stack(cells), tf.stack(gates)
+
+
+def _unrolled_backwards(upstream: Tensor, recurrent_kernel: Tensor, cells: Tensor, gates: Tensor,
+                        c0: Tensor, timesteps: int) -> Tensor:
+    """The same as `_looped_backwards`, with what does not depend on later timesteps made for all at once."""
+    before = tf.concat([c0[None], cells[:-1]], axis=0)
+    i, f, g, o = tf.split(gates, 4, axis=2)
+    tanh_c = tf.tanh(cells)
+    # The slope of a sigmoid's value a is (1 - a) a, that of a tanh's (1 - a) (1 + a).
+    linear = tf.constant(np.repeat(np.array([0, 0, 1, 0], np.float32), c0.shape[1]))
+    factors = tf.unstack(tf.concat([g, before, i, tanh_c], axis=2) * ((1 - gates) * (gates + linear)))
+    into_c, forget, upstream = tf.unstack(o * (1 - tanh_c * tanh_c)), tf.unstack(f), tf.unstack(upstream)
+    deltas: list[Tensor] = []
+    dh, dc = upstream[-1], upstream[-1] * into_c[-1]
+    for t in reversed(range(timesteps)):
+        delta = tf.concat([dc, dc, dc, dh], axis=1) * factors[t]
+        deltas.append(delta)
+        if t:
+            dh = upstream[t - 1] + tf.matmul(delta, recurrent_kernel, transpose_b=True)
+            dc = dc * forget[t] + dh * into_c[t - 1]
+    return tf.stack(deltas[::-1])
+
+
+def _looped(projected: Tensor, recurrent_kernel: Tensor, h: Tensor, c: Tensor, timesteps: int) -> tuple[Tensor, ...]:
+    """The same as `_unrolled` as a loop in the program, whose size does not grow with time."""
+    shared = projected.shape[0] == 1
+    activation = _activation(c.shape[1])
+
+    def body(t: Tensor, h: Tensor, c: Tensor, *kept: Tensor) -> tuple[Any, ...]:
+        h, c, gate = _step(projected[0 if shared else t] + tf.matmul(h, recurrent_kernel), c, activation)
+        return (t + 1, h, c, *(array.write(t, value) for array, value in zip(kept, (h, c, gate), strict=True)))
+
+    arrays = [tf.TensorArray(tf.float32, timesteps, element_shape=[h.shape[0], width])
+              for width in (h.shape[1], h.shape[1], 4 * h.shape[1])]
+    *_, outputs, cells, gates = tf.while_loop(
+        lambda t, *_: t < timesteps, body, (0, h, c, *arrays), maximum_iterations=timesteps)
+    return outputs.stack(), cells.stack(), gates.stack()
+
+
+def _looped_backwards(upstream: Tensor, recurrent_kernel: Tensor, cells: Tensor, gates: Tensor,
+                      c0: Tensor, timesteps: int) -> Tensor:
+    before = tf.concat([c0[None], cells[:-1]], axis=0)
+
+    def body(t: Tensor, carried_h: Tensor, carried_c: Tensor, deltas: Tensor) -> tuple[Any, ...]:
+        delta, carried_c = _step_backwards(upstream[t] + carried_h, carried_c, gates[t], before[t], cells[t])
+        return t - 1, tf.matmul(delta, recurrent_kernel, transpose_b=True), carried_c, deltas.write(t, delta)
+
+    array = tf.TensorArray(tf.float32, timesteps, element_shape=[c0.shape[0], 4 * c0.shape[1]])
+    zero = tf.zeros_like(c0)
+    *_, deltas = tf.while_loop(
+        lambda t, *_: t >= 0, body, (timesteps - 1, zero, zero, array), maximum_iterations=timesteps)
+    return deltas.stack()

@@ -1,0 +1,390 @@
+"""The catalogue: the runs of the store found page by page, named, hidden, deleted and brought back, and kept in bounds.
+
+Lists are sorted, counted and cut into pages by the database, so ten thousand runs are as quick as ten; a search
+reads one line of each run.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import ValidationError
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Double,
+    Row,
+    Select,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from echo_core.config import RunConfig
+from echo_core.records import Evaluation, State
+from echo_core.store.bulk_read import all_rows
+from echo_core.store.clock import now
+from echo_core.store.database import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, Database
+from echo_core.store.queue import Queue
+from echo_core.store.search import Description, Query, describe
+
+#: A deleted run can be brought back for so long.
+UNDO_SECONDS = 600.0
+#: Whose names and hiding count on a copy of one's own, where all visitors are one.
+EVERYBODY = ""
+#: Steps of a loss sparkline, which is about as many pixels wide.
+_SPARKLINE = 60
+#: Descriptions of runs that are kept to be searched, and runs whose settings are read at once to make them.
+_MOST_DESCRIPTIONS, _DESCRIBED_AT_ONCE = 100_000, 500
+#: Runs that lose something in one transaction.
+_EVICTED_AT_ONCE = 100
+
+Sorting = Literal["created_at", "name", "variant", "state", "epoch", "loss", "token_accuracy", "window_accuracy",
+                  "seconds"]
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run as it stands. Times are seconds since 1970.
+
+    Attributes:
+        attempt: How often it was begun. When it changes, progress past a checkpoint was dropped.
+        session: Who queued it.
+        reason: Why it failed, paused or was interrupted; None after a plain Stop. A failed run
+            that was queued again keeps its reason until it ends.
+        epoch: Trained epochs.
+        seconds: Seconds of training over all attempts, compiling included.
+        restarts: How often it was begun again after its worker was lost.
+        loss: Of the newest epoch.
+    """
+
+    run_id: str
+    config: RunConfig
+    training_version: int
+    state: State
+    attempt: int
+    session: str
+    created_at: float
+    queued_at: float
+    started_at: float | None
+    ended_at: float | None
+    heartbeat_at: float | None
+    stop_requested: bool
+    reason: str | None
+    epoch: int
+    seconds: float
+    threads: int | None
+    worker: str | None
+    restarts: int
+    fingerprint: str | None
+    evaluation: Evaluation | None
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs to list, and in which order.
+
+    Attributes:
+        visitor: Whose names and hiding count; `EVERYBODY` on a copy of one's own.
+        only_own: Only runs that this visitor asked for, and `shared` ones.
+        shared: Runs that anybody may see.
+        hidden: Those that the visitor has hidden, instead of the others.
+        text: What is looked for: words that the list shows, settings, or the beginning of a `run_id`; see `search`.
+        variants, states: One of these; none given are all.
+    """
+
+    visitor: str = EVERYBODY
+    only_own: bool = False
+    shared: Collection[str] = ()
+    hidden: bool = False
+    text: str = ""
+    variants: Collection[str] = ()
+    states: Collection[State] = ()
+    sort: Sorting = "created_at"
+    descending: bool = True
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run in a list.
+
+    Attributes:
+        losses: Its loss at equal steps of epochs from the first to the newest, for a sparkline; losses that are no
+            numbers are left out.
+    """
+
+    run: RunRow
+    name: str | None
+    hidden: bool
+    losses: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the runs that were wanted, and how many there are."""
+
+    entries: Sequence[Entry]
+    total: int
+
+
+class Catalogue(Queue):
+    """The part of the `Store` that lists runs and finds them."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._descriptions: dict[str, Description] = {}
+
+    def run(self, run_id: str) -> RunRow | None:
+        """One run; None if it is unknown or deleted, or of settings that this version cannot read."""
+        with self.database.read(alone=True) as connection:
+            row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, _present())).one_or_none()
+        return run_row(row) if row else None
+
+    def runs(self, limit: int = 100, offset: int = 0) -> list[RunRow]:
+        """Runs, newest first, without those whose settings this version cannot read."""
+        newest = select(RUNS).where(_present()).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id)
+        with self.database.read(alone=True) as connection:
+            rows = all_rows(connection, newest.limit(limit).offset(offset))
+        return [run for row in rows if (run := run_row(row)) is not None]
+
+    def active(self) -> dict[str, RunRow]:
+        """Every queued or running run by its `run_id`, those first that were begun first."""
+        wanted = select(RUNS).where(RUNS.c.state.in_((State.QUEUED, State.RUNNING))).order_by(RUNS.c.started_at)
+        with self.database.read(alone=True) as connection:
+            rows = [run_row(row) for row in all_rows(connection, wanted)]
+        return {row.run_id: row for row in rows if row}
+
+    def find(self, wanted: Wanted, limit: int = 25, offset: int = 0) -> Page:
+        """A page of the runs that are wanted. Those that this version cannot read are counted and left out."""
+        mark = and_(MARKS.c.run_id == RUNS.c.run_id, MARKS.c.visitor == wanted.visitor)
+        joined = RUNS.outerjoin(MARKS, mark)
+        where, order = _conditions(wanted), _order(wanted)
+        listed = select(RUNS, MARKS.c.name, MARKS.c.hidden).select_from(joined)
+        with self.database.read() as connection:
+            if query := wanted.text.strip():
+                every = select(RUNS.c.run_id, RUNS.c.state, MARKS.c.name).select_from(joined)
+                found = self._fitting(connection, every.where(*where).order_by(*order), Query(query))
+                total, shown = len(found), found[offset:offset + limit]
+                by_id = {row.run_id: row for row in all_rows(connection, listed.where(RUNS.c.run_id.in_(shown)))}
+                rows: Sequence[Row[Any]] = [by_id[run_id] for run_id in shown]
+            else:
+                total = connection.scalar(select(func.count()).select_from(joined).where(*where)) or 0
+                rows = all_rows(connection, listed.where(*where).order_by(*order).limit(limit).offset(offset))
+            losses = _sparklines(connection, [row.run_id for row in rows])
+        return Page([Entry(run, row.name, bool(row.hidden), losses[run.run_id])
+                     for row in rows if (run := run_row(row)) is not None], total)
+
+    def _fitting(self, connection: Connection, every: Select[Any], query: Query) -> list[str]:
+        """The `run_id`s of those runs that fit what is looked for, in their order.
+
+        They are compared here and not by the database: what pages show of a run is made by code, and databases
+        fold the case of other letters than ASCII's in ways of their own.
+        """
+        rows = all_rows(connection, every)
+        self._describe(connection, [row.run_id for row in rows])
+        return [row.run_id for row in rows
+                if query.fits(row.run_id, row.state, row.name, self._descriptions[row.run_id])]
+
+    def _describe(self, connection: Connection, run_ids: Sequence[str]) -> None:
+        """Cache the descriptions of these runs. They depend on the config alone, as a `run_id` does."""
+        if len(self._descriptions) > _MOST_DESCRIPTIONS:
+            self._descriptions = {}
+        new = [run_id for run_id in run_ids if run_id not in self._descriptions]
+        for begin in range(0, len(new), _DESCRIBED_AT_ONCE):
+            some = select(RUNS.c.run_id, RUNS.c.config).where(RUNS.c.run_id.in_(new[begin:begin + _DESCRIBED_AT_ONCE]))
+            for row in all_rows(connection, some):
+                try:
+                    self._descriptions[row.run_id] = describe(RunConfig.from_json(row.config))
+                except ValidationError:  # of another version
+                    self._descriptions[row.run_id] = Description("", "")
+
+    def name_of(self, run_id: str, visitor: str = EVERYBODY) -> str | None:
+        """What a visitor calls a run."""
+        with self.database.read(alone=True) as connection:
+            return connection.scalar(select(MARKS.c.name).where(MARKS.c.run_id == run_id, MARKS.c.visitor == visitor))
+
+    def is_of(self, run_id: str, visitor: str) -> bool:
+        """Whether a run is one that this visitor asked for."""
+        mine = select(MARKS.c.run_id).where(MARKS.c.run_id == run_id, MARKS.c.visitor == visitor)
+        with self.database.read(alone=True) as connection:
+            return connection.execute(mine).first() is not None
+
+    def rename(self, run_id: str, name: str | None, visitor: str = EVERYBODY) -> None:
+        """Call a run something, at most 80 characters; nothing takes its name away."""
+        self._set_mark([run_id], visitor, name=" ".join((name or "").split())[:80] or None)
+
+    def hide(self, run_ids: Collection[str], hidden: bool = True, visitor: str = EVERYBODY) -> None:
+        """Take runs out of a visitor's list, or back into it."""
+        self._set_mark(run_ids, visitor, hidden=hidden)
+
+    def delete(self, run_ids: Collection[str]) -> list[str]:
+        """Take runs out of all lists, for good after `UNDO_SECONDS`; those that were. One under way stays."""
+        ended = RUNS.c.run_id.in_(run_ids) & _ended() & _present()
+        with self.database.write(exclusive=True) as connection:
+            found = list(connection.scalars(select(RUNS.c.run_id).where(ended)))
+            connection.execute(update(RUNS).where(RUNS.c.run_id.in_(found)).values(deleted_at=now()))
+        return found
+
+    def bring_back(self, run_ids: Collection[str]) -> None:
+        """Undo `delete`."""
+        with self.database.write() as connection:
+            connection.execute(update(RUNS).where(RUNS.c.run_id.in_(run_ids)).values(deleted_at=None))
+
+    def purge(self, undo_seconds: float = UNDO_SECONDS) -> None:
+        """Delete for good what was deleted so long ago."""
+        old = RUNS.c.deleted_at <= now() - undo_seconds
+        with self.database.read() as connection:
+            if not connection.scalar(select(func.count()).select_from(RUNS).where(old)):
+                return
+        with self.database.write() as connection:
+            connection.execute(delete(RUNS).where(old))
+
+    def size(self) -> int:
+        """Bytes of what the runs hold: weights, checkpoints, progress and snapshots."""
+        with self.database.read() as connection:
+            return _size(connection)
+
+    def evict(self, max_bytes: int) -> int:
+        """Make room until the store is that small, as far as it goes; how many runs lost something.
+
+        First go the moments of the oldest finished runs, which only extending them needs, then the weights of the
+        oldest runs without a name, then those of named ones. Settings, curves and answers stay, and so does what
+        runs under way need.
+        """
+        # Chosen while others may write, and taken away a few at a time: with many runs that is too long to lock.
+        with self.database.read() as connection:
+            chosen = _evictable(connection, _size(connection) - max_bytes)
+        evicted = 0
+        for table, run_ids in chosen:
+            with self.database.write(exclusive=True) as connection:
+                still_ended = select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids), _ended())
+                evicted += connection.execute(delete(table).where(table.c.run_id.in_(still_ended))).rowcount
+        return evicted
+
+    def _set_mark(self, run_ids: Collection[str], visitor: str, **values: object) -> None:
+        with self.database.write(exclusive=True) as connection:
+            for run_id in connection.scalars(select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids))).all():
+                mine = (MARKS.c.run_id == run_id) & (MARKS.c.visitor == visitor)
+                if connection.execute(update(MARKS).where(mine).values(**values)).rowcount == 0:
+                    connection.execute(insert(MARKS).values(run_id=run_id, visitor=visitor, **values))
+
+
+def longer(run: RunRow, epochs: int) -> RunConfig:
+    """What a run is with more epochs. Raises ValueError where that cannot be."""
+    config = run.config.extended(epochs)
+    if epochs <= run.epoch:
+        raise ValueError(f"epochs must be more than the {run.epoch} that run {run.run_id} has trained, because it is "
+                         f"the new total; received {epochs}. Try epochs={run.epoch + 1000}.")
+    return config
+
+
+def run_row(row: Row[Any]) -> RunRow | None:
+    """A row of `RUNS` as people read it; None if this version cannot read its settings."""
+    values = {name: row._mapping[name] for name in RunRow.__dataclass_fields__}
+    try:
+        values["config"] = RunConfig.from_json(row.config)
+    except ValidationError:
+        return None
+    values["state"] = State(row.state)
+    if row.evaluation is not None:
+        found = json.loads(row.evaluation)
+        values["evaluation"] = Evaluation(**{**found, "by_timestep": tuple(found["by_timestep"])})
+    return RunRow(**values)
+
+
+def _present() -> ColumnElement[bool]:
+    return RUNS.c.deleted_at.is_(None)
+
+
+def _ended() -> ColumnElement[bool]:
+    return RUNS.c.state.not_in((State.QUEUED, State.RUNNING))
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    hidden = func.coalesce(MARKS.c.hidden, False)
+    conditions = [_present(), hidden.is_(True) if wanted.hidden else hidden.is_(False)]
+    if wanted.only_own:
+        conditions.append(or_(MARKS.c.run_id.is_not(None), RUNS.c.run_id.in_(wanted.shared)))
+    if wanted.variants:
+        conditions.append(RUNS.c.variant.in_(wanted.variants))
+    if wanted.states:
+        conditions.append(RUNS.c.state.in_(wanted.states))
+    return conditions
+
+
+def _order(wanted: Wanted) -> list[Any]:
+    column: Any = MARKS.c.name if wanted.sort == "name" else RUNS.c[wanted.sort]
+    # A column that is never null needs no condition on nulls, so that an index can give the order.
+    order = ((column.is_(None),) if column.nullable else (),
+             (column.desc() if wanted.descending else column,),
+             (RUNS.c.created_at.desc(),) if column is not RUNS.c.created_at else (), (RUNS.c.run_id,))
+    return list(chain(*order))
+
+
+def _sparklines(connection: Connection, run_ids: Collection[str]) -> dict[str, tuple[float, ...]]:
+    """The loss of each run at `_SPARKLINE` equal steps of epochs, between its records as if it fell in a line.
+
+    Records are made at equal steps of time and more often at the beginning, so the database takes the mean of those
+    in each step.
+    """
+    reached = case((RUNS.c.epoch > 0, RUNS.c.epoch), else_=1)
+    step = (cast(PROGRESS.c.epoch, BigInteger) * _SPARKLINE // reached).label("step")
+    epoch, loss = func.avg(cast(PROGRESS.c.epoch, Double)).label("epoch"), func.avg(PROGRESS.c.loss).label("loss")
+    first = case((PROGRESS.c.epoch == 0, 0), else_=1)  # the untrained network is a point of its own
+    means = select(PROGRESS.c.run_id, cast(epoch, Double).label("epoch"), cast(loss, Double).label("loss")).join(
+        RUNS, RUNS.c.run_id == PROGRESS.c.run_id).where(
+        PROGRESS.c.run_id.in_(run_ids), PROGRESS.c.loss.is_not(None)).group_by(PROGRESS.c.run_id, first, step)
+    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for row in all_rows(connection, means):
+        points[row.run_id].append((row.epoch, row.loss))
+    return {run_id: _at_equal_steps(points[run_id]) for run_id in run_ids}
+
+
+def _at_equal_steps(points: list[tuple[float, float]]) -> tuple[float, ...]:
+    """Losses at equal steps of epochs, from losses at any epochs."""
+    if len(points) < 2:
+        return tuple(loss for _, loss in points)
+    epochs, losses = zip(*sorted(points), strict=True)
+    return tuple(np.interp(np.linspace(epochs[0], epochs[-1], _SPARKLINE + 1), epochs, losses).tolist())
+
+
+def _size(connection: Connection) -> int:
+    parts = (select(func.coalesce(func.sum(RUNS.c.size), 0)),
+             *(select(func.coalesce(func.sum(func.length(table.c.data)), 0)) for table in (CHECKPOINTS, MOMENTS)))
+    return sum(int(connection.scalar(part) or 0) for part in parts)
+
+
+def _evictable(connection: Connection, excess: int) -> list[tuple[Any, Sequence[str]]]:
+    """What goes to make so much room, in the order in which it goes: some runs of a table at a time."""
+    named = select(MARKS.c.run_id).where(MARKS.c.name.is_not(None))
+    found: list[tuple[Any, Sequence[str]]] = []
+    for table in (MOMENTS, CHECKPOINTS):
+        is_named = RUNS.c.run_id.in_(named) if table is CHECKPOINTS else RUNS.c.run_id.is_(None)
+        held = [row.run_id for row in all_rows(connection, select(table.c.run_id).join(
+            RUNS, RUNS.c.run_id == table.c.run_id).where(_ended()).order_by(
+            is_named, RUNS.c.state != State.FINISHED, RUNS.c.ended_at, RUNS.c.run_id))]
+        for begin in range(0, len(held), _EVICTED_AT_ONCE):
+            if excess <= 0:
+                return found
+            some = held[begin:begin + _EVICTED_AT_ONCE]
+            sizes = {row.run_id: row.size for row in all_rows(connection, select(
+                table.c.run_id, func.length(table.c.data).label("size")).where(table.c.run_id.in_(some)))}
+            going = []
+            for run_id in some:
+                if excess > 0:
+                    going.append(run_id)
+                    excess -= sizes[run_id]
+            found.append((table, going))
+    return found

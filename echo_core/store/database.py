@@ -1,0 +1,441 @@
+"""How the store reaches its database: tables, transactions and migrations.
+
+SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. All that differs between the two is here and in `rows`.
+"""
+
+import math
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
+from sqlalchemy.engine import URL, Engine, ExceptionContext
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from echo_core.store.errors import (
+    FAULTS,
+    FULL,
+    OUTAGES,
+    StoreAway,
+    StoreError,
+    Trouble,
+    address_of,
+    error_code,
+    trouble_of,
+    without_secrets,
+)
+from echo_core.store.sqlite_file import StoreFile
+
+__all__ = ["FAULTS", "OUTAGES", "StoreAway", "StoreError", "Trouble", "trouble_of"]
+
+#: The newest revision in migrations/versions. Known here, so that opening a store that has it
+#: costs one query and never imports alembic. A test compares the two.
+HEAD = "0002"
+
+#: Any number that no other program on the same PostgreSQL database uses.
+_ADVISORY_LOCK = 0x4543484F
+
+BUSY_SECONDS = 30
+
+#: The key in the `info` of a connection that has found the tables: a number that changes when they may be replaced.
+_GENERATION = "echo_generation"
+
+#: Error codes of a database whose tables are gone or replaced. SQLite: a statement that does not fit, or a file that is
+#: damaged, no database or moved away. PostgreSQL: unknown tables, columns or schemas.
+_OTHER_TABLES = ("SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY_DBMOVED",
+                 "42P01", "42703", "3F000")
+
+#: How to write characters that a URL cannot contain unescaped.
+_QUOTE = " In a user or a password write %40 for @, %2F for /, %3A for :, %3F for ? and %25 for %."
+
+#: Limits for a PostgreSQL that is out of reach, in seconds, the last in milliseconds. The system's take hours.
+_REACH = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+          "tcp_user_timeout": 30_000}
+
+
+#: With less than that a disk is full: small things still fit into what a file has, and checkpoints do not.
+_LEAST_BYTES_FREE = 4 * 2**20
+
+
+class Measured(TypeDecorator[float]):
+    """A number whose NaN is null: SQLite cannot keep NaN, and PostgreSQL takes it for the largest number."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
+        """What is kept."""
+        return None if value is None or math.isnan(value) else value
+
+
+# Times are seconds since 1970 (UTC) by the database's own clock, which is `clock.now()` in a statement.
+METADATA = MetaData()
+
+RUNS = Table(
+    "runs", METADATA,
+    Column("run_id", String(64), primary_key=True),
+    Column("config", Text, nullable=False),                  # JSON
+    Column("training_version", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),   # every write of a worker carries it
+    Column("session", Text, nullable=False),                 # who queued it, for fairness
+    Column("urgent", Boolean, nullable=False, default=False),  # lost its worker: before all others
+    Column("created_at", Double, nullable=False),
+    Column("queued_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("heartbeat_at", Double),
+    Column("stop_requested", Boolean, nullable=False, default=False),
+    Column("reason", Text),                                  # why it failed, paused or was interrupted
+    Column("epoch", Integer, nullable=False, default=0),
+    Column("seconds", Double, nullable=False, default=0.0),
+    Column("threads", Integer),
+    Column("worker", Text),
+    Column("restarts", Integer, nullable=False, default=0),  # begun again after a lost worker
+    Column("fruitless", Integer, nullable=False, default=0),  # of these in a row, without getting further
+    Column("furthest", Integer, nullable=False, default=0),  # epoch that the best lost attempt reached
+    Column("fingerprint", String(64)),
+    Column("evaluation", Text),                              # JSON
+    # What follows is in the config, the progress or the evaluation too, and stands here to be found and sorted by.
+    Column("family", String(16)),  # of runs that differ in epochs only
+    Column("variant", String(32)),
+    Column("task", String(16)),
+    Column("loss", Measured),
+    Column("token_accuracy", Measured),
+    Column("window_accuracy", Measured),
+    Column("size", Integer, nullable=False, server_default="0"),  # bytes of progress and snapshots
+    Column("deleted_at", Double),                            # gone from all lists, and for good after a while
+    Index("runs_by_state", "state"),
+    Index("runs_by_age", "created_at"),
+    Index("runs_by_family", "family"),
+)
+
+
+def _run_id(*, primary_key: bool = True) -> Column[str]:
+    return Column("run_id", String(64), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=primary_key)
+
+
+PROGRESS = Table(
+    "progress", METADATA, _run_id(),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("loss", Measured),
+    Column("accuracy", Measured),
+    Column("seconds", Double, nullable=False),
+    Column("points", Text, nullable=False),                  # JSON: [[epoch, loss, accuracy], …]
+)
+SNAPSHOTS = Table(
+    "snapshots", METADATA, _run_id(),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("predicted", LargeBinary, nullable=False),        # little-endian int32, (windows, output_length)
+    Column("confidence", LargeBinary, nullable=False),       # little-endian float32, same shape
+)
+CHECKPOINTS = Table(
+    "checkpoints", METADATA, _run_id(),
+    Column("epoch", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),             # Checkpoint.to_bytes()
+)
+MOMENTS = Table(                                             # what a finished run lacks to be extended
+    "moments", METADATA, _run_id(),
+    Column("epoch", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),             # Checkpoint.to_bytes(), without weights
+)
+MARKS = Table(                                               # whose run it is, and what they call it
+    "marks", METADATA, _run_id(),
+    Column("visitor", Text, primary_key=True),               # a browser, or nobody for all of this copy
+    Column("name", Text),
+    Column("hidden", Boolean, nullable=False, default=False),
+    Index("marks_by_visitor", "visitor"),
+)
+WATCHERS = Table(
+    "watchers", METADATA, _run_id(),
+    Column("holder", Text, primary_key=True),
+    Column("seen_at", Double, nullable=False),
+    Index("watchers_by_holder", "holder"),
+)
+SESSIONS = Table(
+    "sessions", METADATA,
+    Column("session", Text, primary_key=True),
+    Column("served", Integer, nullable=False),               # a counter: the larger, the later
+)
+HANDSHAKES = Table(
+    "handshakes", METADATA,
+    Column("token", String(64), primary_key=True),
+    Column("made_at", Double, nullable=False),
+)
+
+
+class Database:
+    """One database, migrated to `HEAD`: short transactions for any number of threads and processes.
+
+    Where its tables were taken away while it is open, they are made again, and `losses` counts that.
+
+    Args:
+        create: Make a file where there is none.
+        patience: Seconds that a transaction waits for a file that others write to, once it is open.
+    Raises:
+        StoreError: If it cannot be opened, or a newer version of the project wrote it.
+    """
+
+    def __init__(self, url: str, create: bool = True, patience: float | None = None) -> None:
+        self.url = _parse(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        #: How often the tables were found missing or replaced.
+        self.losses = 0
+        self._create, self._patience = create, float(BUSY_SECONDS)
+        self._generation = 0
+        self._identity: object = None  # identifies the tables that were found last
+        self._lock = threading.RLock()
+        self._file = self._open_file() if self.is_sqlite else None
+        self.engine = self._build_engine()
+        try:
+            with self.read():
+                pass
+        except DBAPIError as error:
+            self.close()
+            kind = StoreAway if isinstance(error, OUTAGES) else StoreError
+            raise kind(f"the store at {self} cannot be opened: {_one_line(error)}") from error
+        except BaseException:
+            self.close()
+            raise
+        event.listen(self.engine, "handle_error", self._look_into)
+        if patience is not None:
+            self._patience = patience
+            self.close()  # what was opened to be migrated has more of it
+
+    def __str__(self) -> str:
+        return address_of(self.url)
+
+    @contextmanager
+    def read(self, alone: bool = False) -> Iterator[Connection]:
+        """A transaction that only reads, one moment of the store throughout: it waits for nobody.
+
+        Args:
+            alone: There is a single statement in it, which needs no beginning and no end: half of the work.
+        """
+        with self._connect() as connection:
+            connection = connection.execution_options(echo_alone=alone)
+            if not self.is_sqlite:  # SQLite's are so in WAL mode
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            yield connection
+
+    @contextmanager
+    def write(self, exclusive: bool = False) -> Iterator[Connection]:
+        """A transaction that writes, committed at the end unless something was raised.
+
+        SQLite's are one at a time anyway. An `exclusive` one is so on PostgreSQL too, which what
+        reads the queue before it writes to it needs.
+        """
+        with self._connect() as connection, self._begin_to_write(connection):
+            if exclusive and not self.is_sqlite:
+                _lock_postgres(connection)
+            yield connection
+
+    def shortage(self) -> Trouble | None:
+        """What is wrong with a file that can be read and written to: its disk may be full."""
+        if self._file is None:
+            return None
+        free = shutil.disk_usage(self._file.path.parent).free
+        return FULL if free < _LEAST_BYTES_FREE else None
+
+    def close(self) -> None:
+        """Close all connections. A later transaction opens new ones."""
+        self.engine.dispose()
+
+    # --- connections ---------------------------------------------------------------------------
+
+    def _build_engine(self) -> Engine:
+        options: dict[str, Any] = {"pool_size": 8, "max_overflow": 56}  # a page polls from a thread of its own
+        if self.is_sqlite:
+            options["connect_args"] = {"timeout": BUSY_SECONDS}
+        else:
+            options["pool_pre_ping"] = True
+            options["connect_args"] = {name: _REACH[name] for name in _REACH.keys() - self.url.query.keys()}
+        engine = create_engine(self.url, **options)
+        if self.is_sqlite:
+            event.listen(engine, "connect", self._set_up_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        """A connection that finds the tables."""
+        if self._file is not None and self._file.is_gone():
+            with self._lock:
+                if self._file.is_gone():
+                    self._reopen_file()
+                    self._generation += 1
+        generation = self._generation
+        with self.engine.connect() as connection:
+            if connection.info.get(_GENERATION, generation) != generation:
+                connection.invalidate()  # it may write to a deleted file, so a new one is opened
+            if _GENERATION not in connection.info:
+                self._find_tables(connection)
+                connection.info[_GENERATION] = generation
+            yield connection
+
+    @contextmanager
+    def _begin_to_write(self, connection: Connection) -> Iterator[None]:
+        with connection.execution_options(echo_writes=True).begin():
+            yield
+
+    def _set_up_sqlite(self, raw: Any, _record: Any) -> None:
+        raw.isolation_level = None  # the driver begins no transactions of its own; `_begin_sqlite` does
+        cursor = raw.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={round(self._patience * 1000)}")
+        cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode a crash of the process loses nothing
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    def _open_file(self) -> StoreFile:
+        if not self.url.database or self.url.database == ":memory:":
+            raise StoreError("the store must be a file, because worker processes open it too; received "
+                             f"DATABASE_URL={self}. Try sqlite:////absolute/path/runs.db.")
+        file = StoreFile(Path(self.url.database))
+        try:
+            file.open(self._create)
+        except OSError as error:  # of a folder above it that is closed to us, too
+            if isinstance(error, FileNotFoundError) and not self._create:
+                raise StoreError(f"there is no store at {self}.") from error
+            verb = "created" if self._create else "opened"
+            raise StoreError(f"the store at {self} cannot be {verb}: {error.strerror}.") from error
+        return file
+
+    def _reopen_file(self) -> None:
+        assert self._file is not None
+        try:
+            self._file.open(self._create)
+        except OSError as error:  # whoever may create it does so soon
+            why = error.strerror or "no such file"
+            raise StoreAway(f"the store at {self} is not there any more: {why}.") from error
+
+    # --- tables --------------------------------------------------------------------------------
+
+    def _find_tables(self, connection: Connection) -> None:
+        """Create missing tables, and count a loss if they are not the tables that were found last."""
+        are_new = self._revision(connection) != HEAD and self._migrate(connection)
+        found = self._identify(connection), self._file and self._file.identity
+        connection.rollback()
+        with self._lock:
+            if self._file is not None:
+                self._file.note_content()
+            if self._identity is not None and (are_new or found != self._identity):
+                self.losses += 1
+            self._identity = found
+
+    def _migrate(self, connection: Connection) -> bool:
+        """Migrate the tables to `HEAD`, also while other processes try to. Returns whether this process did it."""
+        connection.rollback()
+        if self.is_sqlite:
+            # The mode stays with the file. Changing it does not wait for others as statements do.
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            _insist(lambda: raw.execute("PRAGMA journal_mode=WAL"))
+        with self._begin_to_write(connection):
+            if not self.is_sqlite:
+                _lock_postgres(connection)
+            found = self._revision(connection)
+            if found != HEAD:
+                self._upgrade(connection, found)
+        return found != HEAD
+
+    def _revision(self, connection: Connection) -> str | None:
+        if self._identify(connection) is None:
+            return None
+        found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return found
+
+    def _identify(self, connection: Connection) -> object:
+        """An identity of the tables that differs from that of any replacement; None if there are none."""
+        return connection.scalar(text(
+            "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'" if self.is_sqlite else
+            "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()) || ' ' || "
+            "CAST(to_regclass('alembic_version') AS oid)"))
+
+    def _upgrade(self, connection: Connection, found: str | None) -> None:
+        from alembic import command
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        config.attributes["connection"] = connection
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if found is not None and found not in known:
+            raise StoreError(f"the store at {self} is of revision {found}, which a newer Echo Lab wrote; this one "
+                             f"knows revisions up to {HEAD}. Update Echo Lab, or set DATABASE_URL to another store.")
+        command.upgrade(config, "head")
+
+    def _look_into(self, context: ExceptionContext) -> Exception | None:
+        """After an error which means that the tables have changed, check them again on every connection."""
+        error = context.original_exception
+        if not error_code(error).startswith(_OTHER_TABLES) or context.is_disconnect:
+            return None
+        self._generation += 1
+        return StoreAway(f"the tables of the store at {self} are not there: {without_secrets(str(error))}")
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # the latter where a password with a / is taken for a port
+        # The text is not repeated: it may hold a password.
+        raise StoreError("DATABASE_URL is not a database's URL. Try sqlite:////absolute/path/runs.db, or "
+                         f"postgresql://user:password@host/name.{_QUOTE}") from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "postgresql" and "@" in f"{parsed.host}{parsed.database}":
+        raise StoreError(f"the user or the password in DATABASE_URL cannot be told from its host.{_QUOTE}")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(f"the store must be SQLite or PostgreSQL; received DATABASE_URL={address_of(parsed)}. "
+                         "Try sqlite:////absolute/path/runs.db.")
+    return parsed
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if not options.get("echo_alone"):
+        # A writer that begins as a reader is refused at once when another one was faster.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("echo_writes") else "BEGIN")
+
+
+def _lock_postgres(connection: Connection) -> None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+
+
+def _insist(action: Callable[[], None]) -> None:
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return action()
+        except Exception as error:
+            if not error_code(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _one_line(error: DBAPIError) -> str:
+    return without_secrets(" ".join(str(error.orig).split()))
+

@@ -1,0 +1,418 @@
+"""The queue: asking for runs, and handing them out in an order that is fair and can be foretold.
+
+A run that lost its worker comes first. Then the session with the fewest runs under way, then the
+one that was served longest ago, then the run that waits longest. So twelve runs of three sessions
+are begun as A1 B1 C1 A2 B2 C2 …, however many of them one session queued before the others came.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, exists, func, insert, select, update
+
+from echo_core.config import TRAINING_VERSION, RunConfig
+from echo_core.records import State
+from echo_core.settings import QueueFull
+from echo_core.store.bulk_read import all_rows
+from echo_core.store.clock import now
+from echo_core.store.database import CHECKPOINTS, MARKS, RUNS, SESSIONS, WATCHERS, Database
+from echo_core.text.plurals import counted
+
+#: A holder that was not seen for so long does not keep a run from being stopped.
+HOLD_SECONDS = 15.0
+#: A running run whose worker was not heard for so long is interrupted.
+STALE_SECONDS = 20.0
+#: One whose app is known to have ended, and its workers with it, is interrupted after so long.
+ORPHANED_SECONDS = 5.0
+#: A sweep that had to wait for the store so long is put off: workers had to wait as well, so heartbeats are old.
+MAX_SWEEP_WAIT_SECONDS = 1.0
+#: A run is begun again so often after a lost worker without getting further, before it fails.
+MAX_FRUITLESS_RESTARTS = 3
+#: The reason of a run that was paused because its app shut down. It goes on like an interrupted one.
+CLOSED = "Echo Lab was closed while it trained. It goes on by itself once whoever pressed Train for it is back."
+
+
+class Ticket(NamedTuple):
+    """The right to write to a run: it ends when another attempt begins or the run ends."""
+
+    run_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A queued run.
+
+    Attributes:
+        session: Who queued it.
+        queued_at: When, in seconds; equal times are told apart by `run_id`.
+        urgent: It was begun already and lost its worker.
+    """
+
+    run_id: str
+    session: str
+    queued_at: float
+    urgent: bool = False
+
+
+def next_run(waiting: Iterable[Waiting], under_way: Mapping[str, int], served: Mapping[str, int]) -> Waiting | None:
+    """The run to begin now.
+
+    Args:
+        under_way: Running runs of each session.
+        served: A counter's value when each session was last served: the larger, the later.
+    """
+    return min(waiting, default=None, key=lambda run: (
+        not run.urgent, under_way.get(run.session, 0), served.get(run.session, 0), run.queued_at, run.run_id))
+
+
+def begin_order(waiting: Iterable[Waiting], running: Sequence[str], served: Mapping[str, int]) -> list[str]:
+    """The `run_id`s in the order in which they will be begun, if runs end in the order they began.
+
+    Args:
+        running: The sessions of the running runs, first begun first. As many go on running at a
+            time; at least one.
+    """
+    left, ahead = list(waiting), list(running)
+    served, turn = dict(served), max(served.values(), default=0)
+    order: list[str] = []
+    at_a_time = max(1, len(running))
+    while left:
+        del ahead[:len(ahead) - at_a_time + 1]
+        run = next_run(left, Counter(ahead), served)
+        assert run is not None
+        left.remove(run)
+        ahead.append(run.session)
+        turn += 1
+        served[run.session] = turn
+        order.append(run.run_id)
+    return order
+
+
+class Queue:
+    """The half of the `Store` that knows who waits for what. Any number of threads and processes may use it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # --- asking for work -----------------------------------------------------------------------
+
+    def request(self, config: RunConfig, session: str = "", holder: str | None = None,
+                max_queue: int | None = None, again: bool = False, max_share: int | None = None) -> str:
+        """Ask for a run, whatever its state, and hold it; see "States" in the design.
+
+        A finished run is its own answer. A queued or running one is joined, and a Stop that it
+        has not obeyed yet is taken back. A paused or interrupted one is queued to go on, a failed one
+        to start again, and an unknown one is queued.
+
+        Args:
+            session: Who asks. Runs are begun in turn by it, and `max_share` counts by it.
+            again: A finished run that has lost its weights to the bounds of the store is queued as well.
+        Returns:
+            Its `run_id`.
+        Raises:
+            QueueFull: If it would have to wait and `max_queue` runs wait already, or `max_share` of this session.
+        """
+        with self.database.write(exclusive=True) as connection:
+            self._request(connection, config, session, holder, max_queue, again, max_share)
+        return config.run_id
+
+    def take(self, config: RunConfig, worker: str, session: str = "", holder: str | None = None) -> Ticket | None:
+        """Ask for a run and begin it here and now, past the queue: for who trains in its own process.
+
+        Returns:
+            None if it is finished, or running elsewhere.
+        """
+        with self.database.write(exclusive=True) as connection:
+            self._request(connection, config, session, holder, None)
+            state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == config.run_id))
+            return _start(connection, config.run_id, worker) if state == State.QUEUED else None
+
+    def _request(self, connection: Connection, config: RunConfig, session: str, holder: str | None,
+                 max_queue: int | None, again: bool = False, max_share: int | None = None) -> None:
+        run_id, at = config.run_id, _moment(connection)
+        state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == run_id))
+        if state == State.FINISHED and not (again and _has_no_weights(connection, run_id)):
+            connection.execute(change(run_id).values(deleted_at=None))
+            return _mark(connection, run_id, holder)
+        if state is None or not State(state).is_active:
+            _check_queue(connection, session, max_queue, max_share)
+        if state is None:
+            connection.execute(insert(RUNS).values(
+                run_id=run_id, config=config.to_json(), training_version=TRAINING_VERSION, state=State.QUEUED,
+                session=session, created_at=at, queued_at=at, family=config.family, variant=config.variant,
+                task=config.task))
+        elif State(state).is_active:
+            connection.execute(change(run_id).values(stop_requested=False, reason=_unless_closed()))
+        else:
+            if state != State.INTERRUPTED:  # whoever held it has stopped it, or it has ended without them
+                connection.execute(delete(WATCHERS).where(WATCHERS.c.run_id == run_id))
+            afresh: dict[str, Any] = {"reason": None, "fruitless": 0}  # who presses Train gives it new tries
+            if state == State.FAILED:
+                # Starts again from nothing, as what it reached may be what it failed of.
+                connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id))
+                afresh = {"restarts": 0, "fruitless": 0, "furthest": 0}
+            connection.execute(change(run_id).values(
+                state=State.QUEUED, session=session, queued_at=at, ended_at=None, stop_requested=False,
+                urgent=False, deleted_at=None, **afresh))
+        _mark(connection, run_id, holder)
+        if holder is not None:
+            _hold(connection, run_id, holder)
+
+    def hold(self, run_id: str, holder: str) -> None:
+        """Say that `holder` wants this run to go on. Repeated, it renews."""
+        with self.database.write(exclusive=True) as connection:
+            _hold(connection, run_id, holder)
+
+    def renew(self, holders: Collection[str]) -> None:
+        """Renew these holders' holds on all runs that are under way or were left off."""
+        if not holders:
+            return
+        active = select(RUNS.c.run_id).where(RUNS.c.state.in_([State.QUEUED, State.RUNNING]) | _left_off())
+        with self.database.write(exclusive=True) as connection:
+            connection.execute(update(WATCHERS).values(seen_at=now()).where(
+                WATCHERS.c.holder.in_(holders), WATCHERS.c.run_id.in_(active)))
+
+    def stop(self, run_id: str, holder: str | None = None, only_own: bool = False) -> bool:
+        """Ask a run to pause: a queued one is paused at once, a running one by its worker.
+
+        Args:
+            holder: Who asks. If they hold the run and somebody else who is there does too, only
+                their hold ends and the run goes on.
+            only_own: Somebody else's run cannot be stopped, whether they are there or not: it is theirs until they
+                stop it or it pauses by itself. One's own hold can be ended.
+        Returns:
+            Whether the run stops.
+        """
+        with self.database.write(exclusive=True) as connection:
+            if holder is not None and _others_hold(connection, run_id, holder, only_own):
+                connection.execute(delete(WATCHERS).where(WATCHERS.c.run_id == run_id, WATCHERS.c.holder == holder))
+                return False
+            connection.execute(change(run_id, State.QUEUED).values(
+                state=State.PAUSED, ended_at=now(), reason=None))
+            connection.execute(change(run_id, State.RUNNING).values(stop_requested=True, reason=_unless_closed()))
+        return True
+
+    def close_down(self, run_id: str) -> None:
+        """Ask a running run to pause because its worker is about to end. It goes on when one who holds it is back."""
+        with self.database.write(exclusive=True) as connection:
+            connection.execute(change(run_id, State.RUNNING).where(~RUNS.c.stop_requested).values(
+                stop_requested=True, reason=CLOSED))
+
+    # --- handing out work ----------------------------------------------------------------------
+
+    def claim(self, worker: str) -> Ticket | None:
+        """Begin the run whose turn it is, on a worker that has none under way.
+
+        One transaction: two that claim at the same time get different runs, and a worker that
+        two of them think idle gets one.
+        """
+        with self.database.read(alone=True) as connection:
+            if not _num_queued(connection):
+                return None
+        with self.database.write(exclusive=True) as connection:
+            busy = select(RUNS.c.run_id).where(RUNS.c.worker == worker, RUNS.c.state == State.RUNNING)
+            if connection.execute(busy).first():
+                return None
+            chosen = next_run(_waiting(connection), Counter(_running(connection)), _served(connection))
+            if chosen is None:
+                return None
+            turn = (connection.scalar(select(func.max(SESSIONS.c.served))) or 0) + 1
+            # Who was served so long ago comes before all others with or without a row.
+            connection.execute(delete(SESSIONS).where(
+                (SESSIONS.c.session == chosen.session) | (SESSIONS.c.served < turn - 1000)))
+            connection.execute(insert(SESSIONS).values(session=chosen.session, served=turn))
+            return _start(connection, chosen.run_id, worker)
+
+    def order(self) -> list[str]:
+        """The `run_id`s of all queued runs, in the order in which they will be begun."""
+        with self.database.read() as connection:
+            return begin_order(_waiting(connection), _running(connection), _served(connection))
+
+    def place(self, run_id: str) -> int | None:
+        """How many runs will be begun before this one; None unless it is queued."""
+        order = self.order()
+        return order.index(run_id) if run_id in order else None
+
+    def lose(self, ticket: Ticket) -> None:
+        """Tell that the worker of an attempt is gone: its run goes to the front of the queue.
+
+        Unless it was to stop, or was lost too often without getting further.
+        """
+        with self.database.write(exclusive=True) as connection:
+            row = connection.execute(current(ticket)).first()
+            if row is None:
+                return
+            stopped = {"state": State.PAUSED, "ended_at": now(), "stop_requested": False}
+            connection.execute(change(ticket.run_id, State.RUNNING).values(
+                **(stopped if row.stop_requested else _another_try(row))))
+
+    def silence(self, run_id: str) -> float:
+        """Seconds since the worker of a run was last heard, by the store's clock; 0 if it never was."""
+        with self.database.read(alone=True) as connection:
+            return connection.scalar(select(now() - RUNS.c.heartbeat_at).where(RUNS.c.run_id == run_id)) or 0.0
+
+    def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS,
+              has_ended: Callable[[str], bool] = lambda worker: False) -> None:
+        """Interrupt running runs of which nothing was heard, and pause queued ones that nobody holds.
+
+        One that was interrupted goes on by itself once somebody who holds it was seen again; one that was to stop is
+        paused instead.
+
+        Args:
+            has_ended: Whether a worker, by its name, is known to be there no more.
+        """
+        began = time.monotonic()
+        running, silent = RUNS.c.state == State.RUNNING, RUNS.c.heartbeat_at < now() - ORPHANED_SECONDS
+        stale = running & (RUNS.c.heartbeat_at < now() - stale_seconds)
+        left = (RUNS.c.state == State.QUEUED) & (watched_at() < now() - unwatched_seconds)
+        with self.database.read() as connection:
+            workers = connection.scalars(select(RUNS.c.worker).where(running & silent).distinct())
+            if ended := [name for name in workers if name and has_ended(name)]:
+                stale |= running & silent & RUNS.c.worker.in_(ended)
+            if not connection.scalar(select(func.count()).select_from(RUNS).where(stale | left | _awaited_again())):
+                return
+        with self.database.write(exclusive=True) as connection:
+            if time.monotonic() - began > MAX_SWEEP_WAIT_SECONDS:
+                return
+            was_stopped = RUNS.c.stop_requested & (func.coalesce(RUNS.c.reason, "") != CLOSED)
+            connection.execute(update(RUNS).where(stale & was_stopped).values(
+                state=State.PAUSED, ended_at=now(), reason=None, stop_requested=False))
+            connection.execute(update(RUNS).where(stale).values(
+                state=State.INTERRUPTED, ended_at=now(), reason="Nothing was heard of its worker any more.",
+                stop_requested=False))
+            connection.execute(update(RUNS).where(left).values(
+                state=State.PAUSED, ended_at=now(), reason=unwatched_reason(unwatched_seconds)))
+            for row in connection.execute(select(RUNS).where(_awaited_again())).all():
+                again = {"ended_at": None, "queued_at": now(), "reason": None}
+                counted = {"state": State.QUEUED, "urgent": True} if row.state == State.PAUSED else _another_try(row)
+                connection.execute(change(row.run_id).values(**(again | counted)))
+
+
+def _another_try(row: Row[Any]) -> dict[str, Any]:
+    """The new values of a run that lost its worker: it is queued again, unless too many tries made no progress."""
+    fruitless, furthest = 1 if row.epoch > row.furthest else row.fruitless + 1, max(row.epoch, row.furthest)
+    counts = {"fruitless": fruitless, "furthest": furthest}
+    if fruitless > MAX_FRUITLESS_RESTARTS:
+        return counts | {"state": State.FAILED, "ended_at": now(), "reason":
+                         f"Its worker process died {fruitless} times without getting further than epoch {furthest}; "
+                         "perhaps the memory does not suffice. Try a smaller network."}
+    return counts | {"state": State.QUEUED, "urgent": True, "restarts": row.restarts + 1}
+
+
+def _left_off() -> ColumnElement[bool]:
+    """Runs that ended with their worker or their app, and not by anybody's wish."""
+    return (RUNS.c.state == State.INTERRUPTED) | ((RUNS.c.state == State.PAUSED) & (RUNS.c.reason == CLOSED))
+
+
+def _awaited_again() -> ColumnElement[bool]:
+    """Runs that were left off and have a holder who has come back since and is still here."""
+    is_back = exists().where(WATCHERS.c.run_id == RUNS.c.run_id, WATCHERS.c.seen_at > RUNS.c.ended_at,
+                             WATCHERS.c.seen_at >= now() - HOLD_SECONDS)
+    return (_left_off() & is_back & (RUNS.c.training_version == TRAINING_VERSION)
+            & RUNS.c.deleted_at.is_(None))
+
+
+def _unless_closed() -> Any:
+    """The reason of a run, or none if it was `CLOSED`: a run that is stopped or asked for again loses that reason."""
+    return func.nullif(RUNS.c.reason, CLOSED)
+
+
+def unwatched_reason(seconds: float) -> str:
+    """What a run says that was paused because nobody held it."""
+    return f"Nobody who pressed Train for it has been here for {counted(seconds, 'second')}."
+
+
+def _start(connection: Connection, run_id: str, worker: str) -> Ticket:
+    connection.execute(change(run_id).values(
+        state=State.RUNNING, attempt=RUNS.c.attempt + 1, started_at=now(), ended_at=None, heartbeat_at=now(),
+        stop_requested=False, urgent=False, worker=worker))
+    attempt: int = connection.scalar(select(RUNS.c.attempt).where(RUNS.c.run_id == run_id)) or 0
+    return Ticket(run_id, attempt)
+
+
+def _moment(connection: Connection) -> float:
+    """Now, and later than a run was asked for just before: SQLite counts milliseconds, and the queue keeps an order."""
+    last = select(func.max(RUNS.c.created_at)).scalar_subquery()
+    at, last_at = connection.execute(select(now(), last)).one()
+    return float(last_at) + 1e-4 if last_at is not None and at <= last_at < at + 1 else float(at)
+
+
+def _hold(connection: Connection, run_id: str, holder: str) -> None:
+    mine = (WATCHERS.c.run_id == run_id) & (WATCHERS.c.holder == holder)
+    connection.execute(delete(WATCHERS).where(mine))
+    connection.execute(insert(WATCHERS).values(run_id=run_id, holder=holder, seen_at=now()))
+
+
+def _has_no_weights(connection: Connection, run_id: str) -> bool:
+    return connection.execute(select(CHECKPOINTS.c.run_id).where(CHECKPOINTS.c.run_id == run_id)).first() is None
+
+
+def _mark(connection: Connection, run_id: str, visitor: str | None) -> None:
+    """Make it one of the visitor's runs."""
+    mine = (MARKS.c.run_id == run_id) & (MARKS.c.visitor == visitor)
+    if visitor is not None and not connection.execute(select(MARKS.c.run_id).where(mine)).first():
+        connection.execute(insert(MARKS).values(run_id=run_id, visitor=visitor))
+
+
+def _others_hold(connection: Connection, run_id: str, holder: str, only_own: bool) -> bool:
+    """Whether somebody else who is there holds a run, against whom `holder` cannot stop it."""
+    is_here = (WATCHERS.c.seen_at >= now() - HOLD_SECONDS).label("is_here")
+    held = all_rows(connection, select(WATCHERS.c.holder, is_here).where(WATCHERS.c.run_id == run_id))
+    if not only_own and holder not in (row.holder for row in held):
+        return False
+    return any(row.is_here or only_own for row in held if row.holder != holder)
+
+
+def _check_queue(connection: Connection, session: str, max_queue: int | None, max_share: int | None) -> None:
+    if max_share is not None and (mine := _num_queued(connection, RUNS.c.session == session)) >= max_share:
+        raise QueueFull(f"{mine} of your runs {'waits' if mine == 1 else 'wait'} already, and this host lets "
+                        f"{max_share} of each visitor wait (ECHO_MAX_QUEUE_PER_VISITOR).")
+    if max_queue is not None and (waiting := _num_queued(connection)) >= max_queue:
+        raise QueueFull(f"{counted(waiting, 'run')} {'waits' if waiting == 1 else 'wait'} on this host already, and it "
+                        f"lets {max_queue} wait (ECHO_MAX_QUEUE).")
+
+
+def _waiting(connection: Connection) -> list[Waiting]:
+    columns = select(RUNS.c.run_id, RUNS.c.session, RUNS.c.queued_at, RUNS.c.urgent)
+    rows = all_rows(connection, columns.where(_queued()))
+    return [Waiting(row.run_id, row.session, row.queued_at, row.urgent) for row in rows]
+
+
+def _served(connection: Connection) -> dict[str, int]:
+    return {row.session: row.served for row in all_rows(connection, select(SESSIONS.c.session, SESSIONS.c.served))}
+
+
+def _running(connection: Connection) -> Sequence[str]:
+    wanted = select(RUNS.c.session).where(RUNS.c.state == State.RUNNING)
+    return [row.session for row in all_rows(connection, wanted.order_by(RUNS.c.started_at))]
+
+
+def _num_queued(connection: Connection, *which: ColumnElement[bool]) -> int:
+    return connection.scalar(select(func.count()).select_from(RUNS).where(_queued(), *which)) or 0
+
+
+def _queued() -> Any:
+    # A run of another training version would train to other weights here.
+    return (RUNS.c.state == State.QUEUED) & (RUNS.c.training_version == TRAINING_VERSION)
+
+
+def change(run_id: str, state: State | None = None) -> Any:
+    """An update of one run, if it is in `state`; add `.values(…)`."""
+    statement = update(RUNS).where(RUNS.c.run_id == run_id)
+    return statement if state is None else statement.where(RUNS.c.state == state)
+
+
+def current(ticket: Ticket) -> Any:
+    """The run of an attempt that is under way: a row, or none if the attempt was superseded."""
+    return select(RUNS).where(RUNS.c.run_id == ticket.run_id, RUNS.c.attempt == ticket.attempt,
+                              RUNS.c.state == State.RUNNING)
+
+
+def watched_at() -> Any:
+    """When somebody who holds the run was last there, or when it was queued, if that is later."""
+    seen_at = select(func.max(WATCHERS.c.seen_at)).where(WATCHERS.c.run_id == RUNS.c.run_id).scalar_subquery()
+    return case((seen_at > RUNS.c.queued_at, seen_at), else_=RUNS.c.queued_at)

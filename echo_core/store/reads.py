@@ -1,0 +1,122 @@
+"""What pages, exports and workers read of a run: its records, its curve, its answers and its weights."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Row, Select, String, cast, func, select
+
+from echo_core.records import Checkpoint, Point, Snapshot
+from echo_core.store.bulk_read import all_rows
+from echo_core.store.catalogue import Catalogue
+from echo_core.store.clock import now
+from echo_core.store.database import CHECKPOINTS, PROGRESS, RUNS, SNAPSHOTS
+
+#: Records of which the pace is read: some seconds of training.
+_PACE_RECORDS = 60
+
+
+@dataclass(frozen=True)
+class ProgressRow:
+    """One chunk of training as the store keeps it; see `records.Progress`."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    seconds: float
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What there is to draw of a run under way.
+
+    Attributes:
+        points: The curve: some hundred, in order.
+        pace: Epoch and seconds of training at the newest records, in order.
+        snapshot: The newest one.
+    """
+
+    points: list[Point]
+    pace: list[tuple[int, float]]
+    snapshot: Snapshot | None
+
+
+class Readings(Catalogue):
+    """The catalogue, and all that is kept of each run."""
+
+    def now(self) -> float:
+        """Seconds since 1970 by the store's clock, which gives all its times."""
+        with self.database.read(alone=True) as connection:
+            return float(connection.scalar(select(now())) or 0.0)
+
+    def history(self, run_id: str, after_epoch: int = -1) -> list[ProgressRow]:
+        """The records of a run past an epoch, in order."""
+        wanted = select(PROGRESS).where(PROGRESS.c.run_id == run_id, PROGRESS.c.epoch > after_epoch)
+        with self.database.read(alone=True) as connection:
+            rows = all_rows(connection, wanted.order_by(PROGRESS.c.epoch))
+        return [ProgressRow(row.epoch, _or_nan(row.loss), _or_nan(row.accuracy), row.seconds,
+                            tuple(Point(*point) for point in json.loads(row.points))) for row in rows]
+
+    def glance(self, run_id: str) -> Glance:
+        """What there is to draw of a run under way: one row, however many records there are."""
+        with self.database.read(alone=True) as connection:
+            row = connection.execute(_glance_of(run_id)).one_or_none()
+        if row is None:
+            return Glance([], [], None)
+        points = (Point(*point) for chunk in json.loads(f"[{row.points or ''}]") for point in chunk)
+        pace = (record.split(":") for record in (row.pace or "").split(",") if record)
+        return Glance(sorted(points, key=lambda point: point.epoch),
+                      sorted((int(epoch), float(seconds)) for epoch, seconds in pace),
+                      _snapshot(row, _width(row.config)) if row.predicted is not None else None)
+
+    def pace(self, run_id: str) -> list[tuple[int, float]]:
+        """Epoch and seconds of training at the newest records of a run, in order."""
+        newest = select(PROGRESS.c.epoch, PROGRESS.c.seconds).where(PROGRESS.c.run_id == run_id).order_by(
+            PROGRESS.c.epoch.desc()).limit(_PACE_RECORDS)
+        with self.database.read(alone=True) as connection:
+            return [(row.epoch, row.seconds) for row in all_rows(connection, newest)][::-1]
+
+    def snapshots(self, run_id: str, newest: int | None = None) -> list[Snapshot]:
+        """The snapshots of a run in order of epochs; all of them, or so many of the newest."""
+        config = select(RUNS.c.config).where(RUNS.c.run_id == run_id).scalar_subquery().label("config")
+        wanted = select(SNAPSHOTS, config).where(SNAPSHOTS.c.run_id == run_id)
+        with self.database.read(alone=True) as connection:
+            rows = all_rows(connection, wanted.order_by(SNAPSHOTS.c.epoch.desc()).limit(newest))[::-1]
+        width = _width(rows[0].config) if rows else 1
+        return [_snapshot(row, width) for row in rows]
+
+    def checkpoint(self, run_id: str) -> Checkpoint | None:
+        """The newest checkpoint; of a finished run its weights."""
+        with self.database.read(alone=True) as connection:
+            data = connection.scalar(select(CHECKPOINTS.c.data).where(CHECKPOINTS.c.run_id == run_id))
+        return Checkpoint.from_bytes(data) if data is not None else None
+
+
+def _glance_of(run_id: str) -> Select[Any]:
+    records = PROGRESS.c.run_id == run_id
+    points = select(func.aggregate_strings(PROGRESS.c.points, ",")).where(records, PROGRESS.c.points != "[]")
+    newest = select(PROGRESS.c.epoch, PROGRESS.c.seconds).where(records).order_by(
+        PROGRESS.c.epoch.desc()).limit(_PACE_RECORDS).subquery()
+    pace = select(func.aggregate_strings(
+        cast(newest.c.epoch, String) + ":" + cast(newest.c.seconds, String), ","))
+    shown = select(SNAPSHOTS).where(SNAPSHOTS.c.run_id == run_id).order_by(SNAPSHOTS.c.epoch.desc()).limit(1).subquery()
+    return select(RUNS.c.config, points.scalar_subquery().label("points"), pace.scalar_subquery().label("pace"),
+                  shown.c.epoch, shown.c.predicted, shown.c.confidence).join_from(
+        RUNS, shown, shown.c.run_id == RUNS.c.run_id, isouter=True).where(RUNS.c.run_id == run_id)
+
+
+def _snapshot(row: Row[Any], width: int) -> Snapshot:
+    return Snapshot(row.epoch, np.frombuffer(row.predicted, "<i4").reshape(-1, width),
+                    np.frombuffer(row.confidence, "<f4").reshape(-1, width))
+
+
+def _width(config: str) -> int:
+    """Timesteps of an answer, by the JSON of a config."""
+    return int(json.loads(config).get("output_length", 1))
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

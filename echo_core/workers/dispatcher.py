@@ -1,0 +1,402 @@
+"""The dispatcher: workers of a Dask cluster, local or remote, and runs of the store's queue, brought together.
+
+Each worker has at most one run of ours, pinned to it, and a run is claimed in the store only when
+its worker is free. A worker of a local cluster has a second thread for what is short: it makes a file, or
+compiles a network ahead. Where there is memory to spare, a local cluster has one worker more than train at a
+time: it stands by, warm, while another's process is replaced. Dask's own queue is not used: it hands
+tasks to busy workers, blames a killed worker on all that wait there, and repeats tasks whose futures
+are held.
+"""
+
+import atexit
+import concurrent.futures
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+from echo_core.config import TRAINING_VERSION, RunConfig
+from echo_core.records import State
+from echo_core.settings import Limits, Settings
+from echo_core.store import OUTAGES, Store, Superseded, Ticket
+from echo_core.store.errors import without_secrets
+from echo_core.workers import worker
+from echo_core.workers.cluster import Cluster, local_name
+from echo_core.workers.roster import Entry, Errand, Roster
+
+logger = logging.getLogger(__name__)
+
+#: How often the dispatcher looks round, unless a run was submitted or a task ended.
+TICK_SECONDS = 0.25
+#: A page that is being drawn gets so long before the workers start.
+HEAD_START_SECONDS = 1.0
+#: Runs of a local cluster get so long to pause when the engine closes.
+PAUSE_SECONDS = 2.0
+#: The result of a task that is done is there at once, unless its worker was lost in this moment.
+RESULT_SECONDS = 0.5
+#: The dispatcher adds its word that a run lives so often, as long as its worker was heard within a minute.
+VOUCH_SECONDS = 5.0
+HEARD_SECONDS = 60.0
+#: A cluster that could not be reached is tried again after so long, and a worker that was refused is asked again.
+RETRY_SECONDS = 5.0
+#: Whoever moves a control may move another one: a network is compiled ahead once it was wanted for so long.
+SETTLED_SECONDS = 0.4
+ASK_AGAIN_SECONDS = 30.0
+#: Seconds after which workers are usually ready, and the shortest wait that an early visitor is asked for.
+START_SECONDS, LEAST_SECONDS = 20.0, 5.0
+#: Processes in a row that are replaced at once when TensorFlow cannot be loaded in them; later ones wait for
+#: ASK_AGAIN_SECONDS, as the installation itself may be broken.
+PROMPT_REPLACEMENTS = 2
+
+
+class Busy(Exception):
+    """No worker was free for an errand in time."""
+
+
+class Wish(NamedTuple):
+    """A network that a page would like to have compiled, and since when."""
+
+    network: RunConfig
+    since: float
+
+
+class Dispatcher:
+    """A thread that starts the cluster, warms its workers, gives them runs, and replaces lost ones."""
+
+    def __init__(self, store: Store, settings: Settings, limits: Limits) -> None:
+        self._store, self.settings, self._limits = store, settings, limits
+        self.roster = Roster(settings)
+        self._problem: str | None = None
+        self.cluster = Cluster(settings)
+        self._vouched_at = -VOUCH_SECONDS
+        self._began_at = time.monotonic()
+        self._num_replaced = 0  # processes in a row that were replaced because TensorFlow could not be loaded
+        self._remote_mb: int | None = None
+        self._standby_decided = False
+        self._errands: deque[Errand] = deque()
+        # Only pages write the first, and only this object's thread the second, so that no wish is lost between them.
+        self._wanted: Wish | None = None  # the network to be compiled ahead
+        self._granted: Wish | None = None
+        self._wake, self._closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="echo dispatcher", daemon=True)
+        self._thread.start()
+
+    @property
+    def status(self) -> str:
+        """`starting`, `warming`, `ready`, or what is wrong."""
+        return self._problem or self.roster.status
+
+    @property
+    def remote_mb(self) -> int | None:
+        """Megabytes of the smallest worker of somebody else's cluster, by Dask's limit, or None where it has none."""
+        return self._remote_mb
+
+    def wake(self) -> None:
+        """Look at the queue at once."""
+        self._wake.set()
+
+    def compile_ahead(self, network: RunConfig) -> None:
+        """Have a network compiled once no run wants the processor. Only the newest one that was asked for is kept."""
+        if self._wanted is None or self._wanted.network != network:
+            self._wanted = Wish(network, time.monotonic())
+
+    def ask(self, function: Callable[..., Any], *args: Any, timeout: float) -> Any:
+        """Have a worker do something short, and wait for what comes of it.
+
+        Raises:
+            Busy: If it was not done within `timeout` seconds.
+            Exception: What the function raised.
+        """
+        errand = Errand(function, args)
+        self._errands.append(errand)
+        self._wake.set()
+        try:
+            return errand.result.result(timeout)
+        except concurrent.futures.TimeoutError:
+            errand.result.cancel()
+            raise Busy(self._why_busy()) from None
+
+    def _why_busy(self) -> str:
+        if self.status not in ("starting", "warming", "ready"):
+            return self.status
+        if any(each.is_loaded and not each.is_refused for each in self.roster):
+            return "all workers are training. Try again in a moment."
+        left = max(LEAST_SECONDS, START_SECONDS - (time.monotonic() - self._began_at))
+        return f"the workers are still starting. Try again in about {left:.0f} seconds."
+
+    def close(self) -> None:
+        """Pause what runs on a local cluster, and end its processes. A remote cluster goes on."""
+        atexit.unregister(self.close)
+        self._closing.set()
+        self._wake.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        # Whoever made the engine may be drawing a first page. It has the processor for a moment,
+        # unless there is work already, or the end has come; both wake this thread.
+        self._wake.wait(HEAD_START_SECONDS)
+        while not self.cluster.is_connected and not self._closing.is_set():
+            try:
+                self.cluster.connect(on_exit=self.close)
+            except Exception as error:
+                logger.exception("the workers could not be started")
+                self._problem = f"The workers could not be started ({worker.reason_of(error)})."
+                self._closing.wait(RETRY_SECONDS)
+        while not self._closing.is_set():
+            self._look_round()
+            self._wake.wait(TICK_SECONDS)
+            self._wake.clear()
+        if not self._is_remote:
+            with _told("the runs could not be paused"):
+                self._pause_all([found.ticket for found in self.roster if found.ticket])
+        self.cluster.close()
+
+    @property
+    def _is_remote(self) -> bool:
+        return self.settings.dask_scheduler_address is not None
+
+    def _pause_all(self, tickets: list[Ticket]) -> None:
+        for ticket in tickets:
+            if self._is_under_way(ticket):
+                self._store.close_down(ticket.run_id)
+        deadline = time.monotonic() + PAUSE_SECONDS
+        while any(map(self._is_under_way, tickets)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _is_under_way(self, ticket: Ticket) -> bool:
+        run = self._store.run(ticket.run_id)
+        return run is not None and run.state is State.RUNNING and run.attempt == ticket.attempt
+
+    # --- one look round ------------------------------------------------------------------------
+
+    def _look_round(self) -> None:
+        try:
+            found, tasks = self.cluster.workers(), self.cluster.tasks()
+            self._meet(found)
+            self._remote_mb = min((info["memory_limit"] >> 20 for info in found.values() if info.get("memory_limit")),
+                                  default=None)
+            self._vouch(found)
+            for each in self.roster:
+                if each.aside is not None and each.aside.done():
+                    self._settle_aside(each)
+                if each.future is not None and each.future.done():
+                    self.settle(each)
+                if each.is_broken:
+                    self._replace_broken(each, found[each.address])
+                elif each.refusal is not None and time.monotonic() - each.refused_at > ASK_AGAIN_SECONDS:
+                    each.is_greeted = False  # its disk may be mounted by now
+            self._run_errands(tasks)
+            for each in self.roster.last_used_first():
+                # A run would wait behind what another app wants of the worker, while a free one could have it.
+                is_taken = self._is_remote and (tasks.get(each.address) or each.aside is not None)
+                if each.is_free and not each.is_refused and not is_taken:
+                    self.employ(each, found[each.address])
+            self._compile_ahead()
+            self._stand_by()
+            self.cluster.revive()
+            self._problem = None
+        except Exception as error:
+            problem = f"Runs cannot be handed out at the moment ({worker.reason_of(error)})."
+            if problem != self._problem:
+                logger.exception("the dispatcher stumbled and goes on trying")
+            self._problem = problem
+
+    def _meet(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Note who is new, and take back the runs of who is gone."""
+        for gone in self.roster.lost(found):
+            if gone.ticket is not None:
+                logger.warning("the worker of run %s was lost", gone.ticket.run_id)
+                self._store.lose(gone.ticket)  # first: where the store cannot be told, it is in the next look round
+            for future in filter(None, (gone.future, gone.aside)):
+                future.release()  # or Dask would repeat it as well
+            if gone.errand is not None:
+                self._errands.appendleft(gone.errand)
+            self.roster.strike_out(gone)
+        self.roster.meet(found, is_remote=self._is_remote)
+
+    def _vouch(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Renew the heartbeat of runs whose worker is there but too busy to, as while it imports on a busy machine."""
+        if time.monotonic() - self._vouched_at < VOUCH_SECONDS:
+            return
+        for each in self.roster:
+            # By the scheduler's clock; ours may be another, so all that counts is whether it has moved.
+            if (heard := found[each.address]["last_seen"]) != each.last_seen:
+                each.last_seen, each.heard_at = heard, time.monotonic()
+            if each.ticket is not None and time.monotonic() - each.heard_at < HEARD_SECONDS:
+                self._store.beat(each.ticket)
+        self._vouched_at = time.monotonic()
+
+    def settle(self, done: Entry) -> None:
+        """Take note that a worker's task has ended, and forget it."""
+        future = done.future
+        error = future.exception() if future.status == "error" else None
+        if done.ticket is not None:
+            # Of a store that was away for too long the run is not to blame: it goes on from its checkpoint.
+            if error is not None and not isinstance(error, OUTAGES):
+                logger.error("run %s failed: %s", done.ticket.run_id, worker.reason_of(error))
+                with suppress(Superseded):
+                    self._store.fail(done.ticket, worker.reason_of(error))
+            self._store.lose(done.ticket)  # nothing happens if it ended as it should
+            done.used_at = time.monotonic()
+        elif not done.is_greeted:
+            why = f"its workers cannot run Echo Lab: {worker.reason_of(error)}" if error else future.result()
+            refusal = why and without_secrets(
+                f"The cluster at {self.settings.dask_scheduler_address} is refused: {why}.")
+            if refusal and refusal != done.refusal:
+                logger.error("%s", refusal)
+            done.refusal, done.refused_at, done.is_greeted = refusal, time.monotonic(), True
+        elif not done.is_loaded:
+            self._settle_import(done, error)
+        else:
+            if error is not None:
+                logger.error("a worker could not warm up: %s", worker.reason_of(error))
+            done.steps += 1
+        with suppress(Exception):  # a worker that has just been lost takes its word with it
+            if error is None and isinstance(memory := future.result(timeout=RESULT_SECONDS), int):
+                done.memory = memory
+        future.release()
+        done.future = done.ticket = None
+
+    def _settle_import(self, done: Entry, error: BaseException | None) -> None:
+        """Note that a worker can train, or replace it: a process in which TensorFlow failed to load never can."""
+        if error is None and done.future.status == "finished":
+            done.steps, self._num_replaced = 1, 0
+        elif error is not None:
+            logger.error("a worker cannot train and is replaced: %s", worker.reason_of(error))
+            done.is_broken, done.refused_at = True, time.monotonic()
+            if self._num_replaced >= PROMPT_REPLACEMENTS:
+                done.refusal = "The workers cannot train, because TensorFlow could not be loaded. The log says why."
+
+    def _replace_broken(self, broken: Entry, info: Mapping[str, Any]) -> None:
+        if not info.get("nanny"):
+            broken.refusal = "A worker cannot train any more, and has to be restarted by hand. Its log says why."
+        elif (self._num_replaced < PROMPT_REPLACEMENTS
+              or time.monotonic() - broken.refused_at > ASK_AGAIN_SECONDS) and not broken.is_restarting:
+            self._num_replaced, broken.refused_at = self._num_replaced + 1, time.monotonic()
+            self._restart(broken)
+
+    def _run_errands(self, tasks: Mapping[str, Sequence[str]]) -> None:
+        """Have workers do what pages wait for: free ones, or those of a local cluster beside their run."""
+        for each in sorted(self.roster.last_used_first(), key=lambda each: not each.is_free):
+            can = each.is_loaded and not each.is_refused and not each.is_restarting and each.aside is None
+            is_busy = self._is_remote and (not each.is_free or tasks.get(each.address))
+            if can and not is_busy and (errand := self.next_errand()) is not None:
+                self._submit_aside(each, f"errand-{uuid.uuid4().hex}", errand.function, *errand.args)
+                each.errand = errand
+
+    def next_errand(self) -> Errand | None:
+        """The errand that waits longest and is still wanted, taken from those that wait."""
+        while self._errands:
+            if not (errand := self._errands.popleft()).result.cancelled():
+                return errand
+        return None
+
+    def _compile_ahead(self) -> None:
+        """While nothing trains, have the worker that the next run will get compile what it may well want."""
+        wanted, is_at_work = self._wanted, any(each.ticket or each.aside for each in self.roster)
+        if wanted is None or wanted is self._granted or is_at_work or time.monotonic() - wanted.since < SETTLED_SECONDS:
+            return
+        for each in self.roster.last_used_first():
+            if each.is_warm and each.is_free:
+                if each.foreseen != wanted.network:
+                    self._submit_aside(each, f"ahead-{uuid.uuid4().hex}", worker.compile_ahead, wanted.network)
+                    each.foreseen, each.used_at = wanted.network, time.monotonic()
+                self._granted = wanted
+                return
+
+    def _settle_aside(self, done: Entry) -> None:
+        """Hand on what came of an errand. What went wrong with compiling ahead, a run of that network will say."""
+        if done.errand is None:
+            with suppress(Exception):
+                done.memory = done.aside.result(timeout=RESULT_SECONDS)
+        else:
+            _tell(done.errand.result, done.aside)
+        done.aside.release()
+        done.aside = done.errand = None
+
+    def employ(self, idle: Entry, info: Mapping[str, Any]) -> None:
+        """Give an idle worker what is most urgent: a greeting, the import, a restart, a run, or a warm-up step."""
+        if not idle.is_greeted:
+            token = self._store.leave_token()
+            self._submit(idle, f"greet-{token}", worker.shake_hands, self._store.url, token, TRAINING_VERSION)
+        elif not idle.is_loaded:
+            self._warm_up(idle)
+        elif info.get("nanny") and self.roster.has_to_restart(idle):
+            self._restart(idle)
+        elif self._may_train() and (ticket := self._store.claim(self._name_of(idle))) is not None:
+            try:
+                self._submit(idle, f"run-{ticket.run_id}-{ticket.attempt}", worker.execute, self._store.url, *ticket,
+                             self.settings.unwatched_seconds, float(self._limits.max_seconds))
+            except BaseException:
+                self._store.lose(ticket)
+                raise
+            idle.ticket = ticket
+        elif idle.steps < len(worker.WARM_UP_STEPS):
+            self._warm_up(idle)
+
+    def _warm_up(self, idle: Entry) -> None:
+        self._submit(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps, self._is_one_awaited)
+
+    @property
+    def _is_one_awaited(self) -> bool:
+        """Whether fewer workers are warm than may train at a time. A local cluster's standby may take its time."""
+        return self._is_remote or sum(each.is_warm for each in self.roster) < self.settings.num_workers
+
+    def _may_train(self) -> bool:
+        """Whether one more run may train now: a local cluster's standby waits for its turn."""
+        return self._is_remote or self.roster.num_training < self.settings.num_workers
+
+    def _stand_by(self) -> None:
+        """Start one worker more in good time before one has to be replaced, where the machine has memory for it."""
+        if self._is_remote or self._standby_decided or not self.settings.standby:
+            return
+        if self.roster.will_soon_restart():
+            self.cluster.grow(self.settings.num_workers + 1, self.roster.highest_mb)
+            self._standby_decided = True
+
+    def _submit(self, to: Entry, key: str, function: Any, *args: Any) -> None:
+        to.future = self.cluster.submit(to.address, key, function, *args)
+        to.future.add_done_callback(lambda _: self._wake.set())
+
+    def _submit_aside(self, to: Entry, key: str, function: Any, *args: Any) -> None:
+        to.aside = self.cluster.submit(to.address, key, function, *args)
+        to.aside.add_done_callback(lambda _: self._wake.set())
+
+    def _restart(self, known: Entry) -> None:
+        """Replace a worker's process, in a thread of its own: it takes a second, and others wait for runs."""
+        def restart() -> None:
+            with _told("a worker could not be restarted", unless=self._closing):
+                self.cluster.restart(known.address)
+            known.is_restarting = False
+
+        known.is_restarting = True
+        threading.Thread(target=restart, name="echo restart", daemon=True).start()
+
+    def _name_of(self, known: Entry) -> str:
+        """The worker's name in the store: on a remote cluster all apps know it by the same one."""
+        return known.address if self._is_remote else local_name(known.address)
+
+
+def _tell(result: concurrent.futures.Future[Any], future: Any) -> None:
+    """Hand on what came of an errand, or what went wrong with it."""
+    found = error = None
+    try:
+        found = future.result(timeout=RESULT_SECONDS)
+    except Exception as raised:
+        error = raised
+    with suppress(concurrent.futures.InvalidStateError):  # whoever asked has gone meanwhile
+        result.set_exception(error) if error is not None else result.set_result(found)
+
+
+@contextmanager
+def _told(what: str, unless: threading.Event | None = None) -> Iterator[None]:
+    """Go on after an error that only the log needs to know of, and not even that when all ends anyway."""
+    try:
+        yield
+    except Exception:
+        if unless is None or not unless.is_set():
+            logger.warning("%s", what, exc_info=True)

@@ -1,0 +1,284 @@
+import subprocess
+import sys
+from itertools import islice, pairwise, zip_longest
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echo_core import training
+from echo_core.config import RunConfig
+from echo_core.config.compatibility import VARIANTS
+from echo_core.config.presets import PRESETS
+from echo_core.data import judged_examples, one_hot_decode, one_hot_encode, shift_table, shown_examples, to_supervised
+from echo_core.evaluation import evaluate, predict, shown_loss
+from echo_core.models import first_weights
+from echo_core.records import Checkpoint, Diverged, Progress
+from echo_core.training import Rate, snapshot_epochs, train, train_epoch
+from tests.helpers.samples import small
+from tests.helpers.strategies import fewer_examples
+from tests.helpers.trained import DIVERGING, PARTIAL, SMALL, STATELESS, last, sampled, with_
+from tests.helpers.waiting import PATIENCE
+
+
+def same_weights(one: Checkpoint, other: Checkpoint) -> bool:
+    return one.fingerprint == other.fingerprint
+
+
+@fewer_examples(1 / 3)
+@given(seed=st.integers(0, 2**31 - 1), epoch=st.integers(1, 10**6), sequences=st.integers(1, 3),
+       length=st.integers(2, 9), data=st.data())
+def test_windows_sampled_in_the_graph_are_those_that_the_tutorials_framing_gives(seed, epoch, sequences, length, data):
+    input_length = data.draw(st.integers(1, length))
+    output_length = data.draw(st.integers(1, input_length))
+    config = RunConfig(variant="encoder_decoder", vocab_size=7, sequence_length=length, input_length=input_length,
+                       output_length=output_length, sequences_per_epoch=sequences, stateful=False, batch_size=1,
+                       seed=seed)
+    windows, targets = sampled(config, epoch)
+    # Sequences are recovered from their windows: the first of each row, and the rest of the last.
+    per_sequence = windows.reshape(sequences, -1, input_length)
+    for rows, echoes in zip(per_sequence, targets.reshape(sequences, -1, output_length), strict=True):
+        sequence = np.concatenate([rows[:, 0], rows[-1, 1:]])
+        framed, expected = to_supervised(one_hot_encode(sequence, 7), input_length, output_length)
+        np.testing.assert_array_equal(rows, one_hot_decode(framed))
+        np.testing.assert_array_equal(echoes, one_hot_decode(expected))
+
+
+@fewer_examples(1 / 3)
+@given(seed=st.integers(0, 2**31 - 1), length=st.integers(2, 9), data=st.data())
+def test_rows_kept_with_their_gaps_are_those_of_the_shift_table_that_have_a_part_of_their_echo(seed, length, data):
+    input_length = data.draw(st.integers(1, length))
+    output_length = data.draw(st.integers(1, input_length))
+    config = RunConfig(variant="encoder_decoder", vocab_size=7, sequence_length=length, input_length=input_length,
+                       output_length=output_length, batch_size=1, seed=seed, missing="mask")
+    windows, targets = sampled(config, 1)
+    plain, _ = sampled(config.model_copy(update={"missing": "drop"}), 1)
+    sequence = np.concatenate([plain[:, 0], plain[-1, 1:]])
+    table = shift_table(sequence, input_length, output_length)
+    echoes = [name for name in table if name.startswith("y")]
+    table = table[table[echoes].notna().any(axis=1)].fillna(7).astype(int)
+    np.testing.assert_array_equal(windows, table.drop(columns=echoes))
+    np.testing.assert_array_equal(targets, table[echoes])
+
+
+@pytest.mark.parametrize(("settings", "block"), [
+    ({"echo_start": 0}, slice(0, 2)), ({"echo_start": 2}, slice(2, 4)), ({"echo_start": 3}, slice(3, 5)),
+    ({"task": "reverse", "echo_start": 1}, [2, 1]), ({"task": "reverse", "echo_start": 3}, [4, 3])])
+def test_the_block_that_comes_back_is_the_one_that_was_asked_for(settings: dict, block):
+    config = small(variant="encoder_decoder", input_length=5, output_length=2, **settings)
+    windows, targets = sampled(config, 1)
+    np.testing.assert_array_equal(targets, windows[:, block])
+    np.testing.assert_array_equal(judged_examples(config).expected, judged_examples(config).inputs[:, block])
+
+
+@pytest.mark.parametrize("lag", [0, 1, 4])
+def test_a_lag_asks_at_each_step_for_the_number_of_that_many_steps_before(lag: int):
+    config = small(task="lag", lag=lag, input_length=5, output_length=5)
+    windows, targets = sampled(config, 1)
+    judged = judged_examples(config)
+    for read, asked in [*zip(windows, targets, strict=True), *zip(judged.inputs, judged.expected, strict=True)]:
+        assert asked.tolist() == [read[step - lag] if step >= lag else 7 for step in range(5)]
+
+
+def test_the_steps_before_there_is_a_number_to_say_count_neither_in_loss_nor_in_accuracy():
+    config = small(task="lag", lag=2, sequence_length=6, input_length=5, output_length=5, batch_size=2)
+    windows, targets = sampled(config, 1)
+    weights = first_weights(config)
+    moments = tuple(map(tf.zeros_like, weights))
+    _, loss, accuracy = train_epoch(config, (tuple(map(tf.constant, weights)), moments, moments, tf.constant(0)),
+                                    tf.constant(windows.T, tf.int32), tf.constant(targets.T, tf.int32), Rate(0.01, 1))
+    probabilities = predict(config, weights, windows)[:, 2:]  # (windows, 3, vocab_size)
+    asked = targets[:, 2:]
+    assert float(loss) == pytest.approx(
+        -np.log(np.take_along_axis(probabilities, asked[..., None], axis=-1)).mean(), rel=1e-5)
+    assert float(accuracy) == pytest.approx((probabilities.argmax(-1) == asked).mean())
+    judged = evaluate(config, weights)
+    assert judged.by_timestep[:2] == (None, None)
+    assert None not in judged.by_timestep[2:]
+
+
+def test_padded_targets_are_paddings_first_and_then_the_echo():
+    windows, targets = sampled(small(variant="padded", input_length=5, output_length=2), 1)
+    assert (targets[:, :3] == 7).all()
+    np.testing.assert_array_equal(targets[:, 3:], windows[:, :2])
+
+
+def test_each_epoch_has_data_of_its_own_and_so_has_each_seed():
+    def sample(seed: int, epoch: int) -> bytes:
+        return sampled(with_(SMALL, seed=seed), epoch)[0].tobytes()
+
+    assert len({sample(seed, epoch) for seed in range(5) for epoch in range(1, 6)}) == 25
+    assert sample(3, 4) == sample(3, 4)
+
+
+@pytest.mark.parametrize("config", [small(variant=variant) for variant in VARIANTS], ids=VARIANTS)
+def test_the_first_point_counts_loss_and_accuracy_as_training_does(config: RunConfig):
+    examples, weights = shown_examples(config), tuple(map(tf.constant, first_weights(config)))
+    waits = config.answer_steps - config.output_length
+    targets = tf.pad(tf.constant(examples.expected.T, tf.int32), [[waits, 0], [0, 0]], constant_values=7)
+    zeros = tuple(map(tf.zeros_like, weights))
+    rate = Rate(tf.constant(0.0), tf.constant(1))
+    whole = config.model_copy(update={"batch_size": config.num_windows})
+    _, loss, accuracy = train_epoch(whole, (weights, zeros, zeros, tf.constant(0)),
+                                    tf.constant(examples.inputs.T, tf.int32), targets, rate)
+    assert shown_loss(config, first_weights(config)) == pytest.approx((float(loss), float(accuracy)), abs=1e-5)
+
+
+def test_the_first_record_is_the_untrained_network_and_the_last_one_the_end():
+    records = list(train(SMALL))
+    assert [records[0].epoch, records[-1].epoch] == [0, SMALL.epochs]
+    for mine, theirs in zip(records[0].checkpoint.weights, first_weights(SMALL), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert [r.epoch for r in records] == sorted({r.epoch for r in records})
+    assert all(earlier.seconds < later.seconds for earlier, later in pairwise(records))
+
+
+def test_loss_falls_and_accuracy_rises():
+    records = list(train(with_(SMALL, epochs=400, learning_rate=0.01)))
+    assert records[-1].loss < 0.5 * records[0].loss
+    assert records[-1].accuracy > 0.9
+
+
+@pytest.mark.parametrize("config", [SMALL, PARTIAL, STATELESS], ids=["whole", "partial", "stateless"])
+def test_a_run_that_goes_on_from_any_checkpoint_equals_one_that_was_never_interrupted(config: RunConfig):
+    records = list(train(config))
+    for record in records[1::9]:
+        stored = Checkpoint.from_bytes(record.checkpoint.to_bytes())
+        assert same_weights(last(config, stored).checkpoint, records[-1].checkpoint)
+
+
+def test_however_the_epochs_fall_into_chunks_the_weights_are_the_same(monkeypatch):
+    once = last(SMALL).checkpoint
+    monkeypatch.setattr("echo_core.training.next_chunk", lambda *_: 7)
+    assert same_weights(last(SMALL).checkpoint, once)
+
+
+def test_another_seed_gives_other_weights_and_the_same_seed_the_same():
+    assert same_weights(last(PARTIAL).checkpoint, last(PARTIAL).checkpoint)
+    assert not same_weights(last(with_(PARTIAL, seed=1)).checkpoint, last(PARTIAL).checkpoint)
+
+
+def test_two_runs_in_turn_do_not_disturb_each_other():
+    alone = [last(with_(PARTIAL, seed=seed)).checkpoint.fingerprint for seed in (0, 1)]
+    ends: dict[int, Progress] = {}
+    for records in zip_longest(train(with_(PARTIAL, seed=0)), train(with_(PARTIAL, seed=1))):
+        ends |= {seed: record for seed, record in enumerate(records) if record}
+    assert [ends[seed].epoch for seed in (0, 1)] == [PARTIAL.epochs] * 2
+    assert [ends[seed].checkpoint.fingerprint for seed in (0, 1)] == alone
+
+
+def test_a_curve_has_at_most_500_points_and_no_epoch_twice():
+    points = [point.epoch for record in train(with_(SMALL, epochs=2345)) for point in record.points]
+    assert len(points) == len(set(points)) <= 500
+    assert (points[0], points[-1]) == (0, 2345)
+
+
+@given(epochs=st.integers(1, 100_000))
+def test_at_least_40_snapshots_are_due_from_the_first_epoch_to_the_last(epochs: int):
+    due = snapshot_epochs(epochs)
+    assert len(due) >= min(40, epochs)
+    assert len(due) <= 60
+    assert {0, 1, epochs} <= due
+    assert max(due) == epochs
+
+
+def test_every_snapshot_that_is_due_is_taken():
+    taken = {record.epoch for record in train(with_(SMALL, epochs=300)) if record.snapshot}
+    assert taken >= snapshot_epochs(300)
+
+
+def test_going_on_from_weights_alone_is_refused():
+    first = next(iter(train(SMALL)))
+    with pytest.raises(ValueError, match="checkpoint must hold Adam's moments"):
+        train(SMALL, first.checkpoint.without_moments())
+
+
+def test_going_on_past_the_end_is_refused_with_what_to_try():
+    record = last(SMALL)
+    with pytest.raises(ValueError, match=r"within the run's 5 epochs; received epoch 60. Try a config with more"):
+        train(with_(SMALL, epochs=5), record.checkpoint)
+
+
+def test_a_finished_checkpoint_is_shown_as_it_is():
+    record = last(SMALL)
+    assert [again.epoch for again in train(SMALL, record.checkpoint)] == [SMALL.epochs]
+
+
+@pytest.mark.slow
+def test_a_process_alone_and_two_at_the_same_time_give_the_same_fingerprint():
+    code = ("from echo_core.config.presets import PRESETS; from echo_core.training import train\n"
+            "*_, end = train(PRESETS['whole'].config); print(end.checkpoint.fingerprint)")
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                text=True)
+
+    alone = start().communicate(timeout=PATIENCE)[0].strip()
+    together = [start(), start()]
+    printed = {alone, *(process.communicate(timeout=PATIENCE)[0].strip() for process in together)}
+    assert len(printed) == 1
+    assert len(printed.pop()) == 64
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("preset", "at_least"), [("whole", 0.96), ("partial", 0.98), ("quick", 1.0)])
+def test_presets_learn_to_echo(preset: str, at_least: float):
+    config = PRESETS[preset].config
+    assert evaluate(config, last(config).checkpoint.weights).window_accuracy >= at_least
+
+
+def test_a_reader_may_leave_at_any_time():
+    assert [record.epoch for record in islice(train(SMALL), 2)] == [0, 1]
+
+
+# --- training that diverges ----------------------------------------------------------------------
+
+
+def until_it_diverges(config: RunConfig) -> tuple[list[Progress], Diverged]:
+    records = []
+    try:
+        for progress in train(config):
+            records.append(progress)
+    except Diverged as error:
+        return records, error
+    pytest.fail("it did not diverge")
+
+
+@pytest.fixture(scope="module")
+def diverged() -> tuple[list[Progress], Diverged]:
+    return until_it_diverges(DIVERGING)
+
+
+def test_training_stops_at_the_first_loss_that_is_not_finite_and_says_what_to_try(diverged):
+    records, error = diverged
+    assert all(np.isfinite([point.loss for record in records for point in record.points]))
+    assert 1 < error.epoch < DIVERGING.epochs
+    assert f"Training diverged in epoch {error.epoch}" in str(error)
+    assert "Try clip_norm=1 or a lower learning_rate, such as learning_rate=0.1" in str(error)
+
+
+def test_the_last_good_weights_of_a_diverged_run_are_finite_and_the_next_epochs_spoil_them(diverged):
+    records, error = diverged
+    assert error.checkpoint.is_finite
+    assert same_weights(records[-1].checkpoint, error.checkpoint)
+    assert records[-1].snapshot is not None
+    with pytest.raises(Diverged) as again:
+        next(train(DIVERGING, error.checkpoint))
+    assert (again.value.epoch, again.value.checkpoint.epoch) == (error.epoch, error.checkpoint.epoch)
+
+
+def test_where_training_diverged_does_not_depend_on_its_chunks(diverged, monkeypatch):
+    _, error = diverged
+    monkeypatch.setattr(training, "CHUNK_SECONDS", 0)  # an epoch a call
+    records, other = until_it_diverges(DIVERGING)
+    assert [record.epoch for record in records] == list(range(error.checkpoint.epoch + 1))
+    assert (other.epoch, str(other)) == (error.epoch, str(error))
+    assert same_weights(other.checkpoint, error.checkpoint)
+
+
+def test_training_does_not_go_on_from_weights_that_are_not_finite():
+    weights = tuple(np.full_like(weight, np.nan) for weight in first_weights(SMALL))
+    with pytest.raises(Diverged, match="in epoch 7"):
+        train(SMALL, Checkpoint(7, 7, weights, weights * 2))
