@@ -20,9 +20,9 @@ hypothesis.settings.load_profile("lab")
 
 #: Files that take longest, the longest first: a process that is handed one of them last would keep the other waiting.
 LONG_FILES = ("test_train_page", "test_engine", "test_arithmetic", "test_faults", "test_history_page", "test_worker",
-              "test_cli", "test_outages", "test_two_apps", "test_ahead", "test_tabs", "test_apps_that_end",
+              "test_commands", "test_outages", "test_two_apps", "test_ahead", "test_tabs", "test_apps_that_end",
               "test_reruns", "test_kills", "test_train_app", "test_training", "test_models", "test_script",
-              "test_listing", "test_export")
+              "test_listing", "test_run_files")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

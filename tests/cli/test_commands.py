@@ -96,8 +96,9 @@ ASKED_FOR = [
     "variant=padded output_length=2", "variant=attention output_length=2 cell=gru", "variant=no_memory",
     "variant=one_to_one output_length=2 cell=simple_rnn", "variant=many_to_one output_length=3 representation=linear",
     "variant=encoder_decoder task=reverse echo_start=1 output_length=2 schedule=cosine clip_norm=1",
-    "variant=attention output_length=2 missing=mask batch_size=13", "missing=mask batch_size=29",
-    "stateful=false batch_size=1"]
+    *(pytest.param(settings, marks=pytest.mark.slow) for settings in (
+        "variant=attention output_length=2 missing=mask batch_size=13", "missing=mask batch_size=29",
+        "stateful=false batch_size=1"))]
 
 
 @pytest.mark.parametrize("settings", ASKED_FOR)

@@ -70,6 +70,7 @@ def test_a_run_that_begins_while_its_network_is_compiled_ahead_gives_what_it_giv
         assert alone.store.run(run_id).fingerprint == lab.store.run(run_id).fingerprint
 
 
+@pytest.mark.slow
 def test_of_networks_that_are_passed_by_only_the_last_is_compiled(lab: Engine):
     before = num_programs(lab)
     for units in (9, 10, 11):
@@ -80,6 +81,7 @@ def test_of_networks_that_are_passed_by_only_the_last_is_compiled(lab: Engine):
     assert (worker_of(lab).foreseen, num_programs(lab)) == (wider(11).network, before + 1)
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_ahead_while_a_run_trains(lab: Engine):
     run_id = lab.submit(ENDLESS)
     until(lambda: lab.store.run(run_id).epoch > 0)

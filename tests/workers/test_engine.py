@@ -269,6 +269,7 @@ def test_worker_that_is_too_busy_to_beat_is_vouched_for_as_long_as_it_was_heard_
     assert lab.store.run(run_id).restarts == 0
 
 
+@pytest.mark.slow
 def test_worker_that_takes_too_much_memory_is_replaced_between_runs_and_trains_the_same(lab, undisturbed, monkeypatch):
     before, = worker_processes()
     train(lab, config(2))
@@ -294,6 +295,7 @@ def test_idle_worker_that_has_grown_is_replaced_after_a_rest(lab, monkeypatch):
     assert worker_processes()[0].pid != before.pid
 
 
+@pytest.mark.slow
 def test_worker_that_the_cluster_has_given_up_comes_back(lab):
     before, = worker_processes()
     dask_cluster = lab.dispatcher.cluster.local

@@ -74,7 +74,9 @@ def train_here(caplog):
     return partial(train_disturbed, caplog=caplog)
 
 
-@pytest.mark.parametrize("fault", [faults.locked, faults.full, faults.read_only])
+@pytest.mark.parametrize("fault", [
+    pytest.param(faults.locked, marks=pytest.mark.slow), pytest.param(faults.full, marks=pytest.mark.slow),
+    faults.read_only])
 def test_weights_are_the_same_though_the_file_could_not_be_written_meanwhile(tmp_path, monkeypatch, fault, train_here,
                                                                              undisturbed):
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
@@ -105,6 +107,7 @@ def lab(postgres_server, migrated, tmp_path_factory):
             yield engine
 
 
+@pytest.mark.slow
 def test_run_is_trained_stopped_and_gone_on_with_on_postgres_as_on_sqlite(lab, undisturbed):
     run_id = lab.submit(LONG)
     until(lambda: lab.store.run(run_id).epoch > 100)
@@ -119,9 +122,9 @@ def test_run_is_trained_stopped_and_gone_on_with_on_postgres_as_on_sqlite(lab, u
     assert len(lab.store.snapshots(run_id)) >= 40
 
 
-@pytest.mark.parametrize("seconds", [
-    pytest.param(1.0, id="soon"),
-    pytest.param(STALE_SECONDS + 5.0, id="after its heartbeat is stale", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [pytest.param(1.0, id="soon"),
+                                     pytest.param(STALE_SECONDS + 5.0, id="after its heartbeat is stale")])
 def test_run_outlives_a_crash_of_the_server_and_so_does_the_queue(lab, postgres_server, undisturbed, seconds):
     long = LONG.model_copy(update={"seed": int(seconds)})
     run_id, next_id = lab.submit(long), lab.submit(config(int(seconds)))
