@@ -17,7 +17,7 @@ from echo_core.cli.asking import ask, judge
 from echo_core.cli.options import BadSettings, OnceEach, allowed, known_run, open_store, read_settings, run_with_weights
 from echo_core.cli.signals import BROKEN_PIPE, escape_what_a_stream_cannot_write
 from echo_core.cli.training import Outcome, load_tensorflow, print_json, report, settle, train_all
-from echo_core.config import TRAINING_VERSION, RunConfig
+from echo_core.config import TRAINING_VERSION, RunConfig, compatibility
 from echo_core.config.presets import PRESETS, short_name
 from echo_core.config.repair import explain, parse_settings, with_settings
 from echo_core.evaluation.verdicts import percent
@@ -187,6 +187,12 @@ def export_run(run_id: str, folder: Path, force: bool) -> None:
         raise click.ClickException(f"{folder} cannot be written to: {error.strerror}.") from error
     for name in run_files.file_names(row.config):
         click.echo(folder / name)
+
+
+@cli.command()
+def combinations() -> None:
+    """Print which settings can be combined, as docs/combinations.md shows it."""
+    click.echo("\n".join(compatibility.page()))
 
 
 cli.add_command(ask)

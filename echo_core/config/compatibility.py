@@ -1,8 +1,8 @@
-"""Which experiments make sense together: the one table that config, page, command line and tests read.
+"""Which settings can be combined: the one table that config, page, command line and tests read.
 
-Each row of `REFUSALS` says what one setting cannot be where another one is given, why, and what to
-take instead. What no row refuses can be trained: `combinations()` walks all of it, and
-`python -m echo_core.config.compatibility` prints it as docs/combinations.md has it.
+Each row of `REFUSALS` names a value that one setting cannot have beside a value of another, why, and what to
+take instead. Everything else can be trained: `combinations()` yields all of it, and `python -m echo_core combinations`
+prints docs/combinations.md.
 """
 
 from collections.abc import Iterator, Mapping
@@ -109,7 +109,7 @@ def page() -> Iterator[str]:
     yield "# What can be combined\n"
     yield f"{sum(1 for _ in combinations())} combinations of {', '.join(f'`{axis}`' for axis in AXES)} make sense."
     yield "`echo_core/config/compatibility.py` is the table that the page, the command line and the tests read;"
-    yield "`python -m echo_core.config.compatibility` prints this page from it.\n"
+    yield "`python -m echo_core combinations` prints this page from it.\n"
     others = [axis for axis in AXES if axis != "variant"]
     yield f"| `variant` | {' | '.join(f'`{axis}`' for axis in others)} |"
     yield f"|---{'|---' * len(others)}|"
@@ -124,7 +124,3 @@ def page() -> Iterator[str]:
 
 def _written(value: str | bool) -> str:
     return str(value).lower()
-
-
-if __name__ == "__main__":
-    print("\n".join(page()))

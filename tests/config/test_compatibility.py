@@ -1,18 +1,17 @@
 """What can be combined is one table, and all who ask get its answer."""
 
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from click.testing import CliRunner
 from pydantic import ValidationError
 
+from echo_core.cli import cli
 from echo_core.config import RunConfig
 from echo_core.config.compatibility import AXES, REFUSALS, VARIANTS, combinations, offered, page, refusal
 from echo_core.config.repair import explain
-from tests.helpers.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -124,14 +123,13 @@ def test_a_reason_can_be_read_after_because(row):
 
 
 def test_the_page_in_docs_is_the_table():
-    """`python -m echo_core.config.compatibility > docs/combinations.md` writes it."""
+    """`python -m echo_core combinations > docs/combinations.md` writes it."""
     assert (ROOT / "docs" / "combinations.md").read_text() == "\n".join(page()) + "\n"
 
 
-def test_the_module_prints_the_page():
-    printed = subprocess.run([sys.executable, "-m", "echo_core.config.compatibility"], cwd=ROOT, check=True,
-                             capture_output=True, text=True, timeout=PATIENCE)
-    assert printed.stdout == "\n".join(page()) + "\n"
+def test_the_command_prints_the_page():
+    printed = CliRunner().invoke(cli, ["combinations"])
+    assert (printed.exit_code, printed.output) == (0, "\n".join(page()) + "\n")
 
 
 def test_the_page_has_a_line_for_each_variant_and_each_row():
