@@ -35,7 +35,7 @@ def test_a_count_has_its_noun():
 def test_nothing_that_is_said_of_one_thing_speaks_of_several(config: RunConfig, monkeypatch: pytest.MonkeyPatch):
     drawn: list[str] = []
     monkeypatch.setattr(train.st, "markdown", drawn.append)
-    monkeypatch.setattr(train.looks, "estimate_seconds", lambda config: 1.0)
+    monkeypatch.setattr(train.cached_reads, "estimate_seconds", lambda config: 1.0)
     monkeypatch.setattr(train.findings, "show", lambda found: None)
     train.what_it_takes(config)
     said = [*drawn, summary(config, shown_examples(config), None), how_to_read(config), keras_listing(config)]
