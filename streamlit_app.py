@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from echo_app.web import streamlit_patches, uploads
+from echo_app.web import streamlit_patches
 
 #: A file of our own, as symbols would come from another host; as an address, or it would be hashed at each rerun.
 ICON = "data:image/svg+xml," + quote(Path(streamlit_patches.__file__).parents[1].joinpath("icon.svg").read_text())
@@ -14,8 +14,7 @@ ICON = "data:image/svg+xml," + quote(Path(streamlit_patches.__file__).parents[1]
 
 def main() -> None:
     """Say what this is before the heavy imports, then show the page."""
-    streamlit_patches.mend()
-    uploads.bound()
+    streamlit_patches.apply()
     st.set_page_config(page_title="Echo Lab", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
     st.title("Echo Lab", anchor=False)
     history = st.Page(lambda: _history(train), title="History", icon=":material/history:", url_path="history")

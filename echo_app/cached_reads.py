@@ -11,7 +11,7 @@ import streamlit as st
 
 from echo_app import store_outages
 from echo_app.charts.grid import grid
-from echo_app.session import LOOKED, store, stretch
+from echo_app.state import LOOKED, store, time_bucket
 from echo_core import tables
 from echo_core.config import RunConfig
 from echo_core.data import shown_examples
@@ -23,14 +23,14 @@ _FORECAST_SECONDS, _FINISHED_SECONDS = 1.0, 2.0
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _forecast(stretch: int) -> dict[str, tables.Wait]:
+def _forecast(time_bucket: int) -> dict[str, tables.Wait]:
     """One for all sessions, however many wait."""
     return tables.forecast(store())
 
 
 def wait_of(run_id: str) -> tables.Wait:
     """How long a queued run still waits."""
-    known = _forecast(stretch(_FORECAST_SECONDS)).get(run_id)
+    known = _forecast(time_bucket(_FORECAST_SECONDS)).get(run_id)
     return known or tables.Wait(store().place(run_id) or 0, math.nan)  # it was queued only just now
 
 
@@ -159,10 +159,10 @@ def _weights(run_id: str, attempt: int, epoch: int) -> tuple[Floats, ...] | None
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _newest_finished(stretch: int) -> list[RunRow]:
+def _newest_finished(time_bucket: int) -> list[RunRow]:
     return tables.newest_finished(store())
 
 
 def estimate_seconds(config: RunConfig) -> float:
     """About how long a run will train on this machine."""
-    return tables.estimate_seconds(config, _newest_finished(stretch(_FINISHED_SECONDS)))
+    return tables.estimate_seconds(config, _newest_finished(time_bucket(_FINISHED_SECONDS)))

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pandas as pd
 import streamlit as st
 
-from echo_app import session, store_outages
+from echo_app import actions, state, store_outages
 from echo_app.formatting import in_percent
 from echo_app.pages.setup import begin
 from echo_app.panels import comparison
@@ -42,7 +42,7 @@ def _page(open_run: Callable[[], None]) -> None:
     if not entries:
         return _nothing(total)
     _list(entries, total)
-    picked = st.session_state[session.SELECTED]
+    picked = st.session_state[state.SELECTED]
     _actions(picked, open_run)
     if picked:
         comparison.comparison(picked)
@@ -70,17 +70,17 @@ def _first_page() -> None:
 
 def _find() -> tuple[Sequence[Entry], int]:
     """The page of the list that is shown; the last one, if there are fewer by now."""
-    state = st.session_state
-    wanted = session.wanted(
-        text=state["runs_text"].strip(), states=state["runs_states"], variants=state["runs_variants"],
-        hidden=state["runs_hidden"], sort=_SORTING[state["runs_sort"]], descending=not state["runs_ascending"])
-    at = state.get(_PAGE, 0)
-    found = session.store().find(wanted, PAGE_SIZE, at * PAGE_SIZE)
+    session = st.session_state
+    wanted = state.wanted(
+        text=session["runs_text"].strip(), states=session["runs_states"], variants=session["runs_variants"],
+        hidden=session["runs_hidden"], sort=_SORTING[session["runs_sort"]], descending=not session["runs_ascending"])
+    at = session.get(_PAGE, 0)
+    found = state.store().find(wanted, PAGE_SIZE, at * PAGE_SIZE)
     last = max(0, math.ceil(found.total / PAGE_SIZE) - 1)
     if at > last:
         at = last
-        found = session.store().find(wanted, PAGE_SIZE, at * PAGE_SIZE)
-    state[_PAGE] = at
+        found = state.store().find(wanted, PAGE_SIZE, at * PAGE_SIZE)
+    session[_PAGE] = at
     return found.entries, found.total
 
 
@@ -97,11 +97,11 @@ def _nothing(total: int) -> None:
 
 def _list(entries: Sequence[Entry], total: int) -> None:
     """The table, whose picked rows are remembered by their runs and not by their places."""
-    state = st.session_state
+    session = st.session_state
     ids = [entry.run.run_id for entry in entries]
-    state[_LISTED] = ids
-    rows = [place for place, run_id in enumerate(ids) if run_id in state[session.SELECTED]]
-    state[_TABLE] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    session[_LISTED] = ids
+    rows = [place for place, run_id in enumerate(ids) if run_id in session[state.SELECTED]]
+    session[_TABLE] = {"selection": {"rows": rows, "columns": [], "cells": []}}
     st.dataframe(_table(entries), key=_TABLE, on_select=_pick, selection_mode="multi-row", hide_index=True,
                  placeholder="–", height=min(38 + 35 * len(entries), 600), column_config={
         "run": st.column_config.TextColumn("Run", width=235),  # a telephone shows the state beside it
@@ -130,10 +130,10 @@ def _table(entries: Sequence[Entry]) -> pd.DataFrame:
 
 def _pick() -> None:
     """Callback of the table: what is picked on other pages stays picked."""
-    state, listed = st.session_state, st.session_state[_LISTED]
-    now = [listed[place] for place in state[_TABLE]["selection"]["rows"] if place < len(listed)]
-    kept = [run_id for run_id in state[session.SELECTED] if run_id not in listed or run_id in now]
-    state[session.SELECTED] = [*kept, *(run_id for run_id in now if run_id not in kept)]
+    session, listed = st.session_state, st.session_state[_LISTED]
+    now = [listed[place] for place in session[_TABLE]["selection"]["rows"] if place < len(listed)]
+    kept = [run_id for run_id in session[state.SELECTED] if run_id not in listed or run_id in now]
+    session[state.SELECTED] = [*kept, *(run_id for run_id in now if run_id not in kept)]
 
 
 def _pages(shown: int, total: int) -> None:
@@ -162,43 +162,43 @@ def _actions(picked: Sequence[str], open_run: Callable[[], None]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="runs_actions"):
         st.markdown(f"**{len(picked)}** picked", width="content")
         if st.button("Open", icon=":material/open_in_full:", key="runs_open", disabled=len(picked) != 1) and (
-                run := session.store().run(picked[0])):
-            session.show_other(run)
+                run := state.store().run(picked[0])):
+            actions.show_other(run)
             open_run()
         with st.popover("Rename", icon=":material/edit:", disabled=len(picked) != 1):
-            st.text_input("Name", session.name_of(picked[0]) or "", key=f"runs_name_{picked[0]}", max_chars=80,
+            st.text_input("Name", state.name_of(picked[0]) or "", key=f"runs_name_{picked[0]}", max_chars=80,
                           on_change=_rename, args=(picked[0],), placeholder="such as: two bits too few")
         label, icon = ("Hide", "visibility_off") if hides else ("Show again", "visibility")
         st.button(label, icon=f":material/{icon}:", key="runs_hide", on_click=_hide, args=(list(picked), hides))
-        if not session.engine().settings.hosted:  # there it is the operator's
+        if not state.engine().settings.hosted:  # there it is the operator's
             st.button("Delete", icon=":material/delete:", key="runs_delete", on_click=_delete, args=(list(picked),))
         st.button("Pick none", icon=":material/close:", key="runs_none", type="tertiary", on_click=_let_go)
 
 
 @careful
 def _rename(run_id: str) -> None:
-    session.store().rename(run_id, st.session_state[f"runs_name_{run_id}"], session.visitor())
+    state.store().rename(run_id, st.session_state[f"runs_name_{run_id}"], state.visitor())
 
 
 @careful
 def _hide(run_ids: list[str], hidden: bool) -> None:
     focus.follow("runs_text")
-    session.store().hide(run_ids, hidden, session.visitor())
+    state.store().hide(run_ids, hidden, state.visitor())
     _pick_none()
 
 
 @careful
 def _delete(run_ids: list[str]) -> None:
     focus.follow("undo_delete")
-    deleted = session.store().delete(run_ids)
-    st.session_state[session.DELETED] = deleted
-    st.session_state[session.SELECTED] = [run_id for run_id in run_ids if run_id not in deleted]
+    deleted = state.store().delete(run_ids)
+    st.session_state[state.DELETED] = deleted
+    st.session_state[state.SELECTED] = [run_id for run_id in run_ids if run_id not in deleted]
     if len(deleted) < len(run_ids):
         st.toast("Runs under way were left. Stop them first.", icon=":material/info:")
 
 
 def _pick_none() -> None:
-    st.session_state[session.SELECTED] = []
+    st.session_state[state.SELECTED] = []
 
 
 def _let_go() -> None:
@@ -207,7 +207,7 @@ def _let_go() -> None:
 
 
 def _undo() -> None:
-    deleted = st.session_state[session.DELETED]
+    deleted = st.session_state[state.DELETED]
     if deleted:
         with st.container(horizontal=True, vertical_alignment="center", key="runs_undo"):
             count = f"{counted(len(deleted), 'run')} {'is' if len(deleted) == 1 else 'are'}"
@@ -218,5 +218,5 @@ def _undo() -> None:
 @careful
 def _bring_back() -> None:
     focus.follow("runs_text")
-    session.store().bring_back(st.session_state[session.DELETED])
-    st.session_state[session.DELETED] = []
+    state.store().bring_back(st.session_state[state.DELETED])
+    st.session_state[state.DELETED] = []

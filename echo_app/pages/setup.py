@@ -7,7 +7,7 @@ from functools import lru_cache
 import streamlit as st
 from pydantic import ValidationError
 
-from echo_app import session, store_outages
+from echo_app import links, state, store_outages
 from echo_core.config.repair import explain
 from echo_core.store.database import StoreAway, StoreError
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 def begin() -> None:
     """Make the session ready; where the host is not, say why and end the page there."""
     try:
-        session.begin()
+        _begin_session()
     except StoreAway:
         raise  # it may come back, for which the page waits
     except (StoreError, ValidationError) as error:
@@ -26,8 +26,23 @@ def begin() -> None:
         log_once(details)
         st.text(_public(error) if _may_be_hosted() else details)
         store_outages.leave_off()
-    if loss := session.loss():
+    if loss := state.loss():
         st.warning(loss, icon=":material/delete_history:")
+
+
+def _begin_session() -> None:
+    """Open the link of a new session; make the settings fit.
+
+    Raises:
+        StoreError: If the store cannot be opened.
+        pydantic.ValidationError: If a setting of this host is not valid.
+    """
+    if state.READY not in st.session_state:
+        state.engine()  # first, as it may raise, and the link is opened once
+        state.fill_in()
+        links.open_link({name: st.query_params.get_all(name) for name in st.query_params})
+        st.session_state[state.READY] = True  # last, as the link asks the store
+    state.keep()
 
 
 @lru_cache(maxsize=16)

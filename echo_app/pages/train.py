@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from echo_app import cached_reads, session, store_outages
+from echo_app import actions, cached_reads, links, state, store_outages
 from echo_app.charts.grid import STYLE
 from echo_app.formatting import duration, first_lines, plain
 from echo_app.pages.setup import begin
@@ -32,28 +32,28 @@ def train_page() -> None:
 
 def _page() -> None:
     begin()
-    session.put_address_back()
-    config, run = session.config(), session.shown_run()
+    links.put_address_back()
+    config, run = state.config(), state.shown_run()
     beyond = _beyond_limits(config)
     left, panel = st.columns([2, 5], gap="large")
     behind = st.container()
     with left:
-        st.session_state[session.ELSEWHERE] = _elsewhere(config, run, beyond)
+        st.session_state[state.ELSEWHERE] = _elsewhere(config, run, beyond)
         st.fragment(store_outages.part(_settings), key="settings")()
         controls.advanced_controls(config.num_windows)
         store_outages.attempt(_other_runs)
     with behind:  # before the run, which waits for its first records: meanwhile a browser has this to draw
         if not beyond:
             store_outages.attempt(_behind, config, run)
-        if st.session_state.pop(session.PRESSED, False):
+        if st.session_state.pop(state.PRESSED, False):
             # On a telephone the run is drawn below the controls, out of sight.
             st.html("<script>if (innerWidth < 640) (document.querySelector('.st-key-seeds_head') ?? "
                     "document.querySelector('.st-key-run'))?.scrollIntoView({behavior: 'smooth'})</script>",
                     unsafe_allow_javascript=True)
     with panel:
         with st.container(key="seeds"):
-            if run and st.session_state[session.SEEDS]:
-                store_outages.attempt(seeds.seeds_panel, st.session_state[session.SEEDS])
+            if run and st.session_state[state.SEEDS]:
+                store_outages.attempt(seeds.seeds_panel, st.session_state[state.SEEDS])
                 st.subheader(f"One of them: seed {run.config.seed}", anchor=False)
         with st.container(key="run"):
             if run:
@@ -64,12 +64,12 @@ def _page() -> None:
 
 def _settings() -> None:
     """The controls and what they say: a fragment, as who moves one seldom changes the rest of the page."""
-    alone, state = store_outages.is_alone(), st.session_state
+    alone, session = store_outages.is_alone(), st.session_state
     if alone:
         begin()
-    config, run = session.config(), session.shown_run() if alone else session.seen_run()
+    config, run = state.config(), state.shown_run() if alone else state.seen_run()
     beyond = _beyond_limits(config)
-    if alone and (session.PRESSED in state or state[session.ELSEWHERE] != _elsewhere(config, run, beyond)):
+    if alone and (state.PRESSED in session or session[state.ELSEWHERE] != _elsewhere(config, run, beyond)):
         st.rerun()
     controls.main_controls()
     _buttons(config, run, beyond)
@@ -77,18 +77,18 @@ def _settings() -> None:
     store_outages.attempt(what_it_takes, config)
     if run and (said := _which(run.config, config)):
         st.caption(plain(said))
-    if not beyond and session.is_quiet_here():
-        session.engine().compile_ahead(config)
+    if not beyond and state.is_quiet_here():
+        state.engine().compile_ahead(config)
 
 
 def _elsewhere(config: RunConfig, run: RunRow | None, beyond: str | None) -> tuple[object, ...]:
     """All that decides what the page shows outside of `_settings`."""
-    state, free = st.session_state, dict[str, object]()
-    if state.get(BEHIND, STORY) == STORY:  # the other tabs tell of every setting
+    session, free = st.session_state, dict[str, object]()
+    if session.get(BEHIND, STORY) == STORY:  # the other tabs tell of every setting
         free["units"] = 1
         if run:  # without one, the empty charts tell of epochs
             free["epochs"] = 1
-    shown = run and run.run_id, state[session.SEEDS], state[session.TEXT_ERROR], beyond is None
+    shown = run and run.run_id, session[state.SEEDS], session[state.TEXT_ERROR], beyond is None
     return config.model_copy(update=free), *shown
 
 
@@ -99,10 +99,10 @@ def _notes(beyond: str | None) -> None:
         st.error(beyond, icon=":material/block:")
     else:
         store_outages.refusal()
-    if lines := st.session_state[session.NOTES]:
+    if lines := st.session_state[state.NOTES]:
         st.warning("Some settings were not accepted or had to follow others:", icon=":material/tune:")
         st.text(first_lines(lines))  # as plain text: a link may say anything
-        st.session_state[session.NOTES] = []
+        st.session_state[state.NOTES] = []
 
 
 def what_it_takes(config: RunConfig) -> None:
@@ -132,19 +132,19 @@ def _bits(config: RunConfig) -> str:
 def _beyond_limits(config: RunConfig) -> str | None:
     """What this host does not allow of these settings, in a sentence."""
     try:
-        session.engine().limits.check(config)
+        state.engine().limits.check(config)
     except LimitExceeded as error:
         return str(error)
     return None
 
 
 def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
-    can_train = beyond is None and st.session_state[session.TEXT_ERROR] is None
+    can_train = beyond is None and st.session_state[state.TEXT_ERROR] is None
     with st.container(horizontal=True):
-        st.button("Train", type="primary", key="train", icon=":material/play_arrow:", on_click=session.train,
+        st.button("Train", type="primary", key="train", icon=":material/play_arrow:", on_click=actions.train,
                   disabled=not can_train)
-        st.button(f"Run {session.NUM_SEEDS} seeds", key="train_seeds", icon=":material/stacked_line_chart:",
-                  on_click=session.train_seeds, disabled=not can_train)
+        st.button(f"Run {actions.NUM_SEEDS} seeds", key="train_seeds", icon=":material/stacked_line_chart:",
+                  on_click=actions.train_seeds, disabled=not can_train)
         share.share(config, run)
         if run:
             store_outages.attempt(share.take_away, run)
@@ -152,7 +152,7 @@ def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
 
 def _which(shown: RunConfig, controls: RunConfig) -> str:
     """Which run is shown, where the controls stand at other settings."""
-    differing = [name for name in session.FIELDS if getattr(shown, name) != getattr(controls, name)]
+    differing = [name for name in state.FIELDS if getattr(shown, name) != getattr(controls, name)]
     settings = ", ".join(f"{name} {_short(written(getattr(shown, name))) or 'none'}" for name in differing)
     return f"This is the run with {settings}. Press Train for the settings at the controls." if differing else ""
 
@@ -170,10 +170,10 @@ def _other_runs() -> None:
 
 
 def _others() -> list[RunRow]:
-    state = st.session_state
-    shown = {state[session.RUN], *(config.run_id for config in state[session.SEEDS])}
-    newest = [run_id for run_id in state[session.MINE] if run_id not in shown][-_MOST_OTHERS:]
-    return [run for run_id in newest if (run := session.store().run(run_id))]
+    session = st.session_state
+    shown = {session[state.RUN], *(config.run_id for config in session[state.SEEDS])}
+    newest = [run_id for run_id in session[state.MINE] if run_id not in shown][-_MOST_OTHERS:]
+    return [run for run_id in newest if (run := state.store().run(run_id))]
 
 
 def _links(was_live: bool) -> None:
@@ -187,7 +187,7 @@ def _links(was_live: bool) -> None:
         where = seeds.to_row(run.config, run, place)
         epoch = f", epoch {run.epoch:,}" if run.epoch else ""
         if st.button(f"{run.config.variant}, seed {run.config.seed}: {where.state}{epoch}", key=f"other_{run.run_id}",
-                     type="tertiary", icon=":material/visibility:", on_click=session.show_other, args=(run,)):
+                     type="tertiary", icon=":material/visibility:", on_click=actions.show_other, args=(run,)):
             st.rerun()  # the run is drawn outside of this part
 
 

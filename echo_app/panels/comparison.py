@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from echo_app import cached_reads, charts, session, store_outages
+from echo_app import cached_reads, charts, state, store_outages
 from echo_app.formatting import escape, percent
 from echo_core import tables
 from echo_core.config.labels import label_of, value_in_words
@@ -23,7 +23,7 @@ _LONGEST_CELL, _LONGEST_LABEL = 32, 60
 
 def comparison(run_ids: Sequence[str]) -> None:
     """Draw the curves of these runs, live as long as one of them is under way, and what tells them apart."""
-    runs = [run for run_id in run_ids[:MOST] if (run := session.store().run(run_id))]
+    runs = [run for run_id in run_ids[:MOST] if (run := state.store().run(run_id))]
     if not runs:
         return
     st.subheader("Beside each other" if len(runs) > 1 else "Its curve", anchor=False)
@@ -40,18 +40,18 @@ def comparison(run_ids: Sequence[str]) -> None:
 
 
 def _curves(run_ids: list[str], was_live: bool) -> None:
-    runs = [run for run_id in run_ids if (run := session.store().run(run_id))]
+    runs = [run for run_id in run_ids if (run := state.store().run(run_id))]
     if was_live and not any(run.state.is_active for run in runs):
         st.rerun()  # so that the timer ends
-    state, labels = st.session_state, _labels(runs)
-    curves = [_curve(run, label, state["compare_smooth"]) for run, label in zip(runs, labels, strict=True)]
-    what, log = state["compare_what"], state["compare_log"] and state["compare_what"] == "loss"
+    session, labels = st.session_state, _labels(runs)
+    curves = [_curve(run, label, session["compare_smooth"]) for run, label in zip(runs, labels, strict=True)]
+    what, log = session["compare_what"], session["compare_log"] and session["compare_what"] == "loss"
     table = pd.concat(curves)
     if log:  # a logarithm has no zero
         table = table[table[what] > 0]
     with st.container(key="comparison_chart"):
-        st.vega_lite_chart(table, charts.comparison(labels, state["compare_by"], what, log),
-                           alt=f"{what} of {counted(len(runs), 'run')} against {state['compare_by']}")
+        st.vega_lite_chart(table, charts.comparison(labels, session["compare_by"], what, log),
+                           alt=f"{what} of {counted(len(runs), 'run')} against {session['compare_by']}")
     st.html(differences(runs, labels) + STYLE)
 
 
@@ -62,7 +62,7 @@ def _curve(run: RunRow, label: str, smooth: bool) -> pd.DataFrame:
 
 def _labels(runs: Sequence[RunRow]) -> tuple[str, ...]:
     """A letter for each run, and what it is called."""
-    names = [session.name_of(run.run_id) or short_name(run.config) for run in runs]
+    names = [state.name_of(run.run_id) or short_name(run.config) for run in runs]
     return tuple(f"{chr(ord('A') + place)} · {name[:_LONGEST_LABEL]}" for place, name in enumerate(names))
 
 

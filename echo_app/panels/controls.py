@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from echo_app import session
+from echo_app import actions, state
 from echo_app.formatting import first_lines
 from echo_core.config import RunConfig, divisors
 from echo_core.config.compatibility import AXES, offered
@@ -20,45 +20,45 @@ _WIDTH, _FRAMED_WIDTH = 130, 117
 
 def main_controls() -> None:
     """The controls that everybody needs."""
-    state, limits = st.session_state, session.engine().limits
-    st.selectbox("Start from", [*PRESETS, session.OWN], key=session.PRESET, on_change=session.load_preset,
+    session, limits = st.session_state, state.engine().limits
+    st.selectbox("Start from", [*PRESETS, state.OWN], key=state.PRESET, on_change=actions.load_preset,
                  format_func=lambda name: PRESETS[name].title if name in PRESETS else "Your own settings",
                  help="Settings worth starting from. Each sets all the controls below.")
-    preset = PRESETS.get(state[session.PRESET])
+    preset = PRESETS.get(session[state.PRESET])
     st.caption(preset.watch_for if preset else "Settings of your own. Choose one above to begin afresh.")
-    _choice("task", AXES["task"], on_change=session.task_changed)
+    _choice("task", AXES["task"], on_change=actions.task_changed)
     with st.container():  # a place of their own, so that what follows does not move
-        if state.task == "pairs":
+        if session.task == "pairs":
             _pairs()
-    _choice("variant", offered("variant", {"task": state.task}))
+    _choice("variant", offered("variant", {"task": session.task}))
     with st.container(horizontal=True):
         _number("units", limits.max_units)
         _number("epochs", limits.max_epochs, step=100)
-        whole, pairs = state.variant == "whole", state.task == "pairs"
-        if state.task == "lag":  # in place of the output length, which is the input length
-            _number("lag", state.input_length - 1, least=0)
+        whole, pairs = session.variant == "whole", session.task == "pairs"
+        if session.task == "lag":  # in place of the output length, which is the input length
+            _number("lag", session.input_length - 1, least=0)
         else:
-            _number("output_length", max(state.input_length, state.output_length), disabled=whole or pairs,
+            _number("output_length", max(session.input_length, session.output_length), disabled=whole or pairs,
                     more=" Whole echo answers at every step, so it is the input length." if whole else
                     " It is the longest answer of your pairs." if pairs else "")
 
 
 def advanced_controls(num_windows: int) -> None:
     """The other settings, folded away. Only what makes sense beside the others is offered."""
-    state, limits, framed = st.session_state, session.engine().limits, _FRAMED_WIDTH
-    follows = following({"task": state.task, "text": state[session.SETTLED_TEXT]})
-    pairs = state.task == "pairs"
+    session, limits, framed = st.session_state, state.engine().limits, _FRAMED_WIDTH
+    follows = following({"task": session.task, "text": session[state.SETTLED_TEXT]})
+    pairs = session.task == "pairs"
     with st.expander("Advanced", key="advanced"):
         if not pairs:
             _own_words()
         with st.container(horizontal=True):
             for field in ("cell", "representation", "missing"):
-                others = {name: state[name] for name in AXES if name != field}
+                others = {name: session[name] for name in AXES if name != field}
                 _choice(field, offered(field, others), width=framed)
-            _number("echo_start", max(0, state.input_length - state.output_length), least=0,
-                    disabled=pairs or state.task == "lag" or state.variant == "whole", width=framed)
+            _number("echo_start", max(0, session.input_length - session.output_length), least=0,
+                    disabled=pairs or session.task == "lag" or session.variant == "whole", width=framed)
         with st.container(horizontal=True):
-            _number("input_length", min(limits.max_input_length, state.sequence_length),
+            _number("input_length", min(limits.max_input_length, session.sequence_length),
                     disabled="input_length" in follows, width=framed)
             _number("sequence_length", limits.max_sequence_length, disabled=pairs, width=framed)
             _number("vocab_size", limits.max_vocab_size, least=2, disabled="vocab_size" in follows,
@@ -66,13 +66,13 @@ def advanced_controls(num_windows: int) -> None:
             _number("sequences_per_epoch", limits.max_windows, disabled=pairs, width=framed)
             st.selectbox(label_of("batch_size"), divisors(num_windows), key="batch_size", help=_help("batch_size"),
                          width=framed)
-            st.number_input(label_of("learning_rate"), min(1e-6, state.learning_rate), 1.0, key="learning_rate",
+            st.number_input(label_of("learning_rate"), min(1e-6, session.learning_rate), 1.0, key="learning_rate",
                             step=0.001, format="%g", help="Learning rate. " + _help("learning_rate"), width=framed)
             _choice("schedule", ("constant", "cosine"), width=framed)
-            st.number_input(label_of("clip_norm"), 0.0, max(1000.0, state.clip_norm), key="clip_norm", step=0.5,
+            st.number_input(label_of("clip_norm"), 0.0, max(1000.0, session.clip_norm), key="clip_norm", step=0.5,
                             format="%g", help=_help("clip_norm"), width=framed)
             _number("seed", 2**31 - 1, least=0, width=framed)
-        several = state.sequences_per_epoch > 1
+        several = session.sequences_per_epoch > 1
         st.toggle(label_of("stateful"), key="stateful", disabled=several or pairs, help=_help("stateful") + (
             " Only with one sequence an epoch." if several else ""))
 
@@ -80,20 +80,20 @@ def advanced_controls(num_windows: int) -> None:
 def _pairs() -> None:
     """Where the visitor writes questions and answers, or brings a file of them."""
     st.text_area("Question => answer, a pair a line", key="text", height=160, help=_help("text"),
-                 on_change=session.text_changed)
+                 on_change=actions.text_changed)
     _bytes_left()
-    st.file_uploader("Or a .txt, .csv or .tsv file of pairs", ["txt", "csv", "tsv"], key=session.UPLOAD,
-                     on_change=session.take_upload, max_upload_size=1)
-    file_errors(session.UPLOAD)
-    if notes := st.session_state[session.UPLOAD_NOTES]:
+    st.file_uploader("Or a .txt, .csv or .tsv file of pairs", ["txt", "csv", "tsv"], key=state.UPLOAD,
+                     on_change=actions.take_upload, max_upload_size=1)
+    file_errors(state.UPLOAD)
+    if notes := st.session_state[state.UPLOAD_NOTES]:
         st.text("\n".join(notes))
     _text_error()
 
 
 def _own_words() -> None:
     """Words in place of the random numbers."""
-    st.toggle("Your own words", key=session.OWN_WORDS, on_change=session.own_words_changed, help=_help("text"))
-    if st.session_state[session.OWN_WORDS]:
+    st.toggle("Your own words", key=state.OWN_WORDS, on_change=actions.own_words_changed, help=_help("text"))
+    if st.session_state[state.OWN_WORDS]:
         st.text_area("Words, with spaces between them", key="text", height=90)
         _bytes_left()
         _text_error()
@@ -101,7 +101,7 @@ def _own_words() -> None:
 
 def file_errors(uploader: str) -> None:
     """Below an uploader: why its file was refused, or what of it was not accepted."""
-    if found := st.session_state[session.FILE_ERRORS].get(uploader):
+    if found := st.session_state[state.FILE_ERRORS].get(uploader):
         heading, lines = found
         st.error(heading, icon=":material/block:")
         st.text(first_lines(lines))  # as plain text: it repeats what is in the file
@@ -109,15 +109,15 @@ def file_errors(uploader: str) -> None:
 
 def _bytes_left() -> None:
     """How much more may be typed, in the unit of the limit: a letter beyond English takes several bytes."""
-    left = texts.MAX_BYTES - session.text_bytes()
+    left = texts.MAX_BYTES - state.text_bytes()
     st.caption(f"{counted(left, 'byte')} of {texts.MAX_BYTES:,} left" if left >= 0 else
                f"{counted(-left, 'byte')} too many: a text has at most {texts.MAX_BYTES:,}")
 
 
 def _text_error() -> None:
-    if st.session_state[session.TEXT_ERROR]:
+    if st.session_state[state.TEXT_ERROR]:
         st.error("These words cannot be learnt as they are:", icon=":material/edit_note:")
-        st.text(st.session_state[session.TEXT_ERROR])  # as plain text: it repeats what was typed
+        st.text(st.session_state[state.TEXT_ERROR])  # as plain text: it repeats what was typed
 
 
 def _choice(field: str, options: tuple[str | bool, ...], **more: Any) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from echo_app import cached_reads, charts, session, store_outages
+from echo_app import actions, cached_reads, charts, state, store_outages
 from echo_app.formatting import duration, escape, ordinal, percent, spread
 from echo_core import tables
 from echo_core.config import RunConfig
@@ -88,9 +88,9 @@ def in_words(rows: Sequence[Row], seconds: float) -> str:
     """How many are finished, mean ± spread once there is something to average, and what is left out of it."""
     judged = [row.judged for row in rows if row.judged]
     counts = [f"**{len(judged)} of {len(rows)} finished**"]
-    for state in ("failed", "diverged", "paused", "interrupted", "not asked for"):
-        if number := sum(row.state == state for row in rows):
-            counts.append(f"{number} {state}")
+    for word in ("failed", "diverged", "paused", "interrupted", "not asked for"):
+        if number := sum(row.state == word for row in rows):
+            counts.append(f"{number} {word}")
     said = [", ".join(counts) + "."]
     if judged:
         windows = spread([each.window_accuracy for each in judged])
@@ -110,7 +110,7 @@ def in_words(rows: Sequence[Row], seconds: float) -> str:
 
 
 def _runs(configs: Sequence[RunConfig]) -> list[RunRow | None]:
-    return [session.store().run(config.run_id) for config in configs]
+    return [state.store().run(config.run_id) for config in configs]
 
 
 def _standing(runs: Sequence[RunRow | None]) -> tuple[object, ...]:
@@ -134,11 +134,11 @@ def _panel(configs: tuple[RunConfig, ...], was_live: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="seeds_head"):
         st.subheader(f"{counted(len(rows), 'seed')} together", anchor=False)
         if is_live:
-            st.button("Stop all", key="stop_seeds", icon=":material/stop:", on_click=session.stop_seeds)
+            st.button("Stop all", key="stop_seeds", icon=":material/stop:", on_click=actions.stop_seeds)
     st.markdown(in_words(rows, sum(run.seconds for run in runs if run and run.state is State.FINISHED)))
     _table(rows)
     if any(row.state == "not asked for" for row in rows):
-        st.caption(f"Press Run {session.NUM_SEEDS} seeds again to ask for those that were not.")
+        st.caption(f"Press Run {actions.NUM_SEEDS} seeds again to ask for those that were not.")
     _curves([run for run in runs if run], configs[0].epochs)
 
 
@@ -161,13 +161,13 @@ def _table(rows: Sequence[Row]) -> None:
             st.html("<div class='echo-seed-head'>Seed</div>", width=_SEED_WIDTH)
             st.html(_line(_COLUMNS, "echo-seed echo-seed-head"))
         for row in rows:
-            is_shown = row.run_id == st.session_state[session.RUN]
+            is_shown = row.run_id == st.session_state[state.RUN]
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 pressed = st.button(
                     str(row.seed), key=f"seed_{row.seed}", type="tertiary", width=_SEED_WIDTH,
                     icon=":material/visibility:" if is_shown else ":material/arrow_forward:",
-                    disabled=row.state == "not asked for", on_click=session.show_seed, args=(row.run_id,))
-                st.html(_line(row.cells, "echo-seed", session.public(row.why)))
+                    disabled=row.state == "not asked for", on_click=actions.show_seed, args=(row.run_id,))
+                st.html(_line(row.cells, "echo-seed", state.public(row.why)))
             if pressed:
                 st.rerun()  # the run is drawn outside of this part
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from echo_app import cached_reads, session
+from echo_app import actions, cached_reads, links, state
 from echo_app.panels import controls
 from echo_app.web.streamlit_patches import NotDelivered
 from echo_core.config import RunConfig
@@ -34,7 +34,7 @@ _TITLES = {SCRIPT: "Script of plain Keras", NOTEBOOK: "Notebook", WEIGHTS: "Weig
 
 def share(config: RunConfig, run: RunRow | None) -> None:
     """Two links, ready to copy, and the settings as a file."""
-    settings, result = session.links(config, run)
+    settings, result = links.links(config, run)
     with st.popover("Share", icon=":material/share:", key="share"):
         st.markdown("**This run**, as it stands and as it goes on. Where it is not known, the link offers to train it.")
         if result:
@@ -50,9 +50,9 @@ def share(config: RunConfig, run: RunRow | None) -> None:
         # visitor's rerun has just swept up.
         st.download_button("Settings as a file", partial(config.model_dump_json, indent=2), "echo-lab-settings.json",
                            "application/json", key="download_settings", icon=":material/download:", on_click="ignore")
-        st.file_uploader("Settings from a file", type="json", key=session.IMPORT, on_change=session.take_config,
+        st.file_uploader("Settings from a file", type="json", key=state.IMPORT, on_change=actions.take_config,
                          help="A file that was saved here. Nothing but settings is read.")
-        controls.file_errors(session.IMPORT)
+        controls.file_errors(state.IMPORT)
 
 
 def take_away(run: RunRow) -> None:
@@ -80,13 +80,13 @@ def file_of(run: RunRow, name: str) -> bytes:
 
 def _keras_file(run: RunRow, stateful: bool) -> bytes:
     try:
-        return session.engine().keras_file(run.run_id, stateful)
+        return state.engine().keras_file(run.run_id, stateful)
     except (Busy, LookupError) as error:
         raise NotDelivered(str(error)) from error
 
 
 def _files(run: RunRow) -> Mapping[str, bytes]:
-    store = session.store()
+    store = state.store()
     checkpoint = store.checkpoint(run.run_id)
     if checkpoint is None:
         raise NotDelivered(f"run {run.run_id} has no weights any more.")

@@ -4,8 +4,12 @@ Both happen where a timer draws a fragment again while somebody presses a button
 (`docs/decisions/0019`). And a file that cannot be made when its button is pressed says why beside the button, where
 Streamlit says no more than "Failed to generate file for download".
 
-The three methods of Streamlit's that are wrapped here are not public: tests drive a real server with and without
-this, and say so when a later version no longer needs it, or has changed.
+It also bounds the uploads that the server keeps: `server.maxUploadSize` limits one file, but a client can send any
+number of files to the upload address, and Streamlit 1.67 keeps all of them until the session ends
+(`docs/decisions/0037`).
+
+The four methods that are wrapped here are not public: tests drive a real server with and without this, and fail when a
+later version of Streamlit no longer needs it, or has changed.
 """
 
 import asyncio
@@ -18,6 +22,8 @@ from streamlit.proto.BackMsg_pb2 import BackendOperationRequest
 from streamlit.proto.ForwardMsg_pb2 import BackendOperationResponse
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.backend_operation_handler import DeferredFileHandler
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 logger = logging.getLogger(__name__)
 
@@ -25,17 +31,23 @@ logger = logging.getLogger(__name__)
 _TRIGGERS = {"trigger_value", "string_trigger_value", "chat_input_value", "json_trigger_value"}
 
 
+#: Files that the server keeps of a session: one for each uploader, and one that is just being replaced.
+FILES_PER_SESSION = 3
+
+
 class NotDelivered(Exception):
     """A file cannot be made now. Its text is shown to the visitor, beside the button that was pressed."""
 
 
-def mend() -> None:
-    """Have this server's sessions take each press once and deliver all that was drawn. A second call does nothing."""
+def apply() -> None:
+    """Patch this process's Streamlit. A second call does nothing."""
     if AppSession.request_rerun.__module__ != __name__:
         AppSession.request_rerun = _without_presses_of_timers(AppSession.request_rerun)  # type: ignore[method-assign]
         AppSession._create_scriptrunner = _after_what_was_drawn(  # type: ignore[method-assign]
             AppSession._create_scriptrunner)
         DeferredFileHandler.handle = _deliver  # type: ignore[method-assign]
+        MemoryUploadedFileManager.add_file = _with_a_limit(  # type: ignore[method-assign]
+            MemoryUploadedFileManager.add_file)
 
 
 def _without_presses_of_timers(request_rerun: Callable[..., None]) -> Callable[..., None]:
@@ -92,3 +104,14 @@ async def _deliver(self: DeferredFileHandler, request: BackendOperationRequest,
             said = "the file could not be made. Try again in a moment, or reload the page."
         response.error_msg = said[:1].upper() + said[1:]
     return response
+
+
+def _with_a_limit(add_file: Callable[..., None]) -> Callable[..., None]:
+    """Keep the newest `FILES_PER_SESSION` files of each session."""
+    @wraps(add_file)
+    def add_and_drop(self: MemoryUploadedFileManager, session_id: str, file: UploadedFileRec) -> None:
+        add_file(self, session_id, file)
+        for file_id in list(self.file_storage.get(session_id, ()))[:-FILES_PER_SESSION]:
+            self.remove_file(session_id, file_id)
+
+    return add_and_drop

@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.runtime.caching import cache_utils
 
-from echo_app import cached_reads, session
+from echo_app import cached_reads, state
 from echo_core.records import Snapshot
 from echo_core.store import Store
 from tests.helpers.samples import TINY
@@ -17,7 +17,7 @@ from tests.helpers.samples import TINY
 @pytest.fixture(autouse=True)
 def pages_read(store: Store, monkeypatch: pytest.MonkeyPatch):
     """Pages read this store, and keep nothing of another test."""
-    for module in (cached_reads, session):
+    for module in (cached_reads, state):
         monkeypatch.setattr(module, "store", lambda: store)
     st.cache_resource.clear()
     yield
@@ -35,7 +35,7 @@ def run(store: Store):
 @pytest.mark.parametrize("read", [
     lambda run: cached_reads.estimate_seconds(run.config),
     lambda run: cached_reads.wait_of(run.run_id),
-    lambda run: session.stored_row(run.run_id, session.stretch(0.5)),
+    lambda run: state.stored_row(run.run_id, state.time_bucket(0.5)),
 ], ids=["estimate", "forecast", "row"])
 def test_what_is_shared_for_a_while_may_run_out_between_any_two_moments(run, read: Callable, monkeypatch):
     """Streamlit looks twice whether an entry with a `ttl` is still there, and fails if it ran out in between."""

@@ -10,8 +10,9 @@ from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.backend_operation_handler import DeferredFileHandler
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-from echo_app import session
+from echo_app import state
 from echo_app.panels import share
 from echo_app.web import streamlit_patches
 from echo_core.engine import Busy
@@ -25,9 +26,9 @@ Answer = Callable[[Callable[[], bytes]], tuple[str, str]]
 def pressed(monkeypatch: pytest.MonkeyPatch) -> Answer:
     """Press a button whose file a function makes: the file's address, or what is shown beside the button."""
     for owner, name in ((DeferredFileHandler, "handle"), (AppSession, "request_rerun"),
-                        (AppSession, "_create_scriptrunner")):
+                        (AppSession, "_create_scriptrunner"), (MemoryUploadedFileManager, "add_file")):
         monkeypatch.setattr(owner, name, getattr(owner, name))  # so that it is as before in the end
-    streamlit_patches.mend()
+    streamlit_patches.apply()
     manager = MediaFileManager(MemoryMediaFileStorage("/media"))
 
     def press(make: Callable[[], bytes]) -> tuple[str, str]:
@@ -48,7 +49,7 @@ def test_who_comes_before_the_workers_is_told_when_to_come_back(pressed: Answer,
     def keras_file(*_: object) -> bytes:
         raise Busy("the workers are still starting. Try again in about 12 seconds.")
 
-    monkeypatch.setattr(session, "engine", lambda: SimpleNamespace(keras_file=keras_file))
+    monkeypatch.setattr(state, "engine", lambda: SimpleNamespace(keras_file=keras_file))
     run = SimpleNamespace(run_id="0123456789abcdef", config=TINY)
     assert pressed(lambda: share.file_of(run, MODEL)) == (
         "", "The workers are still starting. Try again in about 12 seconds.")

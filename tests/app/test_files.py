@@ -6,7 +6,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from echo_app import session
+from echo_app import actions, state
 from tests.helpers.apptest import open_page
 
 NOT_UTF_8 = "caf\xe9,yes\n".encode("cp1252")
@@ -15,12 +15,12 @@ NOT_UTF_8 = "caf\xe9,yes\n".encode("cp1252")
 @pytest.fixture(scope="module", autouse=True)
 def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "browser_name", lambda: None)
+        patch.setattr(state, "browser_name", lambda: None)
         patch.setenv("ECHO_COMPILE_AHEAD", "false")
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
         st.cache_resource.clear()
         yield
-        session.engine().close()
+        state.engine().close()
         st.cache_resource.clear()
 
 
@@ -44,7 +44,7 @@ def test_a_file_that_is_not_utf_8_is_refused_below_its_uploader_until_a_good_one
     page = open_page(preset="pairs")
     before = page.session_state["text"]
     bring(page, "upload", "a.csv", NOT_UTF_8)
-    assert session.REFUSED in drawn_below(page, "upload")
+    assert actions.REFUSED in drawn_below(page, "upload")
     assert "must be a file in UTF-8" in drawn_below(page, "upload")
     assert page.session_state["text"] == before
     bring(page, "upload", "b.csv", "café,yes\nthé,no\n".encode())
@@ -56,7 +56,7 @@ def test_a_file_that_is_not_utf_8_is_refused_below_its_uploader_until_a_good_one
 def test_a_refusal_of_a_file_is_gone_when_it_no_longer_holds(then: str):
     page = open_page(preset="pairs")
     bring(page, "upload", "a.csv", NOT_UTF_8)
-    assert refusals(page) == [session.REFUSED]
+    assert refusals(page) == [actions.REFUSED]
     if then == "removed":
         page.file_uploader(key="upload").set_value(None).run()
     elif then == "typed":
@@ -70,7 +70,7 @@ def test_a_refusal_of_a_file_is_gone_when_it_no_longer_holds(then: str):
 def test_damaged_settings_are_refused_in_the_popover_below_the_uploader_until_good_ones_come(content: bytes):
     page = open_page(preset="whole")
     bring(page, "import_config", "s.json", content)
-    assert session.REFUSED in drawn_below(page, "import_config")
+    assert actions.REFUSED in drawn_below(page, "import_config")
     assert "one JSON object of plain values" in drawn_below(page, "import_config")
     assert not page.warning  # on the page the popover would hide it
     bring(page, "import_config", "t.json", b'{"units": 33}')
@@ -80,10 +80,10 @@ def test_damaged_settings_are_refused_in_the_popover_below_the_uploader_until_go
 
 def test_settings_that_are_half_good_say_at_most_ten_lines_of_it():
     page = open_page(preset="whole")
-    wrong = ", ".join(f'"{name}": "no"' for name in session.FIELDS if name != "text")
+    wrong = ", ".join(f'"{name}": "no"' for name in state.FIELDS if name != "text")
     bring(page, "import_config", "s.json", ("{%s, \"a\": 1, \"b\": 2}" % wrong).encode())  # noqa: UP031
     lines = drawn_below(page, "import_config").splitlines()
-    assert lines[0] == session.MENDED
+    assert lines[0] == actions.MENDED
     assert len(lines) == 1 + 10 + 1
     assert lines[-1].startswith("and ")
 

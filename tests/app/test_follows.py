@@ -12,8 +12,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from echo_app import session, store_outages
-from echo_app.panels import run_view
+from echo_app import state, store_outages
+from echo_app.panels import replay, run_view
 from echo_core.config import RunConfig
 from echo_core.records import State
 from echo_core.store import RunRow, Store, Ticket
@@ -29,12 +29,12 @@ class Rerun(Exception):
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One engine for the pages of the module, with a store of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "browser_name", lambda: None)
+        patch.setattr(state, "browser_name", lambda: None)
         patch.setenv("ECHO_COMPILE_AHEAD", "false")
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
         st.cache_resource.clear()
         yield
-        session.engine().close()
+        state.engine().close()
         st.cache_resource.clear()
 
 
@@ -43,7 +43,7 @@ def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store
     """A store that answers, and whose clock a page asks."""
     opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
     monkeypatch.setattr(store_outages, "is_away", lambda: False)
-    monkeypatch.setattr(session, "store", lambda: opened)
+    monkeypatch.setattr(state, "store", lambda: opened)
     yield opened
     opened.close()
 
@@ -75,7 +75,7 @@ def looks_again(store: Store, run: RunRow, standing: tuple[object, ...], monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(store_outages, "is_alone", lambda: True)
-        patch.setattr(session, "shown_run", lambda: store.run(run.run_id))
+        patch.setattr(state, "shown_run", lambda: store.run(run.run_id))
         patch.setattr(st, "rerun", rerun)
         try:
             run_view.watch(run.run_id, standing)
@@ -133,16 +133,16 @@ def shown_epoch(page: AppTest) -> int:
 def test_replay_of_one_visitor_goes_on_where_it_was_when_somebody_goes_on_with_the_run(monkeypatch):
     config = TINY.model_copy(update={"seed": 11, "epochs": 100})
     open_page()  # so that there is an engine
-    store = session.store()
+    store = state.store()
     stopped(store, config)
     page = open_page(run=config.run_id)
     assert shown_epoch(page) == 30
-    monkeypatch.setattr(run_view, "frame_seconds", lambda: 3600.0)  # pictures stay until the clock is moved
+    monkeypatch.setattr(replay, "frame_seconds", lambda: 3600.0)  # pictures stay until the clock is moved
     page.button(key="play").click().run()
     assert shown_epoch(page) == 0
 
     def next_picture() -> int:
-        page.session_state[session.NEXT_AT] = -math.inf
+        page.session_state[state.NEXT_AT] = -math.inf
         page.run()
         return shown_epoch(page)
 
@@ -158,14 +158,14 @@ def test_replay_of_one_visitor_goes_on_where_it_was_when_somebody_goes_on_with_t
     page.run()
     assert shown_epoch(page) == page.select_slider(key="replay").value == 20
     assert [next_picture() for _ in range(6)] == [25, 30, 35, 40, 45, 45]
-    assert not page.session_state[session.PLAYING]
+    assert not page.session_state[state.PLAYING]
 
 
 @pytest.mark.usefixtures("engine")
 def test_page_at_the_end_of_a_replay_follows_the_newest_windows_of_a_run_that_goes_on():
     config = TINY.model_copy(update={"seed": 12, "epochs": 100})
     open_page()
-    store = session.store()
+    store = state.store()
     stopped(store, config)
     page = open_page(run=config.run_id)
     ticket = begun(store, config)
@@ -182,7 +182,7 @@ def test_page_at_the_end_of_a_replay_follows_the_newest_windows_of_a_run_that_go
 def test_picked_snapshot_stays_while_the_run_is_judged_and_pages_that_were_not_touched_show_its_score():
     config = TINY.model_copy(update={"seed": 13, "epochs": 100})
     open_page()
-    store = session.store()
+    store = state.store()
     ticket = stopped(store, config)
     page = open_page(run=config.run_id)
     assert any("is being judged" in str(box.proto) for box in page.info)

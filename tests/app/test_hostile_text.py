@@ -9,7 +9,7 @@ import streamlit as st
 from google.protobuf.json_format import MessageToDict
 from streamlit.testing.v1 import AppTest
 
-from echo_app import session
+from echo_app import state
 from echo_app.formatting import plain
 from echo_core.config import RunConfig
 from echo_core.store import Store
@@ -27,16 +27,16 @@ MARKUP = re.compile(r"(?<!\\)(?:!\[x|\[log in|<b>|<img|\$x\^|:red\[|:smile:|`cod
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """An engine for the module, and in its store two runs of hostile text, one of them with a hostile name."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "browser_name", lambda: None)
+        patch.setattr(state, "browser_name", lambda: None)
         patch.setenv("ECHO_COMPILE_AHEAD", "false")
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
         st.cache_resource.clear()
-        opened = session.engine().store
+        opened = state.engine().store
         for seed in (0, 1):
             keep_run(opened, PAIRS.model_copy(update={"seed": seed}))
         opened.rename(PAIRS.run_id, HOSTILE_WORD)
         yield opened
-        session.engine().close()
+        state.engine().close()
         st.cache_resource.clear()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from echo_app import session
+from echo_app import state
 from echo_app.pages import setup
 from echo_core.config import RunConfig
 from tests.helpers.apptest import open_page
@@ -19,7 +19,7 @@ ADDRESS = "tcp://10.1.2.3:8786"
 @pytest.fixture(autouse=True)
 def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A copy that strangers visit, and its engine's end."""
-    monkeypatch.setattr(session, "browser_name", lambda: None)
+    monkeypatch.setattr(state, "browser_name", lambda: None)
     for name, value in {"ECHO_HOSTED": "true", "ECHO_COMPILE_AHEAD": "false",
                         "DATABASE_URL": f"sqlite:///{tmp_path / 'runs.db'}"}.items():
         monkeypatch.setenv(name, value)
@@ -27,7 +27,7 @@ def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     setup.log_once.cache_clear()
     yield
     with suppress(Exception):  # the host of a test may not be able to have one
-        session.engine().close()
+        state.engine().close()
     st.cache_resource.clear()
 
 
@@ -62,8 +62,8 @@ def test_store_that_cannot_be_opened_is_for_the_log(url: str, monkeypatch: pytes
                                     f"The cluster at {ADDRESS} is refused: its workers are of version 1."])
 def test_cluster_that_does_not_answer_is_named_without_its_address(status: str, monkeypatch: pytest.MonkeyPatch):
     said_on_page()  # so that there is an engine
-    monkeypatch.setattr(session.engine(), "status", lambda: status)
-    session.engine().store.request(TINY, "somebody", "somebody", 10)
+    monkeypatch.setattr(state.engine(), "status", lambda: status)
+    state.engine().store.request(TINY, "somebody", "somebody", 10)
     said = said_on_page(run=TINY.run_id)
     assert "workers of this copy cannot be reached" in said
     assert "10.1.2.3" not in said
@@ -77,7 +77,7 @@ def test_cluster_that_does_not_answer_is_named_without_its_address(status: str, 
     ("Its worker process died 3 times without getting further than epoch 0.", "Its worker process died 3 times")])
 def test_failed_run_names_its_kind_of_failure_and_no_path(reason: str, shown: str):
     said_on_page()
-    store = session.engine().store
+    store = state.engine().store
     config = RunConfig(epochs=3, seed=78)
     ticket = store.take(config, worker="test", holder="test")
     assert ticket is not None

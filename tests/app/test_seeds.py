@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from echo_app import session
+from echo_app import state
 from echo_app.formatting import plain
 from echo_app.panels import seeds
 from echo_core.config import RunConfig
@@ -23,13 +23,13 @@ from tests.helpers.samples import EVALUATION, TINY, checkpoint, progress
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One engine for the pages of the module, with a store of its own, whose workers are given nothing to do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "browser_name", lambda: None)
+        patch.setattr(state, "browser_name", lambda: None)
         patch.setattr(Store, "claim", lambda *_: None)
         patch.setenv("ECHO_COMPILE_AHEAD", "false")
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
         st.cache_resource.clear()
         yield
-        session.engine().close()
+        state.engine().close()
         st.cache_resource.clear()
 
 
@@ -54,8 +54,8 @@ def test_row_says_the_state_of_its_run_in_words(run: RunRow):
     assert state_of(run, state=State.RUNNING) == "compiling"
     assert state_of(run, state=State.RUNNING, epoch=3) == "training"
     assert state_of(run, state=State.RUNNING, epoch=3, stop_requested=True) == "stopping"
-    for state in (State.PAUSED, State.INTERRUPTED, State.FAILED, State.FINISHED):
-        assert state_of(run, state=state, epoch=60, evaluation=EVALUATION, loss=0.1) == str(state)
+    for ended in (State.PAUSED, State.INTERRUPTED, State.FAILED, State.FINISHED):
+        assert state_of(run, state=ended, epoch=60, evaluation=EVALUATION, loss=0.1) == str(ended)
     assert state_of(run, state=State.FAILED, reason="Training diverged in epoch 2: …") == "diverged"
     nothing = Evaluation(0.0, 0.0, 2000, (0.0, 0.0))
     assert state_of(run, state=State.FINISHED, epoch=60, evaluation=nothing, loss=1005.0) == "diverged"
@@ -126,7 +126,7 @@ def test_table_of_seeds_is_there_at_once_and_right_while_they_train_and_after():
     configs = five_seeds(TINY.model_copy(update={"seed": 100}))
     page = open_page(**configs[0].to_query())
     page.button(key="train_seeds").click().run()
-    store = session.store()
+    store = state.store()
     assert table(page) == {str(100 + k): (f"queued, {place}", "0", "–", "–")
                            for k, place in enumerate(("1st", "2nd", "3rd", "4th", "5th"))}
     train(store, configs[0])
@@ -145,27 +145,27 @@ def test_table_of_seeds_is_there_at_once_and_right_while_they_train_and_after():
 def test_each_row_opens_its_run_and_the_link_opens_the_same_table_again():
     configs = five_seeds(TINY.model_copy(update={"seed": 200}))
     page = open_page(**configs[0].to_query())
-    store = session.store()
+    store = state.store()
     for config in configs[:3]:
         train(store, config, right=0.5)
     page.button(key="train_seeds").click().run()
     shown = table(page)
     page.button(key="seed_202").click().run()
-    assert page.session_state[session.RUN] == configs[2].run_id
+    assert page.session_state[state.RUN] == configs[2].run_id
     assert table(page) == shown
     assert any(words.value == "One of them: seed 202" for words in page.subheader)
     assert page.session_state["seed"] == 200  # Run 5 seeds asks for the same ones again
     again = open_page(**{name: page.query_params[name] for name in page.query_params})
     assert not again.warning
     assert table(again) == shown
-    assert again.session_state[session.RUN] == configs[2].run_id
+    assert again.session_state[state.RUN] == configs[2].run_id
 
 
 @pytest.mark.usefixtures("engine")
 def test_stop_all_stops_what_waits_and_what_is_under_way_and_nothing_else():
     configs = five_seeds(TINY.model_copy(update={"seed": 300}))
     page = open_page(**configs[0].to_query())
-    store = session.store()
+    store = state.store()
     train(store, configs[4], right=0.5)
     outside = store.request(TINY.model_copy(update={"seed": 399}))
     page.button(key="train_seeds").click().run()
@@ -183,11 +183,11 @@ def test_stop_all_leaves_a_run_that_somebody_else_has_asked_for_too_and_says_so(
     configs = five_seeds(TINY.model_copy(update={"seed": 350}))
     page = open_page(**configs[0].to_query())
     page.button(key="train_seeds").click().run()
-    session.store().request(configs[2], "another", "another browser")
+    state.store().request(configs[2], "another", "another browser")
     page.button(key="stop_seeds").click().run()
     assert [error.value for error in page.error] == [
         plain("1 of 5 goes on for somebody else who pressed Train too.")]
-    assert [session.store().run(config.run_id).state for config in configs] == [
+    assert [state.store().run(config.run_id).state for config in configs] == [
         "paused", "paused", "queued", "paused", "paused"]
 
 
@@ -195,7 +195,7 @@ def test_stop_all_leaves_a_run_that_somebody_else_has_asked_for_too_and_says_so(
 def test_fewer_seeds_than_wanted_are_said_and_can_be_asked_for_again(monkeypatch: pytest.MonkeyPatch):
     configs = five_seeds(TINY.model_copy(update={"seed": 400}))
     page = open_page(**configs[0].to_query())
-    submit = session.engine().submit
+    submit = state.engine().submit
 
     def three(config: RunConfig, *rest: Any) -> str:
         if config.seed >= 403:
@@ -203,7 +203,7 @@ def test_fewer_seeds_than_wanted_are_said_and_can_be_asked_for_again(monkeypatch
         return submit(config, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(session.engine(), "submit", three)
+        patch.setattr(state.engine(), "submit", three)
         page.button(key="train_seeds").click().run()
     assert [error.value for error in page.error] == [
         plain("3 of the 5 seeds were asked for, and then: 3 runs wait on this host already")]
@@ -229,8 +229,8 @@ def test_links_to_ones_other_runs_stay_when_they_have_finished_and_say_their_pla
     page.button(key="train").click().run()
     label = page.button(key=f"other_{first.run_id}").label
     assert label.startswith("encoder_decoder, seed 500: queued, ")
-    train(session.store(), first, right=0.5)
+    train(state.store(), first, right=0.5)
     page.run()
     assert page.button(key=f"other_{first.run_id}").label == "encoder_decoder, seed 500: finished, epoch 60"
     page.button(key=f"other_{first.run_id}").click().run()
-    assert page.session_state[session.RUN] == first.run_id
+    assert page.session_state[state.RUN] == first.run_id

@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from echo_app import session
+from echo_app import state
 from echo_core import engine as engines
 from echo_core.config import RunConfig
 from echo_core.records import State
@@ -24,13 +24,13 @@ def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A hosted copy without workers."""
     monkeypatch.setattr(engines, "Dispatcher", Mock())
     monkeypatch.setattr(engines, "SWEEP_SECONDS", 0.05)
-    monkeypatch.setattr(session, "browser_name", lambda: None)  # the test runner mocks cookies
+    monkeypatch.setattr(state, "browser_name", lambda: None)  # the test runner mocks cookies
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'hosted' / 'runs.db'}")
     monkeypatch.setenv("ECHO_HOSTED", "true")
     monkeypatch.setenv("ECHO_MAX_QUEUE_PER_VISITOR", "7")
     st.cache_resource.clear()
     yield
-    session.engine().close()
+    state.engine().close()
     st.cache_resource.clear()
 
 
@@ -38,7 +38,7 @@ def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def visitor(name: str) -> Iterator[None]:
     """Pages that are opened and used here are of this browser."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "browser_name", lambda: name)
+        patch.setattr(state, "browser_name", lambda: name)
         yield
 
 
@@ -58,29 +58,29 @@ def of_a(seed: int) -> str:
 
 def test_stranger_with_the_link_cannot_stop_a_run_and_its_visitor_can():
     run_id = of_a(seed=1)
-    session.store().claim("w")
+    state.store().claim("w")
     with visitor("b"):
         page = open_page(run=run_id)
         page.button(key="stop").click().run()
     assert "it goes on until they stop it or have been away for a while" in said(page)
-    assert not session.store().run(run_id).stop_requested
+    assert not state.store().run(run_id).stop_requested
     with visitor("a"):
         open_page(run=run_id).button(key="stop").click().run()
-    assert session.store().run(run_id).stop_requested
+    assert state.store().run(run_id).stop_requested
 
 
 def test_stranger_with_the_link_cannot_go_on_with_a_stopped_run_and_can_train_its_settings():
     run_id = of_a(seed=2)
-    ticket = session.store().claim("w")
-    session.store().append(ticket, progress(3))
-    session.store().pause(ticket, checkpoint(3))
+    ticket = state.store().claim("w")
+    state.store().append(ticket, progress(3))
+    state.store().pause(ticket, checkpoint(3))
     with visitor("b"):
         page = open_page(run=run_id)
         page.button(key="go_on").click().run()
         assert "This run is another visitor's." in said(page)
-        assert session.store().run(run_id).state is State.PAUSED
+        assert state.store().run(run_id).state is State.PAUSED
         page.button(key="train").click().run()
-    assert session.store().run(run_id).state is State.QUEUED
+    assert state.store().run(run_id).state is State.QUEUED
 
 
 def test_visitor_who_runs_seeds_again_and_again_is_refused_kindly_and_another_is_served():
@@ -88,14 +88,14 @@ def test_visitor_who_runs_seeds_again_and_again_is_refused_kindly_and_another_is
         open_page(epochs=300, seed=10).button(key="train_seeds").click().run()
         page = open_page(epochs=300, seed=20)  # another tab of the same browser
         page.button(key="train_seeds").click().run()
-    assert len(session.store().order()) == 7
+    assert len(state.store().order()) == 7
     assert "7 of your runs wait already" in said(page)
     assert re.search(r"Try again in (a moment|about \d+ (seconds|minutes))", said(page))
     with visitor("modest"):
         page = open_page(epochs=300, seed=30)
         page.button(key="train").click().run()
     assert not page.error
-    assert session.store().order().index(RunConfig(epochs=300, seed=30).run_id) == 1
+    assert state.store().order().index(RunConfig(epochs=300, seed=30).run_id) == 1
 
 
 def test_page_that_was_open_says_once_that_the_store_was_emptied(tmp_path: Path):
@@ -103,7 +103,7 @@ def test_page_that_was_open_says_once_that_the_store_was_emptied(tmp_path: Path)
     page = open_page(run=run_id)
     for file in (tmp_path / "hosted").iterdir():
         file.unlink()
-    until(lambda: session.engine().loss)
+    until(lambda: state.engine().loss)
     page.run()
     warned = [warning.value for warning in page.warning if "The store was emptied" in warning.value]
     assert len(warned) == 1
@@ -111,4 +111,4 @@ def test_page_that_was_open_says_once_that_the_store_was_emptied(tmp_path: Path)
     assert not page.exception
     assert not any("emptied" in warning.value for warning in open_page().warning)
     page.button(key="train").click().run()
-    assert session.store().run(run_id).state is State.QUEUED
+    assert state.store().run(run_id).state is State.QUEUED

@@ -9,7 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from echo_app import session, store_outages
+from echo_app import actions, state, store_outages
 from echo_app.panels import explanations, run_view
 from echo_core.config import RunConfig
 from echo_core.config.compatibility import VARIANTS
@@ -27,13 +27,13 @@ from tests.helpers.waiting import PATIENCE
 def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One engine for the module, with a store of its own, ended with it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "browser_name", lambda: None)  # the test runner has no browser, and mocks its cookies
+        patch.setattr(state, "browser_name", lambda: None)  # the test runner has no browser, and mocks its cookies
         patch.setattr(worker, "WARM_UP_STEPS", ("import",))  # the presets take both cores for a quarter of a minute
         patch.setenv("ECHO_COMPILE_AHEAD", "false")  # pages are drawn here faster than anybody reads them
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
         st.cache_resource.clear()
         yield
-        session.engine().close()
+        state.engine().close()
         st.cache_resource.clear()
 
 
@@ -61,7 +61,7 @@ def test_a_preset_sets_every_control(preset: str):
 def test_a_changed_control_makes_the_settings_ones_own():
     page = open_page()
     page.number_input(key="units").set_value(21).run()
-    assert page.selectbox(key="preset").value == session.OWN
+    assert page.selectbox(key="preset").value == state.OWN
     assert not page.exception
 
 
@@ -131,10 +131,10 @@ def test_train_asks_for_the_run_of_the_settings_and_puts_it_into_the_address():
     page = open_page(epochs=3, seed=77)
     page.button(key="train").click().run()
     wanted = RunConfig(epochs=3, seed=77)
-    assert page.session_state[session.RUN] == wanted.run_id
+    assert page.session_state[state.RUN] == wanted.run_id
     assert page.query_params["run"] == wanted.run_id
     assert page.query_params["seed"] == "77"
-    assert session.engine().wait(wanted.run_id, timeout=PATIENCE) == "finished"
+    assert state.engine().wait(wanted.run_id, timeout=PATIENCE) == "finished"
     again = open_page(run=wanted.run_id)
     assert again.session_state["seed"] == 77
     assert any("3 epochs in" in str(box.proto) for box in again.success)
@@ -147,53 +147,53 @@ def test_presses_in_the_panel_are_understood_when_the_whole_page_is_drawn():
     # A press that meets another reason to draw the page comes with it; the test runner always draws it all.
     page = open_page(epochs=3, seed=85)
     page.button(key="train").click().run()
-    assert session.engine().wait(RunConfig(epochs=3, seed=85).run_id, timeout=PATIENCE) == "finished"
+    assert state.engine().wait(RunConfig(epochs=3, seed=85).run_id, timeout=PATIENCE) == "finished"
     page.run()
     page.number_input(key="more_epochs").set_value(2).run()
     page.button(key="extend").click().run()
     assert not page.exception
     longer = RunConfig(epochs=5, seed=85).run_id
-    assert (page.session_state["epochs"], page.session_state[session.RUN]) == (5, longer)
-    assert session.engine().wait(longer, timeout=PATIENCE) == "finished"
+    assert (page.session_state["epochs"], page.session_state[state.RUN]) == (5, longer)
+    assert state.engine().wait(longer, timeout=PATIENCE) == "finished"
 
 
 def test_go_on_puts_the_controls_where_the_run_is_when_the_whole_page_is_drawn():
     wanted = RunConfig(epochs=100_000, seed=81)
     page = open_page(**wanted.to_query())
     page.button(key="train").click().run()
-    session.engine().stop(wanted.run_id)
-    assert session.engine().wait(wanted.run_id, timeout=PATIENCE) == "paused"
+    state.engine().stop(wanted.run_id)
+    assert state.engine().wait(wanted.run_id, timeout=PATIENCE) == "paused"
     page.number_input(key="units").set_value(33).run()
     while "go_on" not in [button.key for button in page.button]:  # it is judged first, in a moment
         page.run()
     page.button(key="go_on").click().run()
     assert not page.exception
     assert page.session_state["units"] == wanted.units
-    assert session.store().run(wanted.run_id).state.is_active
-    session.engine().stop(wanted.run_id)
-    assert session.engine().wait(wanted.run_id, timeout=PATIENCE) == "paused"
+    assert state.store().run(wanted.run_id).state.is_active
+    state.engine().stop(wanted.run_id)
+    assert state.engine().wait(wanted.run_id, timeout=PATIENCE) == "paused"
 
 
 def test_a_page_says_which_network_may_be_wanted_unless_many_are_here(monkeypatch: pytest.MonkeyPatch):
     open_page()  # so that there is an engine
     wanted: list[RunConfig] = []
-    monkeypatch.setattr(session.engine(), "compile_ahead", wanted.append)
-    monkeypatch.setattr(session, "FEW_SESSIONS", 1000)
+    monkeypatch.setattr(state.engine(), "compile_ahead", wanted.append)
+    monkeypatch.setattr(state, "FEW_SESSIONS", 1000)
     page = open_page(units=33)
     page.number_input(key="units").set_value(34).run()
     assert [config.units for config in wanted] == [33, 34]
     open_page(units=1500)  # more than this host allows
-    monkeypatch.setattr(session, "FEW_SESSIONS", 0)
+    monkeypatch.setattr(state, "FEW_SESSIONS", 0)
     open_page(units=35)
     assert [config.units for config in wanted] == [33, 34]
 
 
 def test_a_run_that_lasts_is_drawn_half_as_often(monkeypatch: pytest.MonkeyPatch):
     open_page()  # so that there is an engine
-    monkeypatch.setattr(session, "FEW_SESSIONS", 1000)
+    monkeypatch.setattr(state, "FEW_SESSIONS", 1000)
     wanted = RunConfig(epochs=3, seed=86)
-    session.engine().submit(wanted)
-    run = session.store().run(wanted.run_id)
+    state.engine().submit(wanted)
+    run = state.store().run(wanted.run_id)
     short, long = (replace(run, state=State.RUNNING, seconds=seconds) for seconds in (4.9, 5.1))
     assert run_view.pace_of(long) == 2 * run_view.pace_of(short)
 
@@ -205,7 +205,7 @@ def test_a_refusal_stays_to_be_read_though_the_page_is_drawn_anew(monkeypatch: p
         raise LimitExceeded("the queue is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(session.engine(), "submit", full)
+        patch.setattr(state.engine(), "submit", full)
         page.button(key="train").click().run()
     page.run()
     assert [error.value for error in page.error] == ["the queue is full"]
@@ -219,7 +219,7 @@ def test_a_changed_control_and_the_click_may_arrive_together():
     page.number_input(key="sequence_length").set_value(30)
     page.button(key="train").click().run()
     assert not page.exception
-    run = session.store().run(page.session_state[session.RUN])
+    run = state.store().run(page.session_state[state.RUN])
     assert (run.config.sequence_length, run.config.num_windows % run.config.batch_size) == (30, 0)
 
 
@@ -233,7 +233,7 @@ def test_a_store_that_cannot_be_opened_is_said_on_the_page(monkeypatch: pytest.M
     def refuse() -> None:
         raise StoreError("the store is of a newer version")
 
-    monkeypatch.setattr(session, "begin", refuse)
+    monkeypatch.setattr(state, "engine", refuse)
     page = open_page()
     assert "the store is of a newer version" in [element.value for element in page.text]
     assert not page.button
@@ -242,7 +242,7 @@ def test_a_store_that_cannot_be_opened_is_said_on_the_page(monkeypatch: pytest.M
 def test_a_failed_run_says_why_and_its_settings_stay():
     config = RunConfig(epochs=3, seed=78)
     open_page()  # so that there is an engine
-    store = session.engine().store
+    store = state.engine().store
     ticket = store.take(config, worker="test", holder="test")
     store.begin(ticket, threads=1)
     store.fail(ticket, "MemoryError: <b>no room</b>")
@@ -256,7 +256,7 @@ def test_a_failed_run_says_why_and_its_settings_stay():
 def test_a_run_that_diverged_says_so_in_a_sentence_and_shows_its_last_good_answers():
     config = RunConfig(epochs=3, seed=79, learning_rate=1)
     open_page()  # so that there is an engine
-    store = session.engine().store
+    store = state.engine().store
     ticket = store.take(config, worker="test", holder="test")
     store.begin(ticket, threads=1)
     reason = str(not_finite(config, 2))
@@ -276,7 +276,7 @@ def test_contradictory_pairs_are_named_beside_the_settings_as_plain_text():
 def test_a_result_that_is_the_same_answer_to_everything_is_named_beside_it():
     config = RunConfig(epochs=3, seed=80, learning_rate=1)
     open_page()
-    store = session.engine().store
+    store = state.engine().store
     ticket = store.take(config, worker="test", holder="test")
     store.begin(ticket, threads=1)
     store.append(ticket, Progress(3, 1005.0, 0.0, 1.0, (Point(3, 1005.0, 0.0),), Checkpoint(3, 9, ())))
@@ -370,13 +370,13 @@ def test_what_cannot_be_learnt_stays_as_it_was_typed_and_train_waits():
 def test_own_words_take_the_place_of_numbers():
     page = open_page(variant="encoder_decoder", output_length=2)
     page.toggle(key="own_words").set_value(True).run()
-    assert page.session_state["text"] == session.SAMPLE_WORDS
+    assert page.session_state["text"] == actions.SAMPLE_WORDS
     assert page.number_input(key="vocab_size").disabled
     assert page.session_state["vocab_size"] == 8
     assert not page.warning
     page.toggle(key="own_words").set_value(False).run()
-    assert session.SETTLED_TEXT in page.session_state
-    assert page.session_state[session.SETTLED_TEXT] == ""
+    assert state.SETTLED_TEXT in page.session_state
+    assert page.session_state[state.SETTLED_TEXT] == ""
 
 
 def test_a_link_carries_a_text_and_a_long_one_only_its_run():
@@ -401,7 +401,7 @@ def test_asking_twice_without_a_reset_is_shown_for_a_stateful_network():
     page.run()
     assert any("Train a stateful network first" in note.value for note in page.info)
     page.button(key="train").click().run()
-    assert session.engine().wait(page.session_state[session.RUN], timeout=PATIENCE) == "finished"
+    assert state.engine().wait(page.session_state[state.RUN], timeout=PATIENCE) == "finished"
     page.run()
     shown = next(table.value for table in page.dataframe if "never reset" in table.value)
     assert list(shown["reset before"]) == [shown["reset before"][0]] * 4

@@ -4,10 +4,10 @@ import os
 
 import streamlit as st
 
-from echo_app.web.streamlit_patches import mend
+from echo_app.web import streamlit_patches
 
 if "AS_IT_IS" not in os.environ:
-    mend()
+    streamlit_patches.apply()
 state = st.session_state
 
 

@@ -1,0 +1,191 @@
+"""What visitors press and change: callbacks of widgets. Those that write to the store are `careful`."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+from pydantic import ValidationError
+
+from echo_app import links, state
+from echo_app.store_outages import careful, refuse
+from echo_app.web import focus
+from echo_core.config import RunConfig
+from echo_core.config.presets import PRESETS
+from echo_core.config.repair import explain, mend, settings_from_json
+from echo_core.records import State
+from echo_core.store import RunRow, longer
+from echo_core.text import files
+
+REFUSED = "This file cannot be used:"
+MENDED = "Some settings of this file were not accepted:"
+#: Seeds of one press.
+NUM_SEEDS = 5
+SAMPLE_WORDS = "to be or not to be that is the question"
+
+
+def load_preset() -> None:
+    """Callback of the preset control: its settings replace those of the controls."""
+    name = st.session_state[state.PRESET]
+    if name in PRESETS:
+        state.load(PRESETS[name].config)
+
+
+def task_changed() -> None:
+    """Callback of the task control: pairs have settings of their own, and so has what was there before."""
+    session, before, after = st.session_state, st.session_state[state.TASK], st.session_state["task"]
+    session["lag"] = max(1, session["lag"]) if after == "lag" else 0  # with a lag of 0 it would be whole echo
+    if "pairs" not in (before, after):
+        return
+    session[state.BEFORE][before] = RunConfig(**{**{name: session[name] for name in state.FIELDS}, "task": before,
+                                         "text": session[state.SETTLED_TEXT]})
+    known = PRESETS["pairs"].config if after == "pairs" else RunConfig()
+    restored = session[state.BEFORE].get(after) or mend({**known.model_dump(), "task": after})[0]
+    state.load(restored)
+
+
+def own_words_changed() -> None:
+    """Callback of the switch for one's own words: something to begin with, and away with it."""
+    st.session_state["text"] = SAMPLE_WORDS if st.session_state[state.OWN_WORDS] else ""
+
+
+def text_changed() -> None:
+    """Callback of the pairs: remove the notes about an uploaded file, as the text now differs from it."""
+    st.session_state[state.UPLOAD_NOTES], st.session_state[state.FILE_ERRORS] = (), {}
+
+
+def take_upload() -> None:
+    """Callback of the upload: a file's text replaces what is typed."""
+    file, session = st.session_state.get(state.UPLOAD), st.session_state
+    text_changed()
+    if file is None:
+        return
+    try:
+        session["text"], session[state.UPLOAD_NOTES] = files.read_pairs(file.getvalue())
+    except ValueError as error:
+        session[state.FILE_ERRORS] = {state.UPLOAD: (REFUSED, [str(error)])}
+
+
+def take_config() -> None:
+    """Callback of the import: settings from a file that Share has made."""
+    file, session = st.session_state.get(state.IMPORT), st.session_state
+    session[state.FILE_ERRORS] = {}
+    if file is None:
+        return
+    try:
+        settings, notes = mend(settings_from_json(file.getvalue()))
+    except ValueError as error:
+        session[state.FILE_ERRORS] = {state.IMPORT: (REFUSED, [str(error)])}
+    else:
+        state.load(settings)
+        session[state.FILE_ERRORS] = {state.IMPORT: (MENDED, notes)} if notes else {}
+
+
+@careful
+def train() -> None:
+    """Callback of Train: ask for the run of these settings, or join it, or show it."""
+    state.settle()  # a changed control and the click may arrive together
+    _ask_for([state.config()])
+
+
+@careful
+def train_seeds() -> None:
+    """Callback of Run 5 seeds: the same settings with this seed and the next ones."""
+    state.settle()
+    _ask_for(links.with_seeds(state.config(), NUM_SEEDS))
+
+
+@careful
+def extend(run_id: str) -> None:
+    """Callback of Train longer: go on with a run as one with `MORE` epochs more."""
+    focus.follow("stop")
+    run = state.store().run(run_id)
+    if run is None:
+        return
+    try:
+        wanted = longer(run, run.config.epochs + st.session_state[state.MORE])
+    except ValueError as error:
+        refuse("; ".join(explain(error)) if isinstance(error, ValidationError) else str(error))
+        return
+    if _ask_for([wanted]):
+        state.load(wanted)
+
+
+@careful
+def resume(run_id: str, again: bool = False) -> None:
+    """Callback of Go on, and of Train again: the shown run with its settings, whatever the controls say."""
+    focus.follow("stop")
+    is_own = run_id in state.wanted().shared or state.store().is_of(run_id, state.visitor())
+    if state.engine().settings.hosted and not again and not is_own:
+        refuse("This run is another visitor's. Press Train to train its settings yourself.")
+    elif (run := state.store().run(run_id)) and _ask_for([run.config], again):
+        state.load(run.config)
+
+
+def _ask_for(configs: list[RunConfig], again: bool = False) -> bool:
+    """Submit runs and show them, as far as this host allows; whether there is something to show."""
+    session, run_ids = st.session_state, []
+    refused = None
+    for wanted in configs:
+        try:
+            run_ids.append(state.engine().submit(wanted, None, session[state.HOLDER], again))
+        except ValueError as error:  # a limit of this host; it says which
+            refused = str(error)
+            break
+    state.stored_row.clear()
+    if run_ids:
+        session[state.MINE] += [run_id for run_id in run_ids if run_id not in session[state.MINE]]
+        session[state.PRESSED] = True
+        show(run_ids[0], configs[0], configs if len(configs) > 1 else ())
+    if refused and run_ids:
+        refused = f"{len(run_ids)} of the {len(configs)} seeds were asked for, and then: {refused}"
+    refuse(refused)
+    return bool(run_ids)
+
+
+@careful
+def stop(run_id: str) -> None:
+    """Callback of Stop."""
+    focus.follow("go_on", "extend", "train_again")
+    stopped = state.engine().stop(run_id, holder=st.session_state[state.HOLDER])
+    state.stored_row.clear()
+    if not stopped:
+        refuse("Somebody else pressed Train for this run: it goes on until they stop it or have been away for a while."
+               if state.engine().settings.hosted else
+               "Somebody else who pressed Train is here, so the run goes on for them. Press Stop again to stop it for "
+               "everybody.")
+
+
+@careful
+def stop_seeds() -> None:
+    """Callback of Stop all: of the seeds shown together, stop this visitor's own that are under way."""
+    found = [state.store().run(seed.run_id) for seed in st.session_state[state.SEEDS]]
+    runs = [run for run in found if run and run.state.is_active]
+    # Queued runs first: otherwise one of them would start in place of a stopped one.
+    runs.sort(key=lambda run: run.state is not State.QUEUED)
+    going_on = sum(not state.engine().stop(run.run_id, holder=st.session_state[state.HOLDER]) for run in runs)
+    state.stored_row.clear()
+    if going_on:
+        goes = "goes" if going_on == 1 else "go"
+        refuse(f"{going_on} of {len(runs)} {goes} on for somebody else who pressed Train too.")
+
+
+def show_other(run: RunRow) -> None:
+    """Callback: show another of one's own runs, with its settings."""
+    state.load(run.config)
+    show(run.run_id, run.config)
+
+
+@careful
+def show_seed(run_id: str) -> None:
+    """Callback of a row of seeds: show its run below them. The controls stay, as they are those of all of them."""
+    seeds = st.session_state[state.SEEDS]
+    if (run := state.store().run(run_id)) and run.config in seeds:
+        show(run_id, run.config, seeds)
+
+
+def show(run_id: str, config: RunConfig, seeds: Sequence[RunConfig] = ()) -> None:
+    """Make a run the one that this page shows, in the address as well, or several seeds of it together."""
+    session = st.session_state
+    session[state.RUN], session[state.SEEDS] = run_id, tuple(seeds)
+    session[state.PLAYING], session[state.REPLAY_AT] = False, None
+    refuse(None)
+    st.query_params.from_dict(links.address(config, run_id))

@@ -1,0 +1,84 @@
+"""The address of a page: from its query string to settings and a run, and back."""
+
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from echo_app import state
+from echo_core.config import RunConfig
+from echo_core.config.presets import PRESETS
+from echo_core.config.repair import mend
+from echo_core.store import RunRow
+
+#: In a link to several seeds: the first of them, where another one's run is shown.
+FIRST_SEED = "first_seed"
+MOST_SEEDS = 2**31
+#: Characters of a packed text that a link may carry.
+LONGEST_LINKED_TEXT = 1536
+
+
+def open_link(given: dict[str, list[str]]) -> None:
+    """Settings and run from the address. Damaged links give notes and a page that works."""
+    query = {name: values[0] for name, values in given.items() if len(values) == 1}
+    run_id, seeds, first_seed = query.pop("run", None), query.pop("seeds", None), query.pop(FIRST_SEED, "")
+    run = state.store().run(run_id) if run_id and re.fullmatch("[0-9a-f]{16}", run_id) else None
+    if run:
+        st.session_state[state.RUN] = run.run_id
+        if seeds and re.fullmatch("[2-9]", seeds):
+            first = int(first_seed) if re.fullmatch("[0-9]{1,10}", first_seed) else run.config.seed
+            together = with_seeds(run.config.model_copy(update={"seed": first}), int(seeds))
+            st.session_state[state.SEEDS] = tuple(together) if run.config in together else ()
+        state.load(run.config)
+        return
+    name = query.pop(state.PRESET, None)
+    preset = PRESETS.get(name or "")
+    wanted: dict[str, Any] = {**(preset.config.to_query() if preset else {}), **query}
+    settings, notes = mend(wanted)
+    notes += [f"{name[:40]} must be given once; received {len(values)} of it, so none of them counts."
+              for name, values in given.items() if len(values) > 1]
+    if name and not preset:
+        notes.insert(0, f"preset must be one of {', '.join(PRESETS)}; received {name[:40]}.")
+    if run_id:
+        notes.insert(0, "The run of this link is not known here. Press Train to train it again." if query else
+                        "The run of this link is not known here, and the link has no settings.")
+    st.session_state[state.NOTES] = notes
+    state.load(settings)
+
+
+def with_seeds(config: RunConfig, number: int) -> list[RunConfig]:
+    """These settings with their seed and the next ones; the last ones that there are, where it is near the end."""
+    first = min(config.seed, MOST_SEEDS - number)
+    return [config.model_copy(update={"seed": seed}) for seed in range(first, first + number)]
+
+
+def links(config: RunConfig, run: RunRow | None) -> tuple[str | None, str | None]:
+    """A link to settings, every field of them, and one to a run; None where a text is too long for a link."""
+    base = str(st.context.url or "").split("?")[0].rstrip("/") + "/"
+    settings = config.to_query()
+    fits = len(settings["text"]) <= LONGEST_LINKED_TEXT
+    return (f"{base}?{urlencode(settings)}" if fits else None,
+            f"{base}?{urlencode(address(run.config, run.run_id))}" if run else None)
+
+
+def put_address_back() -> None:
+    """After a look at another page, which has an address of its own: that of the shown run."""
+    if "run" not in st.query_params and (run := state.shown_run()):
+        st.query_params.from_dict(address(run.config, run.run_id))
+
+
+def address(config: RunConfig, run_id: str) -> dict[str, str]:
+    """The query string of a page that shows a run with its settings, alone or together with the other seeds.
+
+    Settings whose text is too long for a link are left out: the run has them.
+    """
+    query = {name: value for name, value in config.to_query().items() if value}
+    if len(query.get("text", "")) > LONGEST_LINKED_TEXT:
+        query = {}
+    query["run"], seeds = run_id, st.session_state[state.SEEDS]
+    if seeds:
+        query["seeds"] = str(len(seeds))
+        if seeds[0].seed != config.seed:
+            query[FIRST_SEED] = str(seeds[0].seed)
+    return query
