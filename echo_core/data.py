@@ -27,12 +27,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 OneHot = NDArray[np.float32]
 
-#: An evaluation judges at least so many windows, whatever the length of a sequence.
+#: An evaluation judges at least this many windows, whatever the length of a sequence.
 MIN_JUDGED_WINDOWS = 2000
-#: A run is watched on so many windows at most.
+#: Snapshots of a run cover at most this many windows.
 MAX_SHOWN_WINDOWS = 64
 
-#: What every feature of a missing value is in the network's input.
+#: Every feature of a missing value has this value in the network's input.
 GAP = -1.0
 
 
@@ -58,14 +58,14 @@ def _also_named(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 @_also_named(n_unique="vocab_size")
 def generate_sequence(length: int = 25, vocab_size: int = 100,
                       rng: np.random.Generator | int | None = None) -> list[int]:
-    """As many random integers in [0, vocab_size).
+    """Draw `length` random integers in [0, vocab_size).
 
     `generate_sequence(3, 10, rng=0) -> [8, 6, 5]`
 
     Args:
-        rng: A NumPy generator or a seed. None draws other numbers at each call.
+        rng: A NumPy generator or a seed. None draws new numbers at each call.
     Raises:
-        ValueError: If `length` or `vocab_size` is no positive whole number.
+        ValueError: If `length` or `vocab_size` is not a positive whole number.
     """
     check_count("length", length)
     check_count("vocab_size", vocab_size)
@@ -78,10 +78,10 @@ def one_hot_encode(sequence: ArrayLike, vocab_size: int = 100) -> OneHot:
     """A row of zeros with a single one for each integer: (…) -> (…, vocab_size).
 
     `one_hot_encode([2, 0], 3) -> [[0, 0, 1], [1, 0, 0]]`. Equals `keras.utils.to_categorical`,
-    but refuses what that would wrap around or cut.
+    but raises for values that Keras would wrap around or truncate.
 
     Raises:
-        ValueError: If the sequence is empty, or a value is no integer in [0, vocab_size).
+        ValueError: If the sequence is empty, or a value is not an integer in [0, vocab_size).
     """
     check_count("vocab_size", vocab_size)
     integers = integers_of("sequence", sequence)
@@ -104,7 +104,7 @@ def one_hot_decode(encoded: ArrayLike) -> Any:
     Serves one-hot rows and predicted probabilities alike: `one_hot_decode([[0.1, 0.7, 0.2]]) -> [1]`.
 
     Raises:
-        ValueError: If there is nothing to decode, or a value is no number.
+        ValueError: If `encoded` is empty, or a value is not a number.
     """
     rows = numbers_of("encoded", encoded)
     if np.isnan(rows).any():
@@ -114,7 +114,7 @@ def one_hot_decode(encoded: ArrayLike) -> Any:
 
 @_also_named(n_in="input_length", n_out="output_length")
 def shift_table(sequence: ArrayLike, input_length: int, output_length: int) -> pd.DataFrame:
-    """The sequence beside its shifted copies, with NaN where nothing is.
+    """The sequence beside its shifted copies, with NaN where a copy has no value.
 
     For [1, 2, 3], input 2 and output 1:
 
@@ -146,10 +146,10 @@ def to_supervised(encoded: ArrayLike, input_length: int, output_length: int) -> 
     """Slide a window along an encoded sequence and pair it with its echo.
 
     The echo is the oldest `output_length` timesteps: `[1 2 3 4 5] -> [1 2]` for lengths 5 and 2.
-    By pandas `shift` and `dropna`, as the tutorial does it.
+    It uses pandas `shift` and `dropna`, as the tutorial does.
 
     Args:
-        encoded: One row a number, shape (sequence_length, features).
+        encoded: One row for each number, shape (sequence_length, features).
     Returns:
         Windows (num_windows, input_length, features) and echoes (num_windows, output_length, features).
     Raises:
@@ -175,7 +175,7 @@ def to_supervised(encoded: ArrayLike, input_length: int, output_length: int) -> 
 @_also_named(n_in="input_length", n_out="output_length", n_unique="vocab_size")
 def get_data(input_length: int, output_length: int, length: int = 25, vocab_size: int = 100,
              rng: np.random.Generator | int | None = None) -> tuple[OneHot, OneHot]:
-    """A new random sequence, encoded and framed: what one epoch trains on. See `to_supervised`."""
+    """A new random sequence, encoded and framed: the data of one epoch. See `to_supervised`."""
     encoded = one_hot_encode(generate_sequence(length, vocab_size, rng), vocab_size)
     return to_supervised(encoded, input_length, output_length)
 
@@ -200,19 +200,19 @@ class Examples(NamedTuple):
         inputs: (windows, input_length).
         expected: (windows, output_length).
 
-    Where nothing is, both hold `vocab_size`, which is no number of the vocabulary.
+    Gaps hold `vocab_size`, which is not in the vocabulary.
     """
 
     inputs: Ints
     expected: Ints
 
     def present(self, vocab_size: int) -> NDArray[np.bool_]:
-        """Where something is expected, (windows, output_length)."""
+        """True where an answer is expected, (windows, output_length)."""
         return self.expected < vocab_size
 
 
-#: For each task, from what was read to what should be answered. Time is the first axis, of NumPy arrays
-#: and of tensors alike: (input_length, windows) -> (output_length - lag, windows). Pairs bring their answers along.
+#: The function of each task from inputs to expected answers. Time is the first axis, for NumPy arrays and for
+#: tensors: (input_length, windows) -> (output_length - lag, windows). Task `pairs` has its answers in its text.
 TASKS: Mapping[str, Callable[[RunConfig, Any], Any]] = MappingProxyType({
     "echo": lambda c, inputs: inputs[c.echo_start:c.echo_start + c.output_length],
     "reverse": lambda c, inputs: inputs[c.echo_start:c.echo_start + c.output_length][::-1],
@@ -221,7 +221,7 @@ TASKS: Mapping[str, Callable[[RunConfig, Any], Any]] = MappingProxyType({
 
 
 def paddings(config: RunConfig) -> tuple[int, int]:
-    """How many gaps stand before and after a sequence, so that every row with a part of its echo is a window.
+    """Numbers of gaps before and after a sequence, so that every row with a part of its echo is a window.
 
     25 numbers framed 5 -> 2 have 1 before and 4 after, and give 26 windows instead of 21.
     """
@@ -231,7 +231,7 @@ def paddings(config: RunConfig) -> tuple[int, int]:
 
 
 def to_examples(config: RunConfig, sequences: ArrayLike) -> Examples:
-    """The windows of some sequences, (sequences, length), one after the other, with what should be answered."""
+    """Windows of sequences (sequences, length), in order, with the expected answers."""
     tokens = tokens_of("sequences", sequences, config, gaps=False)
     gapped = np.pad(np.atleast_2d(tokens), ((0, 0), paddings(config)), constant_values=config.vocab_size)
     inputs = to_windows(gapped, config.input_length)
@@ -240,7 +240,7 @@ def to_examples(config: RunConfig, sequences: ArrayLike) -> Examples:
 
 
 def text_examples(config: RunConfig) -> Examples:
-    """The pairs of a text, short sides filled up with gaps at their ends."""
+    """The pairs of a text, short sides filled with gaps at their ends."""
     numbers = {word: number for number, word in enumerate(config.vocabulary)}
 
     def rows(sides: Iterable[texts.Tokens], length: int) -> Ints:
@@ -252,7 +252,7 @@ def text_examples(config: RunConfig) -> Examples:
 
 
 def shown_sequence(config: RunConfig) -> Ints:
-    """The fixed unseen sequence whose windows a run is watched on, or the visitor's own words; (length,)."""
+    """The fixed unseen sequence of a run's snapshots, or the visitor's own words; (length,)."""
     if config.text and config.task != "pairs":
         numbers = {word: number for number, word in enumerate(config.vocabulary)}
         return np.array([numbers[word] for word in texts.words(config.text)])
@@ -260,9 +260,9 @@ def shown_sequence(config: RunConfig) -> Ints:
 
 
 def shown_examples(config: RunConfig) -> Examples:
-    """What a run is watched on: 64 windows at most, or the pairs of a text.
+    """The examples of a run's snapshots: at most 64 windows, or the pairs of a text.
 
-    More than anybody looks at, and few enough that snapshots of a large network do not slow its training.
+    More windows would slow the training of a large network, and nobody looks at that many.
     """
     shown = text_examples(config) if config.task == "pairs" else to_examples(config, shown_sequence(config))
     return Examples(shown.inputs[:MAX_SHOWN_WINDOWS], shown.expected[:MAX_SHOWN_WINDOWS])
@@ -271,22 +271,23 @@ def shown_examples(config: RunConfig) -> Examples:
 def unseen_sequences(config: RunConfig) -> Ints:
     """The sequences that a run is judged on: (sequences, sequence_length).
 
-    As many as give at least 2,000 windows. Their random stream is not that of training.
+    Enough for at least 2,000 windows, from another random stream than training.
     """
     count = -(-MIN_JUDGED_WINDOWS // config.windows_per_sequence)
     return _stream(config, 2).integers(0, config.vocab_size, size=(count, config.sequence_length))
 
 
 def judged_examples(config: RunConfig) -> Examples:
-    """What a run is judged on: at least 2,000 unseen windows, or the pairs of a text, which it was trained on."""
+    """The examples that a run is judged on: at least 2,000 unseen windows, or the pairs that it was trained on."""
     return text_examples(config) if config.task == "pairs" else to_examples(config, unseen_sequences(config))
 
 
 def network_input(config: RunConfig, inputs: ArrayLike) -> OneHot:
     """Windows of integers, (windows, input_length), as `build_model(config)` takes them.
 
-    (windows, input_length, vocab_size) one-hot, or (windows, input_length, 1) scaled to 0…1; as one step of
-    all features for `one_to_one`. Every feature of a gap is -1, which the network masks.
+    Returns:
+        One-hot (windows, input_length, vocab_size), or scaled to 0…1 (windows, input_length, 1); for `one_to_one` a
+        single timestep with all features. Every feature of a gap is -1, which the network masks.
     """
     inputs = tokens_of("inputs", inputs, config, gaps=True)
     if inputs.ndim != 2:

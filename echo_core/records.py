@@ -1,6 +1,6 @@
-"""What training says and what the store keeps: frozen records of NumPy arrays and plain numbers.
+"""What training yields and what the store keeps: frozen records of NumPy arrays and plain numbers.
 
-Both sides of the store speak of these, so nothing here knows Keras, a database or a screen.
+The app and the workers both use them, so nothing here knows Keras, a database or a screen.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ Ints = NDArray[np.int32]
 
 
 class State(StrEnum):
-    """Where a run stands."""
+    """The state of a run."""
 
     QUEUED = "queued"            # waits for a worker
     RUNNING = "running"          # a worker trains it; its heartbeat is fresh
@@ -27,7 +27,7 @@ class State(StrEnum):
 
     @property
     def is_active(self) -> bool:
-        """Queued or running: somebody may wait for it."""
+        """Whether it is queued or running."""
         return self in (State.QUEUED, State.RUNNING)
 
 
@@ -48,7 +48,7 @@ class Snapshot:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """All that it takes to go on with a run as if it had never stopped.
+    """Everything needed to resume a run as if it had never stopped.
 
     Attributes:
         epoch: Trained epochs. Data comes from (seed, epoch), so no generator state is kept.
@@ -71,11 +71,11 @@ class Checkpoint:
         return digest.hexdigest()
 
     def without_moments(self) -> "Checkpoint":
-        """Weights alone: what a finished run keeps."""
+        """The weights alone, which a finished run keeps."""
         return Checkpoint(self.epoch, self.step, self.weights)
 
     def without_weights(self) -> "Checkpoint":
-        """Moments alone: what a finished run lacks to be extended."""
+        """The moments alone, which a finished run lacks to be extended."""
         return Checkpoint(self.epoch, self.step, (), self.moments)
 
     @property
@@ -120,7 +120,7 @@ class Progress:
         accuracy: Share of that epoch's tokens that were right.
         seconds: Since `train` was called.
         points: The chunk's share of the curve, thinned so that a run has at most 500.
-        checkpoint: What it takes to go on from here. Shares memory with training; nobody writes to it.
+        checkpoint: The state to resume from. It shares memory with training and must not be changed.
         snapshot: The answers at this epoch, where one is due.
     """
 
@@ -149,13 +149,13 @@ class Diverged(ArithmeticError):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good a network is on windows that it was not trained on.
+    """Scores of a network on windows that it was not trained on.
 
     Attributes:
         token_accuracy: Share of single tokens right.
         window_accuracy: Share of windows right at every timestep.
         windows: How many were judged.
-        by_timestep: Token accuracy at each output timestep, oldest first; None where nothing is ever asked for.
+        by_timestep: Token accuracy at each output timestep, oldest first; None where no answer is expected.
         judged_on: `unseen` windows, from a random stream of their own, or the pairs of `training`.
         sameness: Share of single tokens that equal the most common answer at their timestep: 1 if the network gives
             the same answer to everything. None in runs that were judged before this was counted.

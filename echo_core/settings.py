@@ -1,4 +1,4 @@
-"""What a host decides: where runs are kept, how many workers there are, and what visitors may ask."""
+"""The settings of a host: where runs are kept, how many workers there are, and the limits of a run."""
 
 from functools import cached_property
 from pathlib import Path
@@ -26,31 +26,31 @@ DATA_FOLDER = data_folder(PROJECT_ROOT)
 
 Positive = Annotated[int, Field(ge=1)]
 
-#: Megabytes of the app's own process, of a worker that is recycled late and compiles meanwhile, and of compiling alone.
+#: Megabytes of the app's own process, of a worker just before it is recycled, and of compiling one network.
 APP_MB, WORKER_MB, COMPILE_MB = 256, 1250, 150
 
 
 def sqlite_url(file: Path) -> str:
-    """A file's URL, with the characters of its path escaped that have a meaning in URLs, such as % or ?."""
+    """A file's URL, with those characters of its path escaped that URLs reserve, such as % and ?."""
     try:
         return URL.create("sqlite", database=str(file)).render_as_string()
-    except UnicodeEncodeError:  # a name that is no text in UTF-8 cannot be escaped, and is taken as it is
+    except UnicodeEncodeError:  # a name that is not valid UTF-8 cannot be escaped
         return f"sqlite:///{file}"
 
 
 class LimitExceeded(ValueError):
-    """A config is sound, but this host does not allow it."""
+    """A valid config exceeds a limit of this host."""
 
 
 class QueueFull(LimitExceeded):
-    """Too many runs wait on this host already, in all or of this visitor."""
+    """Too many runs are queued on this host, in total or by this visitor."""
 
 
 class Limits(BaseSettings):
-    """What one visitor may ask of this host: `ECHO_MAX_UNITS=256` and so on.
+    """Limits of one run and of the queue on this host: `ECHO_MAX_UNITS=256` and so on.
 
-    Checked where work is asked for, whatever door it came through, and never when a run is read:
-    lowering a limit leaves history readable.
+    They are checked when a run is requested, by page, command line or library, and never when a run is read,
+    so that lowering a limit leaves history readable.
     """
 
     model_config = SettingsConfigDict(env_prefix="ECHO_", env_ignore_empty=True, frozen=True, extra="ignore")
@@ -74,7 +74,7 @@ class Limits(BaseSettings):
         return self.model_copy(update={"max_memory_mb": memory_mb})
 
     def check(self, config: RunConfig) -> None:
-        """Raise `LimitExceeded` with one line for the first thing this host does not allow."""
+        """Raise `LimitExceeded`, with one line, for the first limit that a config exceeds."""
         asked = {"units": config.units, "vocab_size": config.vocab_size, "epochs": config.epochs,
                  "sequence_length": config.sequence_length, "input_length": config.input_length,
                  "windows": config.num_windows}
@@ -88,7 +88,7 @@ class Limits(BaseSettings):
             self._check_memory(config)
 
     def _check_memory(self, config: RunConfig) -> None:
-        """Refuse a run that would take so much memory that the system would kill it and its neighbours."""
+        """Refuse a run that needs more memory than there is, as the system would kill it and its neighbours."""
         needed = training_mb(config)
         if needed <= self.max_memory_mb:
             return
@@ -102,7 +102,7 @@ class Limits(BaseSettings):
 
 
 class Settings(BaseSettings):
-    """Where this process keeps runs and who does the work."""
+    """Where this process keeps runs, and the workers that train them."""
 
     model_config = SettingsConfigDict(env_prefix="ECHO_", env_ignore_empty=True, frozen=True, extra="ignore")
 
@@ -142,5 +142,5 @@ class Settings(BaseSettings):
 
     @property
     def has_spare_memory(self) -> bool:
-        """Whether workers may keep programs that nobody has asked for yet."""
+        """Whether workers have memory for programs that are compiled ahead."""
         return self.share_mb >= WORKER_MB

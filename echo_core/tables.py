@@ -1,4 +1,4 @@
-"""What the store keeps, as tidy tables for charts and files. Columns are documented and stay."""
+"""The store's records as tidy tables for charts and files. The documented columns are stable."""
 
 import itertools
 import math
@@ -20,8 +20,8 @@ from echo_core.records import Snapshot, State
 from echo_core.store import ProgressRow, RunRow, Store
 from echo_core.text.files import shield
 
-#: Multiplications and additions a second that training reaches on small networks, and what every
-#: update costs beside them: a guess for a machine that has not trained yet.
+#: Floating-point operations a second of training small networks, seconds that each update costs beside them, and
+#: seconds until the first epoch: guesses for a machine that has not trained yet.
 _GUESSED_FLOPS, _GUESSED_UPDATE_SECONDS, _START_SECONDS = 150e9, 5e-5, 1.5
 #: The speed is measured over this many of the newest seconds of training.
 _PACE_SECONDS = 3.0
@@ -33,7 +33,7 @@ _OUTLIER = 8.0
 
 @dataclass(frozen=True)
 class Wait:
-    """How long a queued run waits: runs that are begun before it, and about so many seconds; NaN if unknown."""
+    """Forecast for a queued run: runs ahead of it, and the seconds until it starts (NaN if unknown)."""
 
     place: int
     seconds: float
@@ -42,8 +42,8 @@ class Wait:
 def curve(history: Sequence[ProgressRow]) -> pd.DataFrame:
     """Loss and accuracy of a run, one row a point.
 
-    Columns: epoch, loss (nats per token), accuracy (share of tokens right in training), seconds (of training so far;
-    between two records as if epochs were equally long).
+    Columns: epoch, loss (nats per token), accuracy (share of tokens right in training), seconds (of training so far,
+    interpolated between records).
     """
     points = [(point.epoch, point.loss, point.accuracy) for row in history for point in row.points]
     table = pd.DataFrame(points, columns=["epoch", "loss", "accuracy"])
@@ -52,7 +52,7 @@ def curve(history: Sequence[ProgressRow]) -> pd.DataFrame:
 
 
 def smoothed(curve: pd.DataFrame, points: int) -> pd.DataFrame:
-    """A curve whose loss and accuracy are means over so many points on both sides, fewer at its ends."""
+    """A curve whose loss and accuracy are means over `points` points on both sides, fewer at its ends."""
     check_count("points", points, least=0)
     means = curve[["loss", "accuracy"]].rolling(2 * points + 1, center=True, min_periods=1).mean()
     return curve.assign(loss=means["loss"], accuracy=means["accuracy"])
@@ -75,9 +75,9 @@ def band(curves: Sequence[pd.DataFrame], column: str) -> pd.DataFrame:
 def answers(config: RunConfig, snapshot: Snapshot) -> pd.DataFrame:
     """What was expected and predicted on the unseen sequence, one row a window.
 
-    Columns: window (from 1), input_1 …, expected_1 …, predicted_1 …, confidence_1 …, right (all of them). Words
-    are words. Where nothing is expected, nothing stands: no prediction and no confidence. Of scaled numbers,
-    `before_rounding_1 …` replaces the confidence.
+    Columns: window (from 1), input_1 …, expected_1 …, predicted_1 …, confidence_1 …, right (all of them). A text's
+    numbers are its words. Cells are empty where no answer is expected. For scaled numbers, `before_rounding_1 …`
+    replaces the confidence.
 
     Raises:
         ValueError: If the snapshot is not of such a run.
@@ -96,9 +96,9 @@ def answers(config: RunConfig, snapshot: Snapshot) -> pd.DataFrame:
 
 
 def to_csv(table: pd.DataFrame, separator: str = ",") -> str:
-    """A table for a spreadsheet, which takes no word in it for a formula. Numbers stay numbers, negative ones too.
+    """A table for a spreadsheet, with words escaped that it would take for a formula. Numbers stay numbers.
 
-    `files.unshield` gives the words as they were, and so does `files.read_pairs`.
+    `files.unshield` and `files.read_pairs` restore the words.
     """
     words = table.select_dtypes(exclude=["number", "bool"])
     shielded = words.map(lambda cell: shield(cell) if isinstance(cell, str) else cell)
@@ -107,10 +107,10 @@ def to_csv(table: pd.DataFrame, separator: str = ",") -> str:
 
 
 def as_words(config: RunConfig, numbers: ArrayLike) -> NDArray[Any]:
-    """The values of numbers: themselves, the words of a text, or an empty value at gaps.
+    """Numbers as they are shown: the number itself, a word of the text, or an empty value at gaps.
 
     Raises:
-        ValueError: If they are no integers of the vocabulary.
+        ValueError: If they are not integers of the vocabulary.
     """
     numbers = tokens_of("numbers", numbers, config, gaps=True)
     if not (config.text or config.has_target_gaps or config.variant == "padded"):
@@ -121,14 +121,14 @@ def as_words(config: RunConfig, numbers: ArrayLike) -> NDArray[Any]:
 
 
 def newest_finished(store: Store) -> list[RunRow]:
-    """The runs by which others are estimated."""
+    """The newest finished runs, by which the time of others is estimated."""
     return [run for run in store.runs(limit=20) if run.state is State.FINISHED and run.seconds > 0]
 
 
 def estimate_seconds(config: RunConfig, finished: Sequence[RunRow]) -> float:
-    """About how long a run will train on this machine, from what others took here.
+    """Estimated seconds of training on this machine.
 
-    The work of an epoch by formula, scaled by how the newest finished runs compared with theirs.
+    A formula gives the work of an epoch; the newest finished runs on this machine scale it.
     """
     same = [run for run in finished if run.config.network == config.network]
     if same:
@@ -138,7 +138,7 @@ def estimate_seconds(config: RunConfig, finished: Sequence[RunRow]) -> float:
 
 
 def forecast(store: Store) -> dict[str, Wait]:
-    """For each queued run, how many will be begun before it and about when it will be its turn."""
+    """The forecast of each queued run, by its id."""
     active, finished, now = store.active(), newest_finished(store), store.now()
 
     def left(run: RunRow) -> float:
@@ -168,10 +168,10 @@ def speed(pace: Sequence[tuple[int, float]]) -> float:
 
 
 def time_left(epoch: int, epochs: int, pace: Sequence[tuple[int, float]], expected: float) -> float:
-    """About how many seconds a run under way will still train.
+    """Estimated seconds until a running run ends.
 
-    It begins with the forecast and moves to the measured pace as the share of trained epochs grows, or as enough
-    records are measured: the first ones are slow, as each comes with a snapshot.
+    The estimate moves from the forecast to the measured pace as more epochs are trained or more records are measured:
+    the first records are slow, because each has a snapshot.
 
     Args:
         epoch: Trained epochs, of `epochs` in all.
@@ -194,7 +194,7 @@ def time_left(epoch: int, epochs: int, pace: Sequence[tuple[int, float]], expect
 def _steps(pace: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     """Epochs and seconds of each record of training, in order.
 
-    A record that took many times as long as others is left out: a program was compiled or the machine slept.
+    A record that took many times as long as the others is left out: a program compiled, or the machine slept.
     """
     trained = [record for record in pace if record[0] > 0]
     steps = [(epoch - before, max(seconds - since, 1e-9)) for (before, since), (epoch, seconds)
@@ -209,7 +209,7 @@ def _without_start(seconds: float) -> float:
 
 
 def _guess(config: RunConfig) -> float:
-    """Seconds from call to trained model: forwards and twice as much backwards, and Adam's passes."""
+    """Seconds of `train` in all: the forward pass, the backward pass (twice that), and Adam."""
     flops = 3 * config.flops_per_window * config.num_windows + 30 * config.num_parameters * config.updates_per_epoch
     return _START_SECONDS + config.epochs * (
         flops / _GUESSED_FLOPS + _GUESSED_UPDATE_SECONDS * config.updates_per_epoch)

@@ -1,4 +1,4 @@
-"""How good a network is on what it is judged on, and what it answers to given windows."""
+"""Scores of a network on unseen windows, and its answers to given windows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,11 +18,11 @@ _SLICE = 512
 
 
 class Answers(NamedTuple):
-    """What a network says.
+    """The answers of a network.
 
     Attributes:
-        predicted: Integers, (windows, output_length). `padded` may say `vocab_size`, its padding.
-        confidence: The probability that it gave to that; with `linear`, the number before it was rounded.
+        predicted: Integers, (windows, output_length). `padded` may answer `vocab_size`, its padding.
+        confidence: The probability of that answer; with `linear`, the number before rounding.
     """
 
     predicted: Ints
@@ -44,7 +44,7 @@ def predict(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) ->
 
 
 def answer(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> Answers:
-    """What the network says to each window, state zero before each. Raises ValueError as `predict`."""
+    """The answer to each window, from a zero state. Raises ValueError as `predict`."""
     asked = windows_of(config, windows)
     # Slice by slice: all probabilities of many windows and classes would take gigabytes.
     parts = [_read_off(config, predict(config, weights, asked[start:start + _SLICE]))
@@ -53,10 +53,10 @@ def answer(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> 
 
 
 def ask_again(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, times: int) -> list[Answers]:
-    """What a stateful network says to the same windows, asked several times and never reset.
+    """The answers of a stateful network to the same windows, asked several times without a reset.
 
-    Each batch begins with the state that the one before it has left, and each time with that of the time before: the
-    mistake of calling `predict` twice.
+    Each batch, and each time, begins with the state that the one before it left. Calling Keras's `predict` twice makes
+    this mistake.
 
     Raises:
         ValueError: As `predict`, or if the windows are not whole batches.
@@ -67,7 +67,7 @@ def ask_again(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, 
         raise ValueError(f"windows must be whole batches of {config.batch_size} (batch_size), as a stateful network "
                          f"takes no others; received {len(asked)}.")
     states: States | None = None
-    said = []
+    asked_answers = []
     for _ in range(times):
         parts = []
         for start in range(0, len(asked), config.batch_size):
@@ -75,12 +75,12 @@ def ask_again(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, 
             states = found.states
             parts.append(found.outputs)
         outputs = np.concatenate(parts)
-        said.append(_read_off(config, outputs if config.representation == "linear" else softmax(outputs)))
-    return said
+        asked_answers.append(_read_off(config, outputs if config.representation == "linear" else softmax(outputs)))
+    return asked_answers
 
 
 def attention_weights(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> Floats:
-    """Where each step of the answers looked: (windows, output_length, input_length), each row adds up to 1.
+    """Attention weights, (windows, output_length, input_length); each row sums to 1.
 
     Raises:
         ValueError: As `predict`, or if the variant has no attention.
@@ -92,10 +92,10 @@ def attention_weights(config: RunConfig, weights: Sequence[Floats], windows: Arr
 
 
 def evaluate(config: RunConfig, weights: Sequence[Floats]) -> Evaluation:
-    """Token and window accuracy on at least 2,000 unseen windows, or on the pairs that were learnt.
+    """Token and window accuracy on at least 2,000 unseen windows, or on the pairs of the training.
 
     Raises:
-        ValueError: If the weights are not finite numbers: what such a network answers means nothing.
+        ValueError: If the weights are not finite numbers, because the answers would mean nothing.
     """
     if not all(np.isfinite(array).all() for array in weights):
         raise ValueError("weights must be finite numbers to be judged; received NaN or infinity. Try the weights of an "
@@ -123,10 +123,10 @@ def _most_common(predicted: Ints, present: NDArray[np.bool_]) -> Ints:
 
 
 def judge(config: RunConfig, examples: Examples, predicted: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which tokens are right, and which are expected: both (windows, output_length).
+    """Which tokens are right, and which have an expected answer: both (windows, output_length).
 
     Raises:
-        ValueError: If the predictions have another shape than what is expected.
+        ValueError: If `predicted` has another shape than the expected answers.
     """
     if np.shape(predicted) != examples.expected.shape:
         raise ValueError(f"predicted must have the shape of what is expected, {examples.expected.shape}; "
@@ -136,31 +136,31 @@ def judge(config: RunConfig, examples: Examples, predicted: Ints) -> tuple[NDArr
 
 
 def take_snapshot(config: RunConfig, weights: Sequence[Floats], epoch: int) -> Snapshot:
-    """What the network answers now on the windows that a run is watched on."""
+    """The answers at this epoch to the windows of `shown_examples`."""
     return Snapshot(epoch, *answer(config, weights, shown_examples(config).inputs))
 
 
 def shown_loss(config: RunConfig, weights: Sequence[Floats]) -> tuple[float, float]:
-    """Loss and token accuracy on the windows that a run is watched on, as training counts them."""
+    """Loss and token accuracy on the windows of `shown_examples`, as training counts them."""
     examples = shown_examples(config)
     outputs = predict(config, weights, examples.inputs)
     right, present = judge(config, examples, _read_off(config, outputs).predicted)
     known = np.where(present, examples.expected, 0)
-    told = outputs[:, -config.output_length:]
+    answered = outputs[:, -config.output_length:]
     if config.representation == "linear":
-        losses = (told[..., 0] - scale(known, config.vocab_size)) ** 2
+        losses = (answered[..., 0] - scale(known, config.vocab_size)) ** 2
     else:
-        losses = -np.log(np.take_along_axis(told, known[..., None], axis=-1)[..., 0] + 1e-12)
+        losses = -np.log(np.take_along_axis(answered, known[..., None], axis=-1)[..., 0] + 1e-12)
     total, counted = float(losses[present].sum()), int(present.sum())
     if config.variant == "padded":
-        before = outputs[:, :-config.output_length, config.vocab_size]  # what it gave to its padding
+        before = outputs[:, :-config.output_length, config.vocab_size]  # probabilities of the padding
         total, counted = total - float(np.log(before + 1e-12).sum()), counted + before.size
     return total / counted, float(right[present].mean())
 
 
 def _read_off(config: RunConfig, outputs: Floats) -> Answers:
-    told = outputs[:, -config.output_length:]  # `padded` waits until then
+    answered = outputs[:, -config.output_length:]  # `padded` answers last
     if config.representation == "linear":
-        before_rounding = unscale(told[..., 0], config.vocab_size)
+        before_rounding = unscale(answered[..., 0], config.vocab_size)
         return Answers(before_rounding.round().astype(np.int32), before_rounding.astype(np.float32))
-    return Answers(told.argmax(-1).astype(np.int32), told.max(-1))
+    return Answers(answered.argmax(-1).astype(np.int32), answered.max(-1))
