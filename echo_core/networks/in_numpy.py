@@ -1,12 +1,11 @@
-"""The forward pass in NumPy: what a network answers, without TensorFlow and without compiling.
+"""The forward pass in NumPy: a network's answers, and every gate on the way, without TensorFlow and without compiling.
 
-A forward pass over the few windows that a run is watched on takes a tenth of what eager TensorFlow
-takes, and the first one waits for nothing. `tests/networks/test_models.py` holds it to the Keras models and
-to what is compiled.
+On the few windows of a snapshot it takes a tenth of the time of eager TensorFlow. `tests/networks/test_models.py`
+compares it with the Keras models and with the compiled programs.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,28 +14,52 @@ from echo_core.config import RunConfig
 from echo_core.config.checks import check_weights, windows_of
 from echo_core.data import scale
 from echo_core.networks.definition import Answer, CellState, Layer, States, run, state_sizes
+from echo_core.networks.steps import GATES, Functions, Gates, step
 from echo_core.records import Floats, Ints
 
 #: A score that no softmax sees.
 _NEVER = np.float32(-1e9)
 
 
+class Trace(NamedTuple):
+    """What a recurrent layer did at each timestep.
+
+    Attributes:
+        states: h, and for an LSTM also c, after each timestep, (windows, timesteps, units) each.
+        gates: By name (`steps.GATES`), (windows, timesteps, units) each; NaN at gaps, where no gate acts.
+    """
+
+    states: CellState
+    gates: Mapping[str, Floats]
+
+
 def forward(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, states: States | None = None) -> Answer:
-    """Answers of a network to some windows, with the windows first: outputs (windows, answer_steps, num_classes).
+    """A network's answers to some windows; its outputs are (windows, answer_steps, num_classes).
 
     Args:
         weights: In the order of `build_model(config).trainable_variables`.
-        windows: Integers, (windows, input_length); `vocab_size` where nothing is.
-        states: Of each recurrent layer before, (windows, units) each vector; None is zero.
-
+        windows: Integers, (windows, input_length); `vocab_size` is a gap.
+        states: The state of each recurrent layer before the first timestep, vectors of (windows, units); None is zero.
     Raises:
-        ValueError: If weights or windows are not those of such a network.
+        ValueError: If the shapes of weights or windows do not fit the config.
     """
+    return _answer(NumpyOps(), config, weights, windows, states)
+
+
+def traced_forward(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike,
+                   states: States | None = None) -> tuple[Answer, tuple[Trace, ...]]:
+    """`forward`, and the trace of each recurrent layer in the order of `States`."""
+    traces: list[Trace] = []
+    return _answer(NumpyOps(traces), config, weights, windows, states), tuple(traces)
+
+
+def _answer(ops: "NumpyOps", config: RunConfig, weights: Sequence[Floats], windows: ArrayLike,
+            states: States | None) -> Answer:
     check_weights(config, weights)
     tokens = windows_of(config, windows)
     zero = np.zeros((len(tokens), config.units), np.float32)
     before = states if states is not None else tuple((zero,) * size for size in state_sizes(config))
-    answer = run(NumpyOps(), config, weights, tokens.T, before)
+    answer = run(ops, config, weights, tokens.T, before)
     return answer._replace(outputs=answer.outputs.transpose(1, 0, 2))
 
 
@@ -48,7 +71,14 @@ def softmax(logits: Floats) -> Floats:
 
 
 class NumpyOps:
-    """`networks.Ops` of NumPy."""
+    """`definition.Ops` of NumPy.
+
+    Args:
+        traces: A list that gets the trace of each recurrent layer; None records nothing, which is faster.
+    """
+
+    def __init__(self, traces: list[Trace] | None = None) -> None:
+        self._traces = traces
 
     def rows(self, kernel: Floats, tokens: Ints) -> Floats:
         """See `Ops`."""
@@ -70,14 +100,16 @@ class NumpyOps:
     def recurrent(self, cell: str, projected: Floats, layer: Layer, state: CellState, timesteps: int,
                   present: Any = None, may_unroll: bool = True) -> tuple[Floats, CellState]:
         """See `Ops`."""
-        step = _STEPS[cell]
         outputs = np.empty((timesteps, *projected.shape[1:2], len(layer.recurrent_kernel)), np.float32)
+        steps: list[tuple[CellState, Gates]] = []
         for t in range(timesteps):
-            new = step(projected[t % len(projected)], state, layer)
-            if present is not None:
-                new = tuple(np.where(present[t][:, None], *both) for both in zip(new, state, strict=True))
-            state = new
+            state, gates = step(cell, NUMPY, projected[t % len(projected)], state, layer,
+                                present[t] if present is not None else None)
             outputs[t] = state[0]
+            if self._traces is not None:
+                steps.append((state, gates))
+        if self._traces is not None:
+            self._traces.append(_trace(cell, steps, present))
         return outputs, state
 
     def attend(self, decoded: Floats, encoded: Floats, present: Any) -> tuple[Floats, Floats]:
@@ -106,31 +138,17 @@ class NumpyOps:
         return values.reshape(len(values), number, -1).transpose(1, 0, 2)
 
 
-def _lstm(z: Floats, state: CellState, layer: Layer) -> CellState:
-    """One timestep; gates stand in Keras's order: input, forget, candidate, output."""
-    h, c = state
-    i, f, g, o = np.split(z + h @ layer.recurrent_kernel, 4, axis=-1)
-    c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
-    return _sigmoid(o) * np.tanh(c), c
-
-
-def _gru(z: Floats, state: CellState, layer: Layer) -> CellState:
-    """One timestep; gates stand in Keras's order: update, reset, candidate."""
-    h, = state
-    update, reset, candidate = np.split(z, 3, axis=-1)
-    update_h, reset_h, candidate_h = np.split(h @ layer.recurrent_kernel + layer.bias[1], 3, axis=-1)
-    kept = _sigmoid(update + update_h)
-    new = np.tanh(candidate + _sigmoid(reset + reset_h) * candidate_h)
-    return (kept * h + (1 - kept) * new,)
-
-
-def _simple_rnn(z: Floats, state: CellState, layer: Layer) -> CellState:
-    return (np.tanh(z + state[0] @ layer.recurrent_kernel),)
-
-
 def _sigmoid(z: Floats) -> Floats:
     result: Floats = 0.5 * np.tanh(0.5 * z) + 0.5  # never overflows
     return result
 
 
-_STEPS = {"lstm": _lstm, "gru": _gru, "simple_rnn": _simple_rnn}
+def _trace(cell: str, steps: Sequence[tuple[CellState, Gates]], present: Any) -> Trace:
+    states, gates = ([np.stack(each, axis=1) for each in zip(*part, strict=True)] for part in zip(*steps, strict=True))
+    if present is not None:
+        gates = [np.where(present.T[..., None], gate, np.float32(np.nan)) for gate in gates]
+    return Trace(tuple(states), dict(zip(GATES[cell], gates, strict=True)))
+
+
+#: NumPy's functions for `steps.py`.
+NUMPY = Functions(_sigmoid, np.tanh, np.split, np.where)

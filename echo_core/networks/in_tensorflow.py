@@ -1,30 +1,28 @@
-"""The same networks in TensorFlow: `networks.Ops` for one compiled program.
+"""The operations of `definition.Ops` in TensorFlow, for one compiled program.
 
-LSTM layers without gaps, which nearly all runs are made of, are `cells.lstm`, with its gradient by hand.
-Other cells, and layers that skip gaps, are plain loops whose gradient is derived.
+LSTM layers without gaps, which nearly all runs consist of, are `lstm_gradient.lstm`, whose gradient is written by hand.
+Other cells, and layers that skip gaps, are plain loops whose gradient TensorFlow derives.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from echo_core.config import RunConfig
 from echo_core.networks.backend import tf
 from echo_core.networks.definition import CellState, Layer, States, state_sizes
-from echo_core.networks.lstm_gradient import UNROLL_UP_TO, Tensor, kernel_rows, lstm
-
-Step = Callable[[Tensor, CellState, Layer], CellState]
+from echo_core.networks.lstm_gradient import TENSORFLOW, UNROLL_UP_TO, Tensor, kernel_rows, lstm
+from echo_core.networks.steps import step
 
 _NEVER = -1e9
 
 
 def zero_states(config: RunConfig, windows: int) -> States:
-    """The state of each recurrent layer before anything was read, (windows, units) each vector."""
+    """The state of each recurrent layer before the first timestep: vectors of zeros, (windows, units) each."""
     zero = tf.zeros((windows, config.units))
     return tuple((zero,) * size for size in state_sizes(config))
 
 
 class TensorOps:
-    """`networks.Ops` of TensorFlow."""
+    """`definition.Ops` of TensorFlow."""
 
     def rows(self, kernel: Tensor, tokens: Tensor) -> Tensor:
         """See `Ops`."""
@@ -48,7 +46,7 @@ class TensorOps:
         """See `Ops`."""
         if cell == "lstm" and present is None:
             return lstm(projected, layer.recurrent_kernel, state, timesteps, may_unroll)
-        return _derived(_STEPS[cell], projected, layer, state, timesteps, present)
+        return _derived(cell, projected, layer, state, timesteps, present)
 
     def attend(self, decoded: Tensor, encoded: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
         """See `Ops`."""
@@ -75,16 +73,14 @@ class TensorOps:
         return tf.transpose(tf.reshape(values, [values.shape[0], number, -1]), [1, 0, 2])
 
 
-def _derived(step: Step, projected: Tensor, layer: Layer, state: CellState, timesteps: int,
+def _derived(cell: str, projected: Tensor, layer: Layer, state: CellState, timesteps: int,
              present: Tensor | None) -> tuple[Tensor, CellState]:
     """A recurrent layer with its gradient left to TensorFlow."""
     shared = projected.shape[0] == 1
 
     def advance(t: Any, state: CellState) -> CellState:
-        new = step(projected[0 if shared else t], state, layer)
-        if present is None:
-            return new
-        return tuple(tf.where(present[t][:, None], *both) for both in zip(new, state, strict=True))
+        there = present[t] if present is not None else None
+        return step(cell, TENSORFLOW, projected[0 if shared else t], state, layer, there)[0]
 
     if timesteps <= UNROLL_UP_TO:
         outputs = []
@@ -102,28 +98,3 @@ def _derived(step: Step, projected: Tensor, layer: Layer, state: CellState, time
                                     maximum_iterations=timesteps)
     return array.stack(), tuple(map(tf.stop_gradient, state))
 
-
-def _lstm(z: Tensor, state: CellState, layer: Layer) -> CellState:
-    """One timestep; gates stand in Keras's order: input, forget, candidate, output."""
-    h, c = state
-    i, f, g, o = tf.split(z + tf.matmul(h, layer.recurrent_kernel), 4, axis=-1)
-    c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
-    return tf.sigmoid(o) * tf.tanh(c), c
-
-
-def _gru(z: Tensor, state: CellState, layer: Layer) -> CellState:
-    """One timestep; gates stand in Keras's order: update, reset, candidate."""
-    h, = state
-    update, reset, candidate = tf.split(z, 3, axis=-1)
-    recurrent = tf.matmul(h, layer.recurrent_kernel) + layer.bias[1]
-    update_h, reset_h, candidate_h = tf.split(recurrent, 3, axis=-1)
-    kept = tf.sigmoid(update + update_h)
-    new = tf.tanh(candidate + tf.sigmoid(reset + reset_h) * candidate_h)
-    return (kept * h + (1 - kept) * new,)
-
-
-def _simple_rnn(z: Tensor, state: CellState, layer: Layer) -> CellState:
-    return (tf.tanh(z + tf.matmul(state[0], layer.recurrent_kernel)),)
-
-
-_STEPS: dict[str, Step] = {"lstm": _lstm, "gru": _gru, "simple_rnn": _simple_rnn}

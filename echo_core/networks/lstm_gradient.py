@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 
 from echo_core.networks.backend import tf
+from echo_core.networks.steps import Functions, lstm_state
 
 Tensor = Any  # TensorFlow ships no types
 CellState = tuple[Tensor, Tensor]
+
+#: TensorFlow's functions for `steps.py`.
+TENSORFLOW = Functions(tf.sigmoid, tf.tanh, tf.split, tf.where)
 
 #: The loop over time is unrolled up to so many timesteps, in layers of so many units at least: that
 #: is faster to run. Elsewhere the compiler takes longer over the copies than they save. See
@@ -82,9 +86,9 @@ def lstm(projected: Tensor, recurrent_kernel: Tensor, state: CellState, timestep
 
 
 def _activation(units: int) -> Callable[[Tensor], Tensor]:
-    """What makes gates of pre-activations, (windows, 4 · units) both.
+    """The function from pre-activations to gates, (windows, 4 · units) both.
 
-    All four gates are one tanh, as sigmoid(z) = tanh(z / 2) / 2 + 1 / 2: one kernel instead of five.
+    It computes all four gates in one tanh, as sigmoid(z) = tanh(z / 2) / 2 + 1 / 2: one kernel instead of five.
     """
     scale, offset = (tf.constant(np.repeat(np.array(values, np.float32), units))
                      for values in ([0.5, 0.5, 1, 0.5], [0.5, 0.5, 0, 0.5]))
@@ -94,9 +98,7 @@ def _activation(units: int) -> Callable[[Tensor], Tensor]:
 def _step(z: Tensor, c: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """One timestep from its pre-activations: the next h, the next c, the four gates side by side."""
     gates = activation(z)
-    i, f, g, o = tf.split(gates, 4, axis=1)
-    c = f * c + i * g
-    return o * tf.tanh(c), c, gates
+    return *lstm_state(TENSORFLOW, tf.split(gates, 4, axis=1), c), gates
 
 
 def _step_backwards(dh: Tensor, dc: Tensor, gates: Tensor, c_before: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
