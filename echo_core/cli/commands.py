@@ -27,7 +27,8 @@ from echo_core.store import OUTAGES, Store, StoreError, longer
 from echo_core.store.queue import STALE_SECONDS
 from echo_core.text import files
 from echo_core.text.words import too_long
-from echo_core.workers.worker import keras_file, reason_of
+from echo_core.workers.attempt import reason_of
+from echo_core.workers.worker import keras_file
 
 #: More than anybody has, so that `runs` lists them all.
 ALL_RUNS = 1_000_000

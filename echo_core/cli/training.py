@@ -25,9 +25,9 @@ from echo_core.settings import Settings
 from echo_core.store import RunRow, Store, Ticket
 from echo_core.store.queue import ORPHANED_SECONDS
 from echo_core.text.plurals import counted
+from echo_core.workers.attempt import drain, reason_of, records_of
 from echo_core.workers.cluster import has_ended, local_name
 from echo_core.workers.process import load_training
-from echo_core.workers.worker import drain, reason_of, records_of
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def error_code(error: BaseException) -> str:
     return str(getattr(said, "sqlite_errorname", None) or getattr(said, "sqlstate", None) or "")
 
 
-#: The beginning of a reason that is an exception: `ValueError: …`, as `worker.reason_of` writes it.
+#: The beginning of a reason that is an exception: `ValueError: …`, as `attempt.reason_of` writes it.
 _EXCEPTION = re.compile(r"(?:\w+\.)*([A-Z]\w+): ")
 
 

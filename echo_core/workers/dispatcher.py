@@ -25,6 +25,7 @@ from echo_core.settings import Limits, Settings
 from echo_core.store import OUTAGES, Store, Superseded, Ticket
 from echo_core.store.errors import without_secrets
 from echo_core.workers import worker
+from echo_core.workers.attempt import reason_of
 from echo_core.workers.cluster import Cluster, local_name
 from echo_core.workers.roster import Entry, Errand, Roster
 
@@ -144,7 +145,7 @@ class Dispatcher:
                 self.cluster.connect(on_exit=self.close)
             except Exception as error:
                 logger.exception("the workers could not be started")
-                self._problem = f"The workers could not be started ({worker.reason_of(error)})."
+                self._problem = f"The workers could not be started ({reason_of(error)})."
                 self._closing.wait(RETRY_SECONDS)
         while not self._closing.is_set():
             self._look_round()
@@ -200,7 +201,7 @@ class Dispatcher:
             self.cluster.revive()
             self._problem = None
         except Exception as error:
-            problem = f"Runs cannot be handed out at the moment ({worker.reason_of(error)})."
+            problem = f"Runs cannot be handed out at the moment ({reason_of(error)})."
             if problem != self._problem:
                 logger.exception("the dispatcher stumbled and goes on trying")
             self._problem = problem
@@ -237,13 +238,13 @@ class Dispatcher:
         if done.ticket is not None:
             # Of a store that was away for too long the run is not to blame: it goes on from its checkpoint.
             if error is not None and not isinstance(error, OUTAGES):
-                logger.error("run %s failed: %s", done.ticket.run_id, worker.reason_of(error))
+                logger.error("run %s failed: %s", done.ticket.run_id, reason_of(error))
                 with suppress(Superseded):
-                    self._store.fail(done.ticket, worker.reason_of(error))
+                    self._store.fail(done.ticket, reason_of(error))
             self._store.lose(done.ticket)  # nothing happens if it ended as it should
             done.used_at = time.monotonic()
         elif not done.is_greeted:
-            why = f"its workers cannot run Echo Lab: {worker.reason_of(error)}" if error else future.result()
+            why = f"its workers cannot run Echo Lab: {reason_of(error)}" if error else future.result()
             refusal = why and without_secrets(
                 f"The cluster at {self.settings.dask_scheduler_address} is refused: {why}.")
             if refusal and refusal != done.refusal:
@@ -253,7 +254,7 @@ class Dispatcher:
             self._settle_import(done, error)
         else:
             if error is not None:
-                logger.error("a worker could not warm up: %s", worker.reason_of(error))
+                logger.error("a worker could not warm up: %s", reason_of(error))
             done.steps += 1
         with suppress(Exception):  # a worker that has just been lost takes its word with it
             if error is None and isinstance(memory := future.result(timeout=RESULT_SECONDS), int):
@@ -266,7 +267,7 @@ class Dispatcher:
         if error is None and done.future.status == "finished":
             done.steps, self._num_replaced = 1, 0
         elif error is not None:
-            logger.error("a worker cannot train and is replaced: %s", worker.reason_of(error))
+            logger.error("a worker cannot train and is replaced: %s", reason_of(error))
             done.is_broken, done.refused_at = True, time.monotonic()
             if self._num_replaced >= PROMPT_REPLACEMENTS:
                 done.refusal = "The workers cannot train, because TensorFlow could not be loaded. The log says why."

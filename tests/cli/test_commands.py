@@ -19,7 +19,7 @@ from echo_core.config.presets import PRESETS
 from echo_core.evaluation import answer, take_snapshot
 from echo_core.records import Checkpoint, Progress, State
 from echo_core.store import Store
-from echo_core.workers.worker import records_of
+from echo_core.workers.attempt import records_of
 from tests.helpers.command import command_store, echo_core
 from tests.helpers.waiting import PATIENCE
 

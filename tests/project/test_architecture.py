@@ -104,7 +104,7 @@ def offenders(broken):
 def test_the_reader_of_imports_sees_them():
     seen = {(found.importer, found.imported, found.in_function) for found in IMPORTS}
     assert ("echo_core.data", "echo_core.config", False) in seen
-    assert ("echo_core.workers.worker", "echo_core.training", True) in seen
+    assert ("echo_core.workers.attempt", "echo_core.training", True) in seen
     assert ("echo_core.networks.backend", "tensorflow", False) in seen
 
 
@@ -159,7 +159,8 @@ def test_only_those_who_train_import_tensorflow():
 
 
 #: Functions of these import training, so that it is loaded only in a process that trains.
-WORK_IN_FUNCTIONS = {"echo_core.workers.worker", "echo_core.workers.process", "echo_core.cli.training"}
+WORK_IN_FUNCTIONS = {"echo_core.workers.attempt", "echo_core.workers.worker", "echo_core.workers.process",
+                     "echo_core.cli.training"}
 
 
 def test_only_functions_of_the_worker_and_the_command_line_import_those_who_train():

@@ -11,7 +11,7 @@ from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
 from echo_core.settings import Settings
 from echo_core.store.database import Database, StoreAway, StoreError, trouble_of
 from echo_core.store.errors import FAULTS, StoreUrl, without_secrets
-from echo_core.workers import worker
+from echo_core.workers.attempt import reason_of
 
 #: URLs of a server that is not there, each with the password in another place.
 WITH_PASSWORD = [
@@ -41,7 +41,7 @@ def test_password_of_a_store_is_in_no_error_and_no_log(url, caplog):
     with pytest.raises(StoreError) as caught:
         Database(url)
     logging.getLogger("test").error("it failed", exc_info=caught.value)
-    told = f"{caught.value} {worker.reason_of(caught.value)} {caught.value.public} {caplog.text}"
+    told = f"{caught.value} {reason_of(caught.value)} {caught.value.public} {caplog.text}"
     for secret in ("hunter2", "%68unter2", "hun%74er2"):
         assert secret not in told
 

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from echo_core.records import Point, State
 from echo_core.store import Glance, ProgressRow, Signal, Store, Superseded, Ticket
 from echo_core.store.database import RUNS
-from echo_core.workers.worker import reason_of
+from echo_core.workers.attempt import reason_of
 from tests.helpers.samples import EVALUATION, TINY, checkpoint, config, progress
 
 

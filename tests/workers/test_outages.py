@@ -1,6 +1,6 @@
 """Real training, in a worker's process or in ours, into stores that go away while it lasts, and come back.
 
-What `test_worker.py` asks of a stand-in, asked of the weights: they are those of an undisturbed run.
+`test_attempt.py` tests the same with a stand-in; here the weights must be those of an undisturbed run.
 """
 
 import threading
@@ -15,7 +15,7 @@ from echo_core.records import State
 from echo_core.settings import Limits, Settings
 from echo_core.store import OUTAGES, Store, database
 from echo_core.store.queue import STALE_SECONDS
-from echo_core.workers import dispatcher, worker
+from echo_core.workers import attempt, dispatcher
 from tests.helpers import faults, waiting
 from tests.helpers.samples import TINY, config
 
@@ -40,7 +40,7 @@ def undisturbed():
 
     def fingerprint(config):
         if config not in known:
-            *_, known[config] = (record.checkpoint.fingerprint for record in worker.records_of(config))
+            *_, known[config] = (record.checkpoint.fingerprint for record in attempt.records_of(config))
         return known[config]
 
     return fingerprint
@@ -53,7 +53,7 @@ def train_disturbed(store, disturb, caplog):
 
     def train():
         try:
-            for _ in worker.drain(store, ticket, threads=2):
+            for _ in attempt.drain(store, ticket, threads=2):
                 pass
         except Exception as error:
             errors.append(error)

@@ -143,7 +143,7 @@ import sys
 from pathlib import Path
 from echo_core.workers.process import load_training
 from echo_core.settings import Settings
-from echo_core.workers.worker import records_of
+from echo_core.workers.attempt import records_of
 from tests.helpers.faults import filled
 from tests.helpers.samples import TINY
 
