@@ -22,6 +22,7 @@ DISTURBING = {
     "TF2_BEHAVIOR": "0", "TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --no_such_flag",
     "XLA_FLAGS": "--xla_cpu_enable_fast_math=true --no_such_flag"}
 FINGERPRINT = "from tests.helpers.trained import SMALL, last; print(last(SMALL).checkpoint.fingerprint)"
+NO_FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 #: A process is forked, and a second one ends what hangs, so that a failure is not a wait.
 FORK = """
 import os, signal, sys
@@ -107,6 +108,7 @@ def test_keras_that_was_imported_with_another_backend_is_refused_in_a_line():
         "process already. Try importing echo_core.training before keras, or set KERAS_BACKEND=tensorflow.")
 
 
+@NO_FORK
 @pytest.mark.parametrize("used", [
     "import tensorflow as tf; tf.ones(3) + 1",
     "from echo_core.models import build_model; from tests.helpers.samples import TINY; build_model(TINY)",
@@ -119,6 +121,7 @@ def test_training_is_refused_in_a_process_forked_from_one_that_used_tensorflow(u
     assert result.stdout.count("\n") == 1
 
 
+@NO_FORK
 @pytest.mark.slow
 def test_a_process_that_was_forked_before_tensorflow_was_used_trains():
     assert run(FORK.format(used="import echo_core.training")).stdout == "1\n"
