@@ -1,4 +1,4 @@
-"""The command line: `python -m echo_core`. Nothing else imports it."""
+"""The command line, `python -m echo_core`. No other package imports it."""
 
 from echo_core.cli.commands import cli
 

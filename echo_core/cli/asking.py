@@ -1,4 +1,4 @@
-"""Commands that ask a trained network, by NumPy alone: no TensorFlow is loaded."""
+"""The commands `ask` and `judge`. They use NumPy alone and do not load TensorFlow."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def ask(run_id: str, question: tuple[str, ...], as_json: bool) -> None:
         raise BadSettings(str(error)) from error
     if as_json:
         return print_json({"run_id": run_id, "epoch": checkpoint.epoch, **_to_dict(reply)})
-    if config.task == "pairs" and reply.expected is not None:  # what comes after the answer is not asked for
+    if config.task == "pairs" and reply.expected is not None:  # places beyond the expected answer do not count
         said = [word for word, wanted in zip(reply.answer, reply.expected, strict=True) if wanted is not None]
     else:
         said = list(reply.answer)

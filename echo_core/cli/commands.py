@@ -1,6 +1,6 @@
-"""The command line: train a run in this very process, go on with one, list the store, take a run away.
+"""The command line: train a run in this process, go on with one, list the store, export a run.
 
-TensorFlow is imported within a command, after the environment is set that it reads only once.
+Commands import TensorFlow late, because it reads its environment only once, when it is imported.
 """
 
 import math
@@ -30,7 +30,7 @@ from echo_core.text.words import too_long
 from echo_core.workers.attempt import reason_of
 from echo_core.workers.worker import keras_file
 
-#: More than anybody has, so that `runs` lists them all.
+#: A limit above any number of runs, so that `runs` lists all of them.
 ALL_RUNS = 1_000_000
 
 
@@ -40,13 +40,13 @@ class OneLineErrors(click.Group):
     command_class = OnceEach
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """As click's, but for any encoding of the terminal, and silent once the reader of the output is gone."""
+        """Like click's, but for any encoding of the terminal, and silent when the reader of the output is gone."""
         escape_what_a_stream_cannot_write()
         before = sys.stdout
         try:
             return super().main(*args, **kwargs)
         except BrokenPipeError:  # click was writing an error
-            sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - Python flushes them when it ends
+            sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - Python flushes both at exit
             raise SystemExit(BROKEN_PIPE) from None
         except SystemExit:
             if sys.stdout is not before:  # click found a broken pipe, and has replaced stdout by a silent stream
@@ -54,7 +54,7 @@ class OneLineErrors(click.Group):
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click's, with errors that know no usage."""
+        """Like click's, with errors that print no usage."""
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
@@ -200,7 +200,7 @@ cli.add_command(ask)
 cli.add_command(judge)
 
 
-# --- what was asked for --------------------------------------------------------------------------
+# --- arguments --------------------------------------------------------------------------
 
 
 def _configs(preset: str | None, pairs: tuple[str, ...], file: BinaryIO | None, repeat: int) -> list[RunConfig]:

@@ -1,4 +1,4 @@
-"""What the commands of `commands.py` and `asking.py` share: settings, store and run, and errors of one line."""
+"""What all commands share: reading settings, opening the store, finding a run, and errors of one line."""
 
 import math
 from contextlib import closing
@@ -19,10 +19,10 @@ class BadSettings(click.UsageError):
 
 
 class OnceEach(click.Command):
-    """A command that refuses an option given twice: click would silently take the last."""
+    """A command that refuses an option given twice; click would silently use the last one."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click's, after a look at which options there are."""
+        """Like click's, after a check for repeated options."""
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
         for option in given:
             if isinstance(option, click.Option) and not (option.multiple or option.is_flag) and given.count(option) > 1:
@@ -32,7 +32,7 @@ class OnceEach(click.Command):
 
 
 def allowed(config: RunConfig) -> RunConfig:
-    """The config, if this host allows it."""
+    """Return the config. Raises `BadSettings` if this host does not allow it."""
     try:
         Limits().within(read_settings().memory_mb).check(config)
     except ValidationError as error:
@@ -43,7 +43,7 @@ def allowed(config: RunConfig) -> RunConfig:
 
 
 def known_run(store: Store, run_id: str) -> RunRow:
-    """A run of the store."""
+    """Return a run of the store. Raises `BadSettings` if the store does not have it."""
     row = store.run(run_id)
     if row is None:
         raise BadSettings(f"there is no run {run_id} in the store. Try `runs`, which lists them.")
@@ -51,7 +51,7 @@ def known_run(store: Store, run_id: str) -> RunRow:
 
 
 def run_with_weights(store: Store, run_id: str) -> tuple[RunRow, Checkpoint]:
-    """A run of the store and its newest weights."""
+    """Return a run of the store and its newest weights. Raises `BadSettings` if it has none."""
     row, checkpoint = known_run(store, run_id), store.checkpoint(run_id)
     if checkpoint is None and row.state is State.FINISHED:
         raise BadSettings(f"run {run_id} has no weights any more: the store was full and gave up its oldest ones.")

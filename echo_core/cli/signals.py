@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-#: A shell gives a command that a signal ended this status and the signal's number.
+#: Shells report a command that a signal ended by this status plus the signal's number.
 _SIGNALLED = 128
-#: The status of a command whose reader is gone, such as `head`.
+#: The exit status when the reader of the output is gone, such as `head`.
 BROKEN_PIPE = _SIGNALLED + 13
-#: Sent by `kill` and by hosts that shut down; by a terminal that closes. Windows knows the first alone.
+#: SIGTERM is sent by `kill` and by hosts that shut down, SIGHUP by a terminal that closes. Windows has SIGTERM only.
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -33,9 +33,9 @@ def status_of(error: KeyboardInterrupt) -> int:
 
 @contextmanager
 def signals_as_ctrl_c() -> Iterator[None]:
-    """Raise `Ended` where a signal would silently end this process. Ignored signals stay ignored (`nohup`).
+    """Raise `Ended` for signals that would end this process without a word. Ignored signals stay ignored (`nohup`).
 
-    Only the first signal is raised, so that a second one does not disturb the pause; Ctrl-C does.
+    Only the first signal raises, so that a second one does not interrupt the pause. Ctrl-C still interrupts it.
     """
     is_ending = False
 
@@ -56,7 +56,7 @@ def signals_as_ctrl_c() -> Iterator[None]:
 
 
 def escape_what_a_stream_cannot_write() -> None:
-    r"""Have stdout and stderr write `\u6771` where their encoding has no such character, instead of failing."""
+    r"""Make stdout and stderr write `\u6771` for a character that their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # not where somebody has put another object in its place
+        if isinstance(stream, io.TextIOWrapper):  # tests and notebooks may have replaced it by another object
             stream.reconfigure(errors="backslashreplace")

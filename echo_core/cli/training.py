@@ -1,6 +1,6 @@
-"""Training in this very process, told on a terminal or as JSON.
+"""Training in this process, reported on a terminal or as JSON.
 
-TensorFlow is imported within a function, after the environment is set that it reads only once.
+Functions import TensorFlow late, because it reads its environment only once, when it is imported.
 """
 
 import json
@@ -35,7 +35,7 @@ class Outcome:
     """How a run ended here: the last thing printed about it.
 
     Attributes:
-        fingerprint: Of the weights that are kept; of a run that diverged, those of the last epoch before it did.
+        fingerprint: Of the kept weights; for a run that diverged, the weights of the last epoch before that.
         loss: Of the newest epoch.
         reason: Why it failed.
     """
@@ -74,7 +74,7 @@ class Outcome:
 
 
 def train_all(configs: list[RunConfig], store: Store | None, settings: Settings, as_json: bool) -> None:
-    """Train runs one after the other, into the store if there is one, and say how each came out."""
+    """Train runs one after the other, into the store if one is given, and report each outcome."""
     _warn_before(configs)
     outcomes = []
     try:
@@ -94,7 +94,7 @@ def train_all(configs: list[RunConfig], store: Store | None, settings: Settings,
 
 
 def _warn_before(configs: Sequence[RunConfig]) -> None:
-    """Say what is wrong with the settings, once for all seeds."""
+    """Print what is wrong with the settings, once for all seeds."""
     for verdict in before_training(configs[0]):
         click.echo(f"Note: {verdict}", err=True)
 
@@ -108,7 +108,7 @@ def _failures(failed: Sequence[Outcome]) -> str:
 
 
 def load_tensorflow(settings: Settings, quiet: bool) -> None:
-    """Import what trains, and say so, as it takes some seconds."""
+    """Import TensorFlow, with a message because it takes some seconds."""
     if not quiet:
         click.echo("Loading TensorFlow …", err=True)
     load_training(settings)
@@ -140,7 +140,7 @@ def _train_alone(config: RunConfig, as_json: bool) -> Outcome:
         at = error.checkpoint
         return Outcome(State.FAILED, config, at.epoch, time.perf_counter() - started, at.fingerprint, None, None,
                        str(error))
-    assert last is not None  # there is a record of epoch 0 at least
+    assert last is not None  # training yields epoch 0 first
     judged = evaluate(config, last.checkpoint.weights)
     return Outcome(State.FINISHED, config, last.epoch, last.seconds, last.checkpoint.fingerprint, judged, last.loss)
 
@@ -149,7 +149,7 @@ def _train_into(store: Store, ticket: Ticket, config: RunConfig, settings: Setti
                 as_json: bool) -> Outcome:
     try:
         records = drain(store, ticket, threads=settings.threads, holder=me)
-        with closing(records):  # which pauses the run, wherever Ctrl-C strikes
+        with closing(records):  # pauses the run wherever Ctrl-C interrupts
             _shown(records, config, as_json)
     except KeyboardInterrupt:
         if row := store.run(config.run_id):
@@ -158,7 +158,7 @@ def _train_into(store: Store, ticket: Ticket, config: RunConfig, settings: Setti
     except Diverged:
         pass  # the store has recorded the reason
     except BrokenPipeError:
-        raise  # the reader of the output is gone, and the run is paused
+        raise  # the reader of the output is gone; the run was paused
     except Exception as error:
         raise click.ClickException(f"the run failed: {reason_of(error)}") from error
     row = store.run(config.run_id)
@@ -167,9 +167,9 @@ def _train_into(store: Store, ticket: Ticket, config: RunConfig, settings: Setti
 
 
 def settle(store: Store, row: RunRow | None) -> RunRow | None:
-    """The row of a run. If its process here was killed, this waits until the run counts as interrupted.
+    """Return the row of a run. If its process on this machine was killed, wait until the run is marked interrupted.
 
-    That takes seconds: a container that shares its host's name does not share its processes.
+    It takes `ORPHANED_SECONDS` from the last heartbeat, as a container of the same host name has its own processes.
     """
     is_said = False
     while row and row.state is State.RUNNING and row.worker and has_ended(row.worker):
@@ -185,7 +185,7 @@ def settle(store: Store, row: RunRow | None) -> RunRow | None:
 
 
 def _compare(outcome: Outcome, row: RunRow | None, settings: Settings) -> None:
-    """Say whether a run that the store had already came out the same."""
+    """Report whether the run that the store has already got the same fingerprint."""
     if row is None or row.fingerprint is None:
         return click.echo("The store has this run under way elsewhere; this training of it was not kept.", err=True)
     if row.fingerprint == outcome.fingerprint:
@@ -197,7 +197,7 @@ def _compare(outcome: Outcome, row: RunRow | None, settings: Settings) -> None:
 
 
 def _shown(records: Iterator[Progress], config: RunConfig, as_json: bool) -> Progress | None:
-    """Show training as it goes on; the last record, if there was one."""
+    """Print each record as it comes. Returns the last record, or None if there was none."""
     last = None
     if as_json:
         for last in records:
@@ -216,7 +216,7 @@ def _shown(records: Iterator[Progress], config: RunConfig, as_json: bool) -> Pro
 
 
 def how_it_goes(progress: Progress, compiled: Progress, config: RunConfig) -> str:
-    """Loss, accuracy, and the time left at the speed since `compiled`: what came before says nothing of it."""
+    """Loss, accuracy, and the time left at the speed since `compiled`; earlier epochs include compiling."""
     trained = progress.epoch - compiled.epoch
     left = (config.epochs - progress.epoch) * (progress.seconds - compiled.seconds) / max(1, trained)
     return (f"loss {progress.loss:.3f}, accuracy {progress.accuracy:.3f}"
@@ -224,7 +224,7 @@ def how_it_goes(progress: Progress, compiled: Progress, config: RunConfig) -> st
 
 
 def report(outcome: Outcome, as_json: bool) -> None:
-    """Say how a run ended."""
+    """Print how a run ended."""
     if as_json:
         return print_json(outcome.to_dict())
     click.echo(f"Run {outcome.config.run_id} {outcome.state} after {counted(outcome.epochs, 'epoch')} "
@@ -234,7 +234,7 @@ def report(outcome: Outcome, as_json: bool) -> None:
                    f"right at every timestep; of single numbers, {percent(judged.token_accuracy)}.")
     if outcome.fingerprint:
         click.echo(f"Fingerprint {outcome.fingerprint}")
-    if outcome.state is not State.FAILED:  # the error that ends the command says why it failed
+    if outcome.state is not State.FAILED:  # the error that ends the command has the reason
         for note in outcome.notes:
             click.echo(str(note))
 

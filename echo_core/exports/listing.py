@@ -1,6 +1,6 @@
 """A run as a listing of plain Keras, the tutorial's way, as the page shows it.
 
-It trains anew and has no weights; the script that answers as the run did is in `script.py`.
+It trains from the start, without the run's weights; `script.py` makes the script that answers as the run did.
 """
 
 from echo_core.config import RunConfig
@@ -11,8 +11,8 @@ from echo_core.text.plurals import counted
 def keras_listing(config: RunConfig) -> str:
     """A script that trains this network with plain Keras, the tutorial's way, and shows its echo.
 
-    It needs keras, tensorflow and numpy. It says what a run is; Echo Lab trains the same thing
-    many epochs a call (`echo_core.training`), with other random numbers.
+    It needs keras, tensorflow and numpy. It shows what a run is; Echo Lab trains the same network many epochs a call
+    (`echo_core.training`), with other random numbers.
     """
     c = config
     words = snippets.words(c)
@@ -27,7 +27,7 @@ def keras_listing(config: RunConfig) -> str:
 
 
 def _get_data(c: RunConfig) -> str:
-    """The function that makes what the network reads and what it should answer."""
+    """The function that makes windows and their expected answers."""
     given = "sequences" if c.text else f"num_sequences={c.sequences_per_epoch}"
     draw = f"sequences = rng.integers({c.vocab_size}, size=(num_sequences, {c.sequence_length}))"
     return "\n    ".join([
@@ -36,7 +36,7 @@ def _get_data(c: RunConfig) -> str:
 
 
 def _decode(c: RunConfig) -> list[str]:
-    """The function that tells what an answer means, where that takes more than a line."""
+    """The function that decodes an answer, where that takes more than a line."""
     numbers = snippets.numbers_meant(c, "values")
     if c.text:
         words = '[*WORDS, "(padding)"]' if c.variant == "padded" else "WORDS"
@@ -45,7 +45,7 @@ def _decode(c: RunConfig) -> list[str]:
 
 
 def _showing(c: RunConfig) -> str:
-    """The answers to new windows, or to those of the visitor's own words."""
+    """The lines that print answers to new windows, or to the visitor's own words."""
     if c.task == "pairs":
         return _SHOW_PAIRS
     lines = [f"windows, echo = get_data({'np.array([[WORDS.index(word) for word in TEXT]])' if c.text else ''})"]

@@ -1,4 +1,4 @@
-"""A run as a notebook: the steps of its script in cells, and in between what they do, for the curious."""
+"""A run as a notebook: the steps of its script in cells, with an explanation before each."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from echo_core.text.plurals import counted
 
 
 def keras_notebook(config: RunConfig, epoch: int) -> str:
-    """The notebook of a run whose weights are those after so many epochs, as `.ipynb` has it (nbformat 4)."""
+    """The notebook of a run, with the weights after `epoch` epochs, as the JSON of an `.ipynb` file (nbformat 4)."""
     c, code = config, steps(config)
     opening = [
         "import sys", snippets.checked_imports(c),
@@ -30,7 +30,7 @@ def keras_notebook(config: RunConfig, epoch: int) -> str:
     ]
     written = []
     for number, (explained, lines) in enumerate(cells, 1):
-        # Ids of our own: those of nbformat are random, and the same run should give the same file.
+        # nbformat's ids are random, and the same run must give the same file.
         written += [nbformat.v4.new_markdown_cell(explained, id=f"text-{number}"),
                     nbformat.v4.new_code_cell(lines, id=f"code-{number}")]
     notebook = nbformat.v4.new_notebook(cells=written, metadata={

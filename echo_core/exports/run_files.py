@@ -1,6 +1,6 @@
-"""A run to take away: its weights, settings, history and answers, and the script and notebook that answer again.
+"""A run as files: its weights, settings, history, answers and picture, and the script and notebook that answer again.
 
-Everything that needs no Keras, so that the app's process can make it. The `.keras` file is `worker.keras_file`.
+Nothing here needs Keras, so the app's process can make it. `workers.worker.keras_file` makes the `.keras` files.
 """
 
 import io
@@ -27,27 +27,27 @@ __all__ = ["CONFIG", "HISTORY", "MODEL", "NOTEBOOK", "PICTURE", "REQUIREMENTS", 
 
 MODEL, CONFIG, HISTORY, WINDOWS, NOTEBOOK = "model.keras", "config.json", "history.csv", "windows.csv", "run.ipynb"
 PICTURE, REQUIREMENTS = "curves.svg", "requirements.txt"
-#: The network that a stateful run was trained with, for those who train on. `MODEL` answers.
+#: The stateful network of a run that carries its state, to train on. `MODEL` is stateless and answers.
 STATEFUL_MODEL = "model_stateful.keras"
 
 
 def models_of(config: RunConfig) -> Mapping[str, bool]:
-    """The Keras models of an export by their names, and whether each is stateful (see `models.keras_file`)."""
+    """The Keras models of an export by name, and whether each is stateful (see `echo_core.models.keras_file`)."""
     return {MODEL: False, STATEFUL_MODEL: True} if config.carries_state else {MODEL: False}
 
 
 def file_names(config: RunConfig) -> tuple[str, ...]:
-    """Every file of an export, the models among them."""
+    """The names of all files of an export, including the models."""
     return (*models_of(config), WEIGHTS, CONFIG, HISTORY, WINDOWS, PICTURE, SCRIPT, NOTEBOOK, REQUIREMENTS)
 
 
 def export(config: RunConfig, checkpoint: Checkpoint, history: Sequence[ProgressRow],
            snapshot: Snapshot | None = None) -> Mapping[str, bytes]:
-    """The files of a run by their names, without `models_of` it. Script and notebook need the weights beside them.
+    """The files of a run by name, except its Keras models. Script and notebook need the weights file in their folder.
 
     Args:
-        checkpoint: The weights, which all but the history goes by.
-        snapshot: The newest one; what the network answers is asked anew if it is of another epoch.
+        checkpoint: The weights that all files but the history are made from.
+        snapshot: The newest one; the network answers again if it is of another epoch than the weights.
     """
     if snapshot is None or snapshot.epoch != checkpoint.epoch:
         snapshot = take_snapshot(config, checkpoint.weights, checkpoint.epoch)
@@ -64,7 +64,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, history: Sequence[Progress
 
 
 def _requirements() -> str:
-    """The versions that models, script and notebook are tried with, for `pip install -r`."""
+    """The versions that models, script and notebook were tried with, as a file for `pip install -r`."""
     made = TRIED_WITH["keras"].rsplit(".", 1)[0]
     return "\n".join([
         "# The versions that this export was tried with, on Python 3.11 to 3.13: pip install -r requirements.txt",
@@ -78,7 +78,7 @@ def _standing(checkpoint: Checkpoint, history: Sequence[ProgressRow]) -> str:
 
 
 def named_weights(config: RunConfig, weights: Sequence[Floats]) -> bytes:
-    """Weights as a NumPy archive, in their order, by the names that Keras's layers give them: `encoder/kernel`."""
+    """Weights as a NumPy archive, in the model's order, named as in Keras's layers: `encoder/kernel`."""
     arrays = dict(zip(weight_names(config), weights, strict=True))
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -92,10 +92,10 @@ def weight_names(config: RunConfig) -> list[str]:
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write files to a folder, which is made. Each takes its name when all are written, so none is ever half there.
+    """Write files to a folder, created if missing. They are renamed into place at the end, so none is ever partial.
 
     Raises:
-        OSError: If the folder cannot be made or written to.
+        OSError: If the folder cannot be created or written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as beside:

@@ -1,7 +1,7 @@
-"""A run as a script of plain Keras that answers as the run did, or trains anew.
+"""A run as a script of plain Keras that answers as the run did, or trains from the start.
 
-It needs keras, tensorflow and numpy, and the weights in a file beside it; nothing of Echo Lab. The notebook
-(`notebook.py`) has the same steps in cells. `tests/exports/test_script.py` holds what it prints to `evaluation.answer`.
+It needs keras, tensorflow and numpy, and the weights in a file in its folder; nothing of Echo Lab. The notebook
+(`notebook.py`) has the same steps in cells. `tests/exports/test_script.py` compares what it prints with ours.
 """
 
 import textwrap
@@ -13,7 +13,7 @@ from echo_core.config import RunConfig
 from echo_core.data import shown_examples, shown_sequence, to_examples
 from echo_core.exports import snippets
 
-#: What the script is called, and the file beside it.
+#: The names of the script and of its weights file.
 SCRIPT, WEIGHTS = "run.py", "weights.npz"
 
 
@@ -21,7 +21,7 @@ Blocks = Sequence[str]
 
 
 class Steps(NamedTuple):
-    """The code of a run in order, each step in blocks. What goes before it imports, and says `TRAIN` and `WEIGHTS`."""
+    """The code of a run in order, each step in blocks. The caller puts imports, `TRAIN` and `WEIGHTS` before it."""
 
     data: Blocks
     network: Blocks
@@ -31,7 +31,7 @@ class Steps(NamedTuple):
 
 
 def keras_script(config: RunConfig, epoch: int) -> str:
-    """The script of a run whose weights are those after so many epochs."""
+    """The script of a run, with the weights after `epoch` epochs."""
     opening = _OPENING.format(run_id=config.run_id, epochs=trained(epoch), script=SCRIPT, weights=WEIGHTS,
                               imports=snippets.checked_imports(config),
                               constants="\n".join(snippets.constants(config)))
@@ -50,12 +50,12 @@ def steps(config: RunConfig) -> Steps:
 
 
 def trained(epoch: int) -> str:
-    """How long it was trained: `1 epoch`, `5,000 epochs`."""
+    """The number of trained epochs in words: `1 epoch`, `5,000 epochs`."""
     return f"{epoch:,} epoch{'' if epoch == 1 else 's'}"
 
 
 def joined(blocks: Blocks) -> str:
-    """Blocks of code with as many empty lines between them as people leave: two around functions."""
+    """Join blocks of code, with two empty lines around functions and one elsewhere."""
     text = blocks[0]
     for before, after in pairwise(blocks):
         text += ("\n\n\n" if "def " in (before[:4], after[:4]) else "\n\n") + after
@@ -63,7 +63,7 @@ def joined(blocks: Blocks) -> str:
 
 
 def _data(c: RunConfig) -> list[str]:
-    """What the network was shown, and how it reads that."""
+    """The data: the windows that the run was watched on, and their encoding."""
     words = ["\n".join(snippets.words(c))] if c.text else []
     if c.task == "pairs":
         return [*words, *snippets.encoders(c), snippets.sides(c)]
@@ -75,7 +75,7 @@ def _data(c: RunConfig) -> list[str]:
 
 
 def _network(c: RunConfig) -> Blocks:
-    """The network that answers, which is never stateful: it takes any number of windows, and each has one answer."""
+    """The network that answers. It is stateless, so it takes any number of windows and repeats its answers."""
     without_cudnn = _WITHOUT_CUDNN if c.missing == "mask" else []
     if c.carries_state:
         return [snippets.builder(c, *without_cudnn), *snippets.resetting(c), "model = build()"]
@@ -83,7 +83,7 @@ def _network(c: RunConfig) -> Blocks:
 
 
 def _training(c: RunConfig) -> Blocks:
-    """Training where it is asked for, of a network of its own where that is stateful."""
+    """Training, for `--train`; a stateful run gets a second, stateful network for it."""
     sequences = f"frame({snippets.drawn(c)})"
     if not c.carries_state:
         loop = textwrap.indent(snippets.epochs(c, sequences), "    ")
@@ -94,7 +94,7 @@ def _training(c: RunConfig) -> Blocks:
 
 
 def _sequence(c: RunConfig) -> str:
-    """The sequence that training never saw, as it was shown."""
+    """The unseen sequence that the run was watched on, as a literal."""
     if c.text:
         return "SEQUENCE = [WORDS.index(word) for word in TEXT]"
     numbers = ", ".join(map(str, shown_sequence(c).tolist()))
@@ -104,14 +104,14 @@ def _sequence(c: RunConfig) -> str:
 
 
 def _some(c: RunConfig) -> str:
-    """The index of the windows that are shown, where those are not all."""
+    """The index that picks the shown windows, empty where all are shown."""
     shown = len(shown_examples(c).inputs)
     every = c.windows_per_sequence if c.task == "pairs" else len(to_examples(c, shown_sequence(c)).inputs)
     return f"[:{shown}]" if shown < every else ""
 
 
 def _spell(c: RunConfig) -> str:
-    """The function that writes numbers as people read them."""
+    """The function that prints numbers or words."""
     what, name = ("The words behind numbers", "WORDS[number]") if c.text else ("Numbers as text", "str(number)")
     if c.variant == "padded" or (c.has_target_gaps and c.task != "pairs"):
         what, name = f"{what}, and a dot where nothing is", f'"·" if number == {c.vocab_size} else {name}'
@@ -119,7 +119,7 @@ def _spell(c: RunConfig) -> str:
 
 
 def _showing(c: RunConfig) -> str:
-    """The windows of the unseen sequence, or of the visitor's own words, and what is answered."""
+    """The lines that print windows of the unseen sequence, or of the visitor's own words, with the answers."""
     meant = snippets.numbers_meant(c, f"outputs[:, -{c.output_length}:]" if snippets.waits(c) else "outputs")
     expected = (snippets.lagged(c, "expected", "numbers", str(c.vocab_size)) if c.lag else
                 [f"expected = numbers{snippets.block(c)}"])

@@ -1,7 +1,7 @@
-"""Pieces of plain Keras code for a run, from which the listing of the page and the script of the export are made.
+"""Pieces of plain Keras code for a run. The page's listing and the exported script and notebook are made of them.
 
-Each has only what its run needs. Words that somebody typed stand in them as literals alone.
-`tests/exports/test_listing.py` holds data, network and loss to ours, and `tests/exports/test_script.py` the answers.
+Each has only what its run needs. Typed words appear in them only as string literals.
+`tests/exports/test_listing.py` compares data, network and loss with ours, `tests/exports/test_script.py` the answers.
 """
 
 import json
@@ -13,7 +13,7 @@ from echo_core.data import paddings
 from echo_core.exports.summary import CELL_LAYERS, layers
 from echo_core.text import words as texts
 
-#: The versions that exported files are tried with: a test holds them to requirements.txt.
+#: The versions that exported files were tried with. A test compares them with requirements.txt.
 TRIED_WITH: Mapping[str, str] = {"keras": "3.15.1", "tensorflow": "2.21.0", "numpy": "2.4.6"}
 #: Before it, Keras has no `mean_with_sample_weight` or no masked `Attention` in a functional model.
 OLDEST_KERAS = (3, 12)
@@ -25,7 +25,7 @@ _MASKING = 'Masking(-1.0, name="gaps")'
 
 
 def literal(text: str) -> str:
-    """A text in double quotes: Python reads all that JSON escapes alike, and nothing typed ends it."""
+    """A text as a string literal. Python reads JSON's escapes alike, and no typed text can end the literal."""
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -43,7 +43,7 @@ def imports(c: RunConfig) -> list[str]:
 
 
 def checked_imports(c: RunConfig) -> str:
-    """The imports of a script that may be run years later: it says which versions it needs, and stops without them."""
+    """Imports for a script that may be run years later: it checks versions and names those that it needs."""
     return _CHECKED_IMPORTS.format(tried=json.dumps(TRIED_WITH), oldest=".".join(map(str, OLDEST_KERAS)),
                                    oldest_tuple=OLDEST_KERAS, layers=_layers(c))
 
@@ -71,13 +71,13 @@ if FOUND != TRIED_WITH:
 
 
 def constants(c: RunConfig) -> list[str]:
-    """How long it trains, and what makes its random numbers."""
+    """The number of epochs, and the generator of random numbers."""
     rng = [] if c.task == "pairs" else [f"rng = np.random.default_rng({c.seed})"]
     return [f"EPOCHS = {c.epochs}", f"keras.utils.set_random_seed({c.seed})", *rng]
 
 
 def words(c: RunConfig) -> list[str]:
-    """The visitor's own words, and the vocabulary that they make."""
+    """The visitor's own words and their vocabulary."""
     if not c.text:
         return []
     if c.task == "pairs":
@@ -94,7 +94,7 @@ def words(c: RunConfig) -> list[str]:
 
 
 def encoders(c: RunConfig) -> list[str]:
-    """Functions that encode what has gaps, and find them again."""
+    """Functions that encode windows with gaps and find the gaps again."""
     if c.task == "pairs":
         return [_ENCODE_SIDES, _PRESENT]
     if c.has_gaps:
@@ -103,7 +103,7 @@ def encoders(c: RunConfig) -> list[str]:
 
 
 def framing(c: RunConfig) -> list[str]:
-    """Lines that make windows of numbers of `sequences`."""
+    """Lines that slide windows along `sequences`."""
     pad = f"sequences = np.pad(sequences, ((0, 0), {paddings(c)}), constant_values={c.vocab_size})"
     return [*([pad] if c.has_gaps else []),
             f"numbers = np.lib.stride_tricks.sliding_window_view(sequences, {c.input_length}, axis=1)",
@@ -111,7 +111,7 @@ def framing(c: RunConfig) -> list[str]:
 
 
 def echoing(c: RunConfig) -> list[str]:
-    """Lines that return what the network reads of `numbers`, and what it should answer."""
+    """Lines that return the network's input and its expected answer, both made of `numbers`."""
     lines = [f"windows = {'encode(numbers)' if c.has_gaps else _rows(c)}"]
     if c.variant == "padded":
         wait = c.answer_steps - c.output_length
@@ -134,13 +134,13 @@ def lagged(c: RunConfig, name: str, read: str, gap: str) -> list[str]:
 
 
 def block(c: RunConfig) -> str:
-    """The index of the part of a window that comes back."""
+    """The index of the part of a window that is the echo."""
     backwards = "[:, ::-1]" if c.task == "reverse" else ""
     return f"[:, {c.echo_start or ''}:{c.echo_start + c.output_length}]{backwards}"
 
 
 def purpose(c: RunConfig, of: str) -> str:
-    """What a function says of itself that makes windows and echoes of something."""
+    """The docstring of a function that makes windows and echoes from `of`."""
     shown = "windows of scaled numbers" if c.representation == "linear" else "one-hot windows"
     at_once = " of one step" if c.variant == "one_to_one" else ""
     if c.lag:
@@ -164,13 +164,13 @@ def drawn(c: RunConfig) -> str:
 
 
 def sides(c: RunConfig) -> str:
-    """The pairs as the network reads and answers them."""
+    """Lines that encode both sides of the pairs."""
     return (f"questions = encode([question for question, _ in PAIRS], {c.input_length})\n"
             f"answers = encode([answer for _, answer in PAIRS], {c.output_length})")
 
 
 def _rows(c: RunConfig) -> str:
-    """An expression for numbers as the network reads them. Whatever it gives for a gap is replaced."""
+    """An expression that encodes numbers. Its value for a gap is replaced afterwards."""
     if c.representation == "linear":
         return f"numbers[..., None] / {c.vocab_size - 1}"
     if c.has_gaps:
@@ -204,13 +204,13 @@ def present(encoded):
 
 
 def model(c: RunConfig) -> str:
-    """The network as `models.build_model` has it."""
+    """Lines that build the network, as `models.build_model` does."""
     before, made = _network(c, str(c.batch_size if c.stateful else None), "True")
     return "\n".join([*before, f"model = {made}"])
 
 
 def builder(c: RunConfig, *changing: str) -> str:
-    """A function that builds the network of a stateful run, with its state carried on or not.
+    """A function that builds the network of a stateful run, stateful or stateless.
 
     Args:
         changing: Lines that change `model` before it is returned.
@@ -228,7 +228,7 @@ size, begins with the state that the one before it left. That is for training al
 
 
 def _network(c: RunConfig, batch_size: str, stateful: str) -> tuple[list[str], str]:
-    """The network as an expression, and the lines that it needs before it."""
+    """The lines before the network, and the network as an expression."""
     steps, features = c.input_length, c.num_features
     if c.variant == "one_to_one":
         steps, features = 1, c.input_length * c.num_features
@@ -267,7 +267,7 @@ def _recurrent(c: RunConfig, stateful: str, name: str, *options: str) -> str:
 
 
 def compiling(c: RunConfig, trained: str = "model") -> list[str]:
-    """Lines that say what the network `trained` learns, and how."""
+    """Lines that compile the network `trained` with loss, optimiser and metrics."""
     linear, lines, rate = c.representation == "linear", [], repr(c.learning_rate)
     if c.schedule == "cosine":
         updates = f"EPOCHS * {c.updates_per_epoch}" if c.updates_per_epoch > 1 else "EPOCHS"
@@ -288,7 +288,7 @@ def compiling(c: RunConfig, trained: str = "model") -> list[str]:
 
 
 def epochs(c: RunConfig, sequences: str, trained: str = "model") -> str:
-    """The loop that trains the network `trained`. `sequences` is the expression that `get_data` gets at each epoch."""
+    """The loop that trains the network `trained`. `sequences` is the expression given to `get_data` in each epoch."""
     windows, echo = ("questions", "answers") if c.task == "pairs" else ("windows", "echo")
     weights = f", sample_weight=present({echo})" if c.has_target_gaps else ""
     return "\n".join([
@@ -317,21 +317,21 @@ def reset_state(model):
 
 
 def accuracies(c: RunConfig) -> list[str]:
-    """The function that tells how right an answer is, where Keras has none."""
+    """The accuracy function, for runs where Keras's own does not fit."""
     if c.representation == "linear":
         return [_ACCURACY_OF_SCALED.format(largest=c.vocab_size - 1)]
     return [_ACCURACY_OF_ECHO.format(length=c.output_length)] if waits(c) else []
 
 
 def numbers_meant(c: RunConfig, values: str) -> str:
-    """An expression for the whole numbers that outputs of the network mean."""
+    """An expression that decodes outputs of the network to whole numbers."""
     if c.representation == "linear":
         return f"np.round(np.clip({values}[..., 0], 0, 1) * {c.vocab_size - 1}).astype(int)"
     return f"np.argmax({values}, axis=-1)"
 
 
 def decoder(what: str, expression: str) -> str:
-    """A function that reads answers off, by an expression of `values`."""
+    """A function that decodes answers by an expression of `values`."""
     return _DECODE.format(what=what, expression=expression)
 
 

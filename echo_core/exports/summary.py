@@ -1,7 +1,6 @@
-"""The layers of a run's network, and what `model.summary()` prints of them.
+"""The layers of a run's network, and what `model.summary()` prints for them.
 
-Text alone, so the app's process can show it without importing Keras; tests hold it to Keras. The code
-that builds and trains the network is in `listing.py`.
+It is text only, so the app's process can show it without importing Keras; tests compare it with Keras.
 """
 
 import textwrap
@@ -23,8 +22,8 @@ class Layer(NamedTuple):
     """One layer as `summary()` lists it.
 
     Attributes:
-        shapes: Of each output; the first axis is the batch, None if it may vary.
-        connected_to: The outputs that it reads, which Keras tells where layers are no plain row.
+        shapes: The shape of each output; the first axis is the batch, None if it may vary.
+        connected_to: The outputs that it reads. Keras lists them for networks that are not a plain row of layers.
     """
 
     name: str
@@ -62,14 +61,14 @@ def layers(config: RunConfig) -> list[Layer]:
 
 
 def line_length(config: RunConfig) -> int:
-    """The `line_length` of `keras_summary`: 70, and 80 for `attention`, whose fourth column would cut counts short."""
+    """The `line_length` of `keras_summary`: 70, or 80 for `attention`, whose fourth column needs the space."""
     return 80 if config.variant == "attention" else 70
 
 
 def keras_summary(config: RunConfig) -> str:
     """What `build_model(config).summary(line_length=line_length(config))` prints in a new process.
 
-    In an old one Keras may number two operations of a masked `attention`: `not_equal_1`, `any_1`.
+    In a process that built other models, Keras may number operations of a masked `attention`: `not_equal_1`, `any_1`.
     """
     listed = layers(config)
     head: list[str] = ["Layer (type)", "Output Shape", "Param #"]
@@ -93,7 +92,7 @@ def keras_summary(config: RunConfig) -> str:
 
 
 def _attention_layers(c: RunConfig) -> list[Layer]:
-    """The one network that is no plain row of layers. The two operations beside Masking tell the encoder of gaps."""
+    """The layers of `attention`, which is no plain row. Two operations beside Masking mark gaps for the encoder."""
     kind, batch = CELL_LAYERS[c.cell], _batch(c)
     encoder, decoder, dense = c.layer_parameters
     read, said = (batch, c.input_length), (batch, c.output_length)
@@ -126,7 +125,7 @@ def _shapes(shapes: Sequence[Shape]) -> str:
 
 
 def _row(edge: str, cells: Sequence[str], widths: Sequence[int]) -> str:
-    """The lines of one row. Texts are wrapped in their columns, and words that are too long end in an ellipsis."""
+    """The lines of one row: texts are wrapped in their columns, and long words end in an ellipsis."""
     columns = [[line if len(line) <= width else line[:width - 1] + "…"
                 for line in textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False)]
                for cell, width in zip(cells, widths, strict=True)]

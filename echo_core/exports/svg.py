@@ -1,4 +1,4 @@
-"""A run's curves as a picture: an SVG that is made of a table alone, sharp at any size and without a library."""
+"""A run's curves as an SVG, written from a table without a library."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -19,8 +19,8 @@ def picture(config: RunConfig, curve: pd.DataFrame, said: str = "") -> str:
     """Loss and accuracy beside each other, with the loss of pure guessing, as an SVG.
 
     Args:
-        curve: As `tables.curve` gives it.
-        said: A line below the title, such as how well the run does.
+        curve: As `tables.curve` returns it.
+        said: A line below the title, such as the run's score.
     """
     losses = curve["loss"].dropna()
     top = max(config.chance_loss, float(losses.max()) if len(losses) else 0.0)
@@ -41,7 +41,7 @@ def picture(config: RunConfig, curve: pd.DataFrame, said: str = "") -> str:
 
 def _panel(left: float, epochs: int, x: Iterable[float], y: Iterable[float], ticks: Sequence[float], title: str,
            written: Callable[[float], str]) -> list[str]:
-    """One curve with its axes; a value that is no number breaks the line."""
+    """One curve with its axes; a NaN interrupts the line."""
     bottom, top = _TOP + _PANEL_HEIGHT, ticks[-1]
     parts = [f'<text x="{left:g}" y="{_TOP - 10}" font-weight="bold">{title}</text>']
     for tick in ticks:

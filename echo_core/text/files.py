@@ -1,7 +1,7 @@
-"""Files with words: what editors, spreadsheets and flashcard programs write, read as a text of `echo_core.text.words`.
+"""Files with words, as editors, spreadsheets and flashcard programs write them, read as a text.
 
 A table of questions and answers may be comma-, semicolon- or tab-separated, with a heading and with more columns. Anki
-begins its files with lines such as `#separator:tab`, which say how to read them.
+begins its files with lines such as `#separator:tab` that describe the table.
 """
 
 import codecs
@@ -20,17 +20,17 @@ from echo_core.text.words import ARROW, MAX_BYTES, MAX_CHARACTERS, normalise, to
 #: Bytes of a file that are read. A table may have many columns beside the two that are kept.
 MAX_FILE_BYTES = 1_000_000
 
-#: Byte order marks, the longer ones first, as UTF-32's begins like UTF-16's.
+#: Byte order marks. UTF-32's comes before UTF-16's, because it begins with it.
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
               (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 #: Separators of columns, in order of preference: a tab is rare in sentences, a comma is common.
 _SEPARATORS = ("\t", ";", ",")
-#: Rows by which a separator is chosen.
+#: The number of first rows by which a separator is chosen.
 _JUDGED_ROWS = 200
 _ANKI_SEPARATORS: Mapping[str, str] = MappingProxyType(
     {"tab": "\t", "semicolon": ";", "comma": ",", "pipe": "|", "colon": ":", "space": " "})
-#: Lines at the top of a file that say how to read it: Anki's `#html:true`, `#tags column:3`, and Excel's `sep=;`.
+#: Lines at the top of a file that describe the table: Anki's `#html:true`, `#tags column:3`, and Excel's `sep=;`.
 _DIRECTIVE = re.compile("#(separator|html|columns|tags|notetype|deck|guid|if matches)( column)?:(.*)|(sep)()=(.)",
                         re.ASCII | re.IGNORECASE)
 
@@ -40,7 +40,7 @@ _QUESTIONS = (" question questions q front term word prompt source input key cue
 _ANSWERS = (" answer answers a back definition translation response target output value meaning side2 text2 antwort "
             "rückseite übersetzung réponse verso traduction respuesta reverso traducción risposta retro resposta ответ "
             "答案 答え ")
-#: Names of languages, in English, German, French and Spanish. Two of a row are a heading; "english,anglais" is a pair.
+#: Names of languages, in English, German, French and Spanish. Two of one group are a heading, not "english,anglais".
 _LANGUAGES = (
     " english german french spanish italian portuguese dutch polish russian ukrainian turkish arabic hebrew persian "
     "hindi chinese mandarin japanese korean latin greek swedish norwegian danish finnish czech hungarian romanian "
@@ -51,7 +51,7 @@ _LANGUAGES = (
     " español inglés alemán francés italiano portugués ruso latín griego japonés chino coreano árabe ")
 
 
-#: The beginning of a cell that spreadsheets take for a formula (also wide Japanese signs), or of a shielded one.
+#: The beginning of a cell that spreadsheets run as a formula (also with wide Japanese signs), or of a shielded cell.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 
 
@@ -89,10 +89,10 @@ class _Top(NamedTuple):
 
 
 def read_words(data: bytes) -> str:
-    """The text of a file as it stands, in UTF-8, or in UTF-16 with its mark.
+    """Decode a file of words: UTF-8, or UTF-16 and UTF-32 with a byte order mark.
 
     Raises:
-        ValueError: If the file is too long, is no text, or is blank.
+        ValueError: If the file is too long, is not text, or is blank.
     """
     return _as_it_stands(_decoded(data), len(data))
 
@@ -110,12 +110,12 @@ def _decoded(data: bytes) -> str:
 
 
 def read_pairs(data: bytes) -> Found:
-    """Pairs out of a file: lines of `question => answer` as they stand, or two columns of a table.
+    """Read pairs from a file: lines of `question => answer`, or two columns of a table.
 
     `read_pairs(b"question,answer\\nhow are you ?,fine\\n").text -> "how are you ? => fine"`
 
     Raises:
-        ValueError: As `read_words`, or if a row has no question or no answer; it names the line.
+        ValueError: As `read_words`, or if a row has no question or no answer; the message names the line.
     """
     text = _decoded(data)
     top = _top(text)
@@ -123,7 +123,7 @@ def read_pairs(data: bytes) -> Found:
         return Found(_as_it_stands(text, len(data)))
     body = "".join(text.splitlines(keepends=True)[top.lines:])
     separator, rows = _best_table(body, top)
-    if all(row.filled < 2 for row in rows):  # no table: whoever cuts it into pairs says how they must look
+    if all(row.filled < 2 for row in rows):  # not a table: `words.pairs` will report what is wrong with it
         return Found(_as_it_stands(body, len(data)))
     named, notes = _named_columns(top.names.split(separator)), []
     if named is None and (named := _named_columns(rows[0].cells)):
@@ -138,7 +138,7 @@ def read_pairs(data: bytes) -> Found:
 
 
 def _as_it_stands(text: str, size: int) -> str:
-    """A text that is all of a file of so many bytes. Raises ValueError if it is too long, or nothing can be seen."""
+    """Return the text of a file of `size` bytes. Raises ValueError if it is too long or blank."""
     formed = normalise(text) if len(text) <= MAX_CHARACTERS else None
     if formed is None or len(formed.encode()) > MAX_BYTES:
         raise too_long(f"{size:,}")
@@ -148,13 +148,13 @@ def _as_it_stands(text: str, size: int) -> str:
 
 
 def _pairs(rows: Sequence[_Row], separator: str, question: int, answer: int) -> list[str]:
-    """A line for each row. Raises ValueError for one that is no pair."""
+    """A line `question => answer` for each row. Raises ValueError for a row that is not a pair."""
     rule = "text must be a table with a question and an answer in every row"
     if not rows:
         raise ValueError(f"{rule}; received only a heading. Try a pair a line, question {ARROW} answer.")
     uneven = len({len(row.cells) for row in rows}) > 1 and separator != "\t"
     for row in rows:
-        if uneven and row.filled > 2:  # as a spreadsheet writes it, a table has as many columns in every row
+        if uneven and row.filled > 2:  # spreadsheets write the same number of columns in every row
             raise ValueError(f"{rule}; received {row.filled} columns in line {row.line}, but not in each "
                              f'line. Try "quotes" around a cell that has a {separator} in it.')
         if ARROW in row.cell(question) + row.cell(answer):
@@ -166,7 +166,7 @@ def _pairs(rows: Sequence[_Row], separator: str, question: int, answer: int) -> 
 
 
 def _top(text: str) -> _Top:
-    """Read the lines that say how to read the others; the rest of the table begins below them."""
+    """Read the directives at the top of a file; the table begins below them."""
     top = _Top()
     for line in text.splitlines():
         if not (found := _DIRECTIVE.fullmatch(line)):
@@ -186,7 +186,7 @@ def _top(text: str) -> _Top:
 
 
 def _best_table(body: str, top: _Top) -> tuple[str, list[_Row]]:
-    """The rows of a table by the separator that the file names, or by the one that fits its first rows best."""
+    """The separator and the rows of a table; the separator is named by the file, or fits its first rows best."""
     candidates = (top.separator,) if top.separator else _SEPARATORS
 
     def fitness(separator: str) -> tuple[float, bool, float]:
@@ -200,8 +200,8 @@ def _best_table(body: str, top: _Top) -> tuple[str, list[_Row]]:
 
 
 def _rows(body: str, separator: str, top: _Top, most: int | None = None) -> tuple[list[_Row], bool]:
-    """The rows of a table that have something in them, and whether its quotes close."""
-    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):  # where quotes do not close, they are part of the sentences
+    """The rows of a table that are not empty, and whether its quotes close."""
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):  # quotes that do not close are part of the sentences
         reader = csv.reader(io.StringIO(body, newline=""), delimiter=separator, quoting=quoting, strict=True,
                             skipinitialspace=separator in ";,")
         rows, line = [], top.lines + 1
@@ -225,7 +225,7 @@ def _cell(cell: str, is_html: bool) -> str:
 
 
 def shield(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula: `=1+1 -> '=1+1`."""
+    """Quote a cell that a spreadsheet would run as a formula: `=1+1 -> '=1+1`."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
@@ -235,7 +235,7 @@ def unshield(cell: str) -> str:
 
 
 def _named_columns(names: Sequence[str]) -> tuple[int, int] | None:
-    """The columns of question and answer, if these cells are names of such columns."""
+    """The columns of question and answer, if these cells are a heading that names them; else None."""
     known = [f" {re.sub(r'[ .:*_#?()-]', '', name.lower())} " for name in names]
     asking, answering, *spoken = ([column for column, name in enumerate(known) if name in group]
                                   for group in (_QUESTIONS, _ANSWERS, *_LANGUAGES))

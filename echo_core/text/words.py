@@ -1,7 +1,7 @@
 """The visitor's own words: kept in one form, cut into tokens, and packed for links.
 
 A text of the tasks echo and reverse is a row of words. One of the task pairs has a pair a line,
-`how are you ? => i'm fine`. Whatever somebody typed, it stays text: nobody renders it as HTML.
+`how are you ? => i'm fine`. A typed text is never rendered as HTML.
 
 The form, and with it the vocabulary and the run id, must be the same on every Python. Each Python brings the tables of
 another Unicode version, so the sets of characters below are written out (decision 0026).
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 #: Bytes that a text may have, once it is in its form.
 MAX_BYTES = 4096
-#: Characters that are looked at, before a text is in its form: to sort the accents of a megabyte takes minutes.
+#: Characters of a text that is normalised. Sorting the accents of a megabyte would take minutes.
 MAX_CHARACTERS = 4 * MAX_BYTES
 #: Between the two sides of a pair.
 ARROW = "=>"
@@ -27,7 +27,7 @@ _LINE_END = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 #: Characters that look blank, including Braille's blank cell (U+2800).
 _GAP = re.compile("[\t\x1f \xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
 
-#: A flag such as Scotland's is a black flag with unseen letters after it. They stay; all others like them go.
+#: A flag such as Scotland's is a black flag followed by invisible letters. Those stay; other invisible letters go.
 _FLAG = "\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f"
 _NO_CHARACTERS = "".join(chr(plane + last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
 #: Invisible characters that join nothing: control characters, soft hyphens, marks of direction, fillers, surrogates.
@@ -42,32 +42,32 @@ _SELECTORS = "\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _SELECTABLE = "#*0-9\xa9\xae\u1000-\u180a\u1810-\u1fff\u2010-\ufdff\ufe10-\U000dffff"
 _IDLE_SELECTOR = re.compile(f"(?<![{_SELECTABLE}])[{_SELECTORS}]")
 
-#: Zero width non-joiner and joiner. Inside a word or an emoji they stay: without them it would look otherwise.
+#: Zero width non-joiner and joiner. They stay inside a word or an emoji, whose look depends on them.
 _JOINERS = "\u200c\u200d"
 #: At the end of a word of India a joiner after one of these changes how the word looks.
 _VIRAMAS = "\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca"
 _IDLE_JOINER = re.compile(f"(?<![^ \n])[{_JOINERS}]+|(?<![{_VIRAMAS}])[{_JOINERS}]+(?![^ \n])"
                           f"|(?<=\u200c)\u200c+|(?<=\u200d)\u200d+")
 
-#: What Unicode 15 and 15.1, the tables of Python 3.12 and 3.13, added to 14, those of Python 3.11, and what composes or
-#: changes places with its neighbours. It is left as it is, as Python 3.11 does, which does not know it.
+#: Marks that Unicode 15 and 15.1 added and that would compose or change places with their neighbours. Python 3.11 has
+#: Unicode 14 and leaves them in place, so every Python leaves them in place.
 _NEW_MARKS = re.compile("([\U00010efd-\U00010eff\U00011f41\U00011f42\U0001e08f\U0001e4ec-\U0001e4ef]+)")
 
 Tokens = tuple[str, ...]
 
 
 class Pair(NamedTuple):
-    """What is read and what should come back, in tokens."""
+    """A question and its expected answer, in tokens."""
 
     question: Tokens
     answer: Tokens
 
 
 def read(text: str) -> str:
-    """A text as it comes, packed or not, in its form.
+    """Normalise a given text, packed or not.
 
     Raises:
-        ValueError: If it was damaged on its way, or is too long.
+        ValueError: If a packed text is damaged, or the text is too long.
     """
     given = unpack(text)
     formed = normalise(given) if len(given) <= MAX_CHARACTERS else None
@@ -83,7 +83,7 @@ def too_long(received: str) -> ValueError:
 
 
 def refuse_blank(text: str) -> None:
-    """Raise ValueError for a text that somebody gives and in which nothing can be seen. No text at all is fine."""
+    """Raise ValueError for a given text that has only blanks. An empty text is allowed."""
     if text and len(text) <= MAX_CHARACTERS and not normalise(unpack(text)):
         raise ValueError("text must have words; received only blanks. Try words of your own, or no text at all.")
 
@@ -102,13 +102,13 @@ def normalise(text: str) -> str:
 
 def _compose(text: str) -> str:
     """Unicode's form C, as of version 14: for characters that it has, no later version changes the form."""
-    # Between new marks, as Python 3.11 does: to it they are characters that nothing composes with.
+    # Only between the new marks, because nothing composes with them in Python 3.11.
     return "".join(part if number % 2 else unicodedata.normalize("NFC", part)
                    for number, part in enumerate(_NEW_MARKS.split(text)))
 
 
 def _split(line: str) -> list[str]:
-    """The words of a line in which a gap is a space: `str.split` asks Python's tables what else is one."""
+    """The words of a line whose gaps are spaces. `str.split` would depend on the Unicode version of this Python."""
     return [word for word in line.split(" ") if word]
 
 
@@ -121,7 +121,7 @@ def pairs(text: str) -> tuple[Pair, ...]:
     """The pairs of a text in its form, one a line.
 
     Raises:
-        ValueError: If a line is no pair; it names the line.
+        ValueError: If a line is not a pair; the message names the line.
     """
     found = []
     for number, line in enumerate(text.split("\n") if text else [], 1):
@@ -139,24 +139,24 @@ def vocabulary(text: str) -> Tokens:
 
 
 def pack(text: str) -> str:
-    """A text in few characters that a link may have: `zip:…`."""
+    """Compress a text into characters that a link may contain: `zip:…`."""
     return PACKED + base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
 
 
 def unpack(text: str) -> str:
-    """The inverse of `pack`; anything else is a text as it is, as is one with spaces: nothing packed has any.
+    """The inverse of `pack`. Other texts are returned unchanged, as is any text with a space: packed texts have none.
 
     Raises:
-        ValueError: If it begins like a packed text and is none, or is larger than a text may be.
+        ValueError: If it begins like a packed text but cannot be unpacked, or is larger than `MAX_BYTES`.
     """
-    # A text to train on has two words at least, so one of these that begins with "zip:" is safe.
+    # A text to train on has at least two words, so it has a space and is never unpacked.
     if not text.startswith(PACKED) or len(text.split(None, 1)) > 1:
         return text
     packed = text.removeprefix(PACKED).rstrip()
     try:
         data = base64.b64decode(packed + "=" * (-len(packed) % 4), altchars=b"-_", validate=True)
         unpacker = zlib.decompressobj()
-        whole = unpacker.decompress(data, MAX_BYTES + 1)  # never more, whatever a stranger has packed
+        whole = unpacker.decompress(data, MAX_BYTES + 1)  # a limit, because a stranger may have packed gigabytes
         if len(whole) > MAX_BYTES or not unpacker.eof:
             raise ValueError
         return whole.decode()
