@@ -22,7 +22,7 @@ from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.records import State
 from echo_core.store import EVERYBODY, Store
-from echo_core.store.database import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, SNAPSHOTS
+from echo_core.store.schema import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, SNAPSHOTS
 from tests.helpers.page import QUIET, address, press, settled
 from tests.helpers.postgres import postgres
 from tests.helpers.server import serve
@@ -153,10 +153,11 @@ def stores(folder: Path) -> Iterator[dict[str, str]]:
 def keeping(url: str, report: Report) -> None:
     """What the keeper does every half minute, and what bounds that are too small cost it."""
     with closing(Store(url)) as store:
-        held = store.size()
+        upkeep = store.upkeep
+        held = upkeep.size()
         acts: tuple[tuple[str, Callable[[], object]], ...] = (
-            ("size", store.size), ("purge", store.purge), ("evict, nothing to do", lambda: store.evict(held)),
-            ("evict 1 MB", lambda: store.evict(store.size() - 2**20)), ("sweep", lambda: store.sweep(300.0)))
+            ("size", upkeep.size), ("purge", upkeep.purge), ("evict, nothing to do", lambda: upkeep.evict(held)),
+            ("evict 1 MB", lambda: upkeep.evict(upkeep.size() - 2**20)), ("sweep", lambda: upkeep.sweep(300.0)))
         for name, act in acts:
             for _ in range(VISITS):
                 report(f"store: {name}", _seconds(act))

@@ -68,7 +68,7 @@ def main(runs: int, preset: str, epochs: int) -> None:
                 if number % 10 == 9:
                     click.echo(f"{number + 1:4} runs: the last ten took {sum(taken[-10:]):6.2f} s, "
                                f"app {memory.app / 1e6:.0f} MB, workers {max(memory.workers.values()) / 1e6:.0f} MB")
-            names = {run.worker for run in engine.store.runs(limit=runs)}
+            names = {run.worker for run in engine.store.runs.newest(limit=runs)}
         memory.close()
     click.echo(f"{runs} runs, {failed} not finished; median {statistics.median(taken):.2f} s, "
                f"longest {max(taken):.2f} s; last ten to first ten {sum(taken[-10:]) / sum(taken[:10]):.2f}")

@@ -12,7 +12,7 @@ from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.config.repair import explain, mend, settings_from_json
 from echo_core.records import State
-from echo_core.store import RunRow, longer
+from echo_core.store import RunRow, extended_config
 from echo_core.text import files
 
 REFUSED = "This file cannot be used:"
@@ -97,11 +97,11 @@ def train_seeds() -> None:
 def extend(run_id: str) -> None:
     """Callback of Train longer: go on with a run as one with `MORE` epochs more."""
     focus.follow("stop")
-    run = state.store().run(run_id)
+    run = state.store().runs.get(run_id)
     if run is None:
         return
     try:
-        wanted = longer(run, run.config.epochs + st.session_state[state.MORE])
+        wanted = extended_config(run, run.config.epochs + st.session_state[state.MORE])
     except ValueError as error:
         refuse("; ".join(explain(error)) if isinstance(error, ValidationError) else str(error))
         return
@@ -113,10 +113,10 @@ def extend(run_id: str) -> None:
 def resume(run_id: str, again: bool = False) -> None:
     """Callback of Go on, and of Train again: the shown run with its settings, whatever the controls say."""
     focus.follow("stop")
-    is_own = run_id in state.wanted().shared or state.store().is_of(run_id, state.visitor())
+    is_own = run_id in state.wanted().shared or state.store().runs.belongs_to(run_id, state.visitor())
     if state.engine().settings.hosted and not again and not is_own:
         refuse("This run is another visitor's. Press Train to train its settings yourself.")
-    elif (run := state.store().run(run_id)) and _ask_for([run.config], again):
+    elif (run := state.store().runs.get(run_id)) and _ask_for([run.config], again):
         state.load(run.config)
 
 
@@ -157,7 +157,7 @@ def stop(run_id: str) -> None:
 @careful
 def stop_seeds() -> None:
     """Callback of Stop all: of the seeds shown together, stop this visitor's own that are under way."""
-    found = [state.store().run(seed.run_id) for seed in st.session_state[state.SEEDS]]
+    found = [state.store().runs.get(seed.run_id) for seed in st.session_state[state.SEEDS]]
     runs = [run for run in found if run and run.state.is_active]
     # Queued runs first: otherwise one of them would start in place of a stopped one.
     runs.sort(key=lambda run: run.state is not State.QUEUED)
@@ -178,7 +178,7 @@ def show_other(run: RunRow) -> None:
 def show_seed(run_id: str) -> None:
     """Callback of a row of seeds: show its run below them. The controls stay, as they are those of all of them."""
     seeds = st.session_state[state.SEEDS]
-    if (run := state.store().run(run_id)) and run.config in seeds:
+    if (run := state.store().runs.get(run_id)) and run.config in seeds:
         show(run_id, run.config, seeds)
 
 

@@ -31,7 +31,7 @@ def _forecast(time_bucket: int) -> dict[str, tables.Wait]:
 def wait_of(run_id: str) -> tables.Wait:
     """How long a queued run still waits."""
     known = _forecast(time_bucket(_FORECAST_SECONDS)).get(run_id)
-    return known or tables.Wait(store().place(run_id) or 0, math.nan)  # it was queued only just now
+    return known or tables.Wait(store().queue.place(run_id) or 0, math.nan)  # it was queued only just now
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def curve(run: RunRow) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _curve(run_id: str, attempt: int, epoch: int) -> pd.DataFrame:
-    return tables.curve(store().history(run_id))
+    return tables.curve(store().progress.history(run_id))
 
 
 def look(run: RunRow, all_snapshots: bool = False) -> Look:
@@ -92,15 +92,16 @@ def look_or_last(run: RunRow, all_snapshots: bool = False) -> Look:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _look_at_live(run_id: str, attempt: int, epoch: int, seconds: float, all_snapshots: bool,
                   _config: RunConfig) -> Look:
-    glance = store().glance(run_id)
+    glance = store().progress.glance(run_id)
     left = tables.time_left(epoch, _config.epochs, glance.pace, _expected_seconds(run_id, attempt, _config))
-    snapshots = (store().snapshots(run_id) if all_snapshots else [glance.snapshot] if glance.snapshot else [])
+    snapshots = (store().progress.snapshots(run_id) if all_snapshots else [glance.snapshot] if glance.snapshot else [])
     return Look(*_curve_tables(glance.points), tables.speed(glance.pace), left, snapshots)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _look_at_ended(run_id: str, attempt: int, epoch: int, seconds: float) -> Look:
-    return Look(*_curve_tables(store().glance(run_id).points), math.nan, math.nan, store().snapshots(run_id))
+    progress = store().progress
+    return Look(*_curve_tables(progress.glance(run_id).points), math.nan, math.nan, progress.snapshots(run_id))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -140,7 +141,7 @@ def answers(run: RunRow) -> tuple[str, str]:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _answers(run_id: str, attempt: int, epoch: int) -> tuple[str, str]:
-    run, (newest,) = store().run(run_id), store().snapshots(run_id, newest=1)
+    run, (newest,) = store().runs.get(run_id), store().progress.snapshots(run_id, newest=1)
     assert run is not None
     table = tables.answers(run.config, newest)
     columns = [name for name in table if str(name).startswith(("window", "expected", "predicted"))]
@@ -154,7 +155,7 @@ def weights(run: RunRow) -> tuple[Floats, ...] | None:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _weights(run_id: str, attempt: int, epoch: int) -> tuple[Floats, ...] | None:
-    checkpoint = store().checkpoint(run_id)
+    checkpoint = store().progress.checkpoint(run_id)
     return checkpoint.weights if checkpoint else None
 
 

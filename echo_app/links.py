@@ -23,7 +23,7 @@ def open_link(given: dict[str, list[str]]) -> None:
     """Settings and run from the address. Damaged links give notes and a page that works."""
     query = {name: values[0] for name, values in given.items() if len(values) == 1}
     run_id, seeds, first_seed = query.pop("run", None), query.pop("seeds", None), query.pop(FIRST_SEED, "")
-    run = state.store().run(run_id) if run_id and re.fullmatch("[0-9a-f]{16}", run_id) else None
+    run = state.store().runs.get(run_id) if run_id and re.fullmatch("[0-9a-f]{16}", run_id) else None
     if run:
         st.session_state[state.RUN] = run.run_id
         if seeds and re.fullmatch("[2-9]", seeds):

@@ -96,7 +96,7 @@ def time_bucket(seconds: float) -> int:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def stored_row(run_id: str, time_bucket: int) -> RunRow | None:
     """A run as the store has it, read once per time bucket for all sessions."""
-    return store().run(run_id)
+    return store().runs.get(run_id)
 
 
 @st.cache_resource(scope="session", on_release=_Presence.leave, show_spinner=False)
@@ -145,7 +145,7 @@ def wanted(**which: Any) -> Wanted:
 
 def name_of(run_id: str) -> str | None:
     """What this visitor calls a run."""
-    return store().name_of(run_id, visitor())
+    return store().runs.name_of(run_id, visitor())
 
 
 def fill_in() -> None:
@@ -203,7 +203,7 @@ def shown_run() -> RunRow | None:
         try:
             shared = store_outages.is_alone() and not is_quiet_here()
             run_id = session[RUN]
-            session[SEEN] = stored_row(run_id, time_bucket(_SHARED_SECONDS)) if shared else store().run(run_id)
+            session[SEEN] = stored_row(run_id, time_bucket(_SHARED_SECONDS)) if shared else store().runs.get(run_id)
         except store_outages.FAULTS as error:
             store_outages.note(error)
     return seen_run()

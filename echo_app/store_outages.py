@@ -18,7 +18,7 @@ from streamlit.runtime.scriptrunner import StopException
 
 from echo_app.formatting import plain
 from echo_app.web import focus
-from echo_core.store.database import FAULTS, Trouble, trouble_of
+from echo_core.store.errors import FAULTS, Trouble, trouble_of
 
 __all__ = ["FAULTS", "attempt", "careful", "is_alone", "is_away", "leave_off", "note", "page", "part", "refusal",
            "refuse"]

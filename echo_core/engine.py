@@ -3,7 +3,7 @@
     with Engine() as engine:
         run_id = engine.submit(RunConfig())
         engine.wait(run_id)  # -> State.FINISHED
-        engine.store.run(run_id).evaluation
+        engine.store.runs.get(run_id).evaluation
 
 Behind it are the store, worker processes that train, and two threads: the dispatcher gives runs to
 workers, and the keeper says in the store who is still there.
@@ -22,8 +22,8 @@ from typing import Self
 from echo_core.config import RunConfig
 from echo_core.records import State
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
-from echo_core.store import Store, longer
-from echo_core.store.database import Trouble, trouble_of
+from echo_core.store import Store, extended_config
+from echo_core.store.errors import Trouble, trouble_of
 from echo_core.tables import forecast
 from echo_core.text.plurals import counted
 from echo_core.workers import worker
@@ -90,7 +90,7 @@ class Engine:
 
     def submit(self, config: RunConfig, session: str | None = None, holder: str | None = None,
                again: bool = False) -> str:
-        """Ask for a run and return its `run_id`; see `Store.request` for what each state does with it.
+        """Ask for a run and return its `run_id`; see `Queue.request` for what each state does with it.
 
         Args:
             session: Who asks, for a fair queue and one's share of it; by default the holder.
@@ -100,7 +100,7 @@ class Engine:
             LimitExceeded: If this host does not allow the config, or too many runs wait (`QueueFull`).
         """
         self.limits.check(config)
-        run = self.store.run(config.run_id)
+        run = self.store.runs.get(config.run_id)
         if run and run.state is State.PAUSED and run.seconds > self.limits.max_seconds:
             raise LimitExceeded(f"a run may train for {counted(self.limits.max_seconds, 'second')} on this host "
                                 "(ECHO_MAX_SECONDS), and this one has. Try fewer epochs, or run your own copy.")
@@ -108,7 +108,7 @@ class Engine:
         holder = holder or self._own_holder
         session = session or holder
         try:
-            run_id = self.store.request(config, session, holder, self.limits.max_queue, again, share)
+            run_id = self.store.queue.request(config, session, holder, self.limits.max_queue, again, share)
         except QueueFull as error:
             raise QueueFull(f"{error} {self._when_to_come_back(session)}") from None
         self.dispatcher.wake()
@@ -116,7 +116,7 @@ class Engine:
 
     def _when_to_come_back(self, session: str) -> str:
         """When the queue will have room: when one of these runs starts, or any run if there are none."""
-        waits, active = forecast(self.store), self.store.active()
+        waits, active = forecast(self.store), self.store.runs.active()
         own = [wait.seconds for run_id, wait in waits.items() if run_id in active and active[run_id].session == session]
         seconds = min(own or [wait.seconds for wait in waits.values()], default=0.0)
         about = "a moment" if seconds < 2 else f"about {round(seconds)} seconds" if seconds < 90 else \
@@ -130,10 +130,10 @@ class Engine:
             KeyError: If the store does not know the run.
             ValueError: If `epochs` shapes its steps, or is no more than what it has; `LimitExceeded` as `submit`.
         """
-        run = self.store.run(run_id)
+        run = self.store.runs.get(run_id)
         if run is None:
             raise KeyError(f"run_id must be a run of the store at {self.store}; received {run_id!r}.")
-        return self.submit(longer(run, epochs), session, holder)
+        return self.submit(extended_config(run, epochs), session, holder)
 
     def wait(self, run_id: str, timeout: float | None = None) -> State:
         """Wait until a run is neither queued nor running, at most `timeout` seconds; the state it is in then.
@@ -143,7 +143,7 @@ class Engine:
         """
         deadline = time.monotonic() + timeout if timeout is not None else None
         while True:
-            run = self.store.run(run_id)
+            run = self.store.runs.get(run_id)
             if run is None:
                 raise KeyError(f"run_id must be a run of the store at {self.store}; received {run_id!r}.")
             if not run.state.is_active or (deadline is not None and time.monotonic() >= deadline):
@@ -159,7 +159,7 @@ class Engine:
         Returns:
             Whether the run stops.
         """
-        return self.store.stop(run_id, holder, only_own=self.settings.hosted)
+        return self.store.queue.stop(run_id, holder, only_own=self.settings.hosted)
 
     def keras_file(self, run_id: str, stateful: bool = False, timeout: float = ERRAND_SECONDS) -> bytes:
         """A run's network as a `.keras` file, made by a worker, beside its run where it has one.
@@ -242,15 +242,16 @@ class Engine:
                 if is_spared or time.monotonic() - renewed_at >= min(RENEW_SECONDS, often):
                     with self._lock:
                         holders = list(self._connected)
-                    self.store.renew(holders)
+                    self.store.queue.renew(holders)
                     renewed_at = time.monotonic()
                 if not is_spared:
                     # After a restart pages need a while to come back: until then nobody counts as gone.
                     has_waited = time.monotonic() - began > self.settings.unwatched_seconds
-                    self.store.sweep(self.settings.unwatched_seconds if has_waited else math.inf, has_ended=has_ended)
+                    unwatched_seconds = self.settings.unwatched_seconds if has_waited else math.inf
+                    self.store.upkeep.sweep(unwatched_seconds, has_ended=has_ended)
                 if time.monotonic() - tidied_at >= TIDY_SECONDS:
-                    self.store.purge()
-                    self.store.evict(self.settings.store_mb * 2**20)
+                    self.store.upkeep.purge()
+                    self.store.upkeep.evict(self.settings.store_mb * 2**20)
                     tidied_at = time.monotonic()
                 self._note_losses()
                 is_away, self._trouble = False, self.store.shortage()
@@ -265,7 +266,7 @@ class Engine:
             return
         self._losses_told, now = losses, time.strftime("%H:%M UTC", time.gmtime())
         self._loss = (f"The store was emptied while Echo Lab ran: the runs from before {now} are gone. "
-                      "New runs are kept as always." if not self.store.runs(limit=1) else
+                      "New runs are kept as always." if not self.store.runs.newest(limit=1) else
                       f"Another store was put in the place of the one in use: runs from before {now} are gone, unless "
                       "they are in it.")
         logger.error("%s (%s)", self._loss, self.store)

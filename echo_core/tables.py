@@ -122,7 +122,7 @@ def as_words(config: RunConfig, numbers: ArrayLike) -> NDArray[Any]:
 
 def newest_finished(store: Store) -> list[RunRow]:
     """The newest finished runs, by which the time of others is estimated."""
-    return [run for run in store.runs(limit=20) if run.state is State.FINISHED and run.seconds > 0]
+    return [run for run in store.runs.newest(limit=20) if run.state is State.FINISHED and run.seconds > 0]
 
 
 def estimate_seconds(config: RunConfig, finished: Sequence[RunRow]) -> float:
@@ -139,18 +139,18 @@ def estimate_seconds(config: RunConfig, finished: Sequence[RunRow]) -> float:
 
 def forecast(store: Store) -> dict[str, Wait]:
     """The forecast of each queued run, by its id."""
-    active, finished, now = store.active(), newest_finished(store), store.now()
+    active, finished, now = store.runs.active(), newest_finished(store), store.now()
 
     def left(run: RunRow) -> float:
         expected = estimate_seconds(run.config, finished)
         if run.state is State.RUNNING and run.epoch == 0 and run.started_at:
             return max(0.5, expected - (now - run.started_at))
-        return time_left(run.epoch, run.config.epochs, store.pace(run.run_id) if run.epoch else (), expected)
+        return time_left(run.epoch, run.config.epochs, store.progress.pace(run.run_id) if run.epoch else (), expected)
 
     free_at = [left(run) for run in active.values() if run.state is State.RUNNING] or [0.0]
     heapify(free_at)  # seconds from now at which each worker will be free
     waits: dict[str, Wait] = {}
-    for place, run_id in enumerate(run_id for run_id in store.order() if run_id in active):
+    for place, run_id in enumerate(run_id for run_id in store.queue.order() if run_id in active):
         turn = heappop(free_at)
         waits[run_id] = Wait(place, turn)
         heappush(free_at, turn + left(active[run_id]))

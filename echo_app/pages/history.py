@@ -17,7 +17,7 @@ from echo_app.web import focus
 from echo_core.config.compatibility import Variant
 from echo_core.config.presets import short_name
 from echo_core.records import State
-from echo_core.store import Entry
+from echo_core.store import ListedRun
 from echo_core.text.plurals import counted
 
 PAGE_SIZE = 25
@@ -68,20 +68,20 @@ def _first_page() -> None:
     st.session_state[_PAGE] = 0
 
 
-def _find() -> tuple[Sequence[Entry], int]:
+def _find() -> tuple[Sequence[ListedRun], int]:
     """The page of the list that is shown; the last one, if there are fewer by now."""
     session = st.session_state
     wanted = state.wanted(
         text=session["runs_text"].strip(), states=session["runs_states"], variants=session["runs_variants"],
         hidden=session["runs_hidden"], sort=_SORTING[session["runs_sort"]], descending=not session["runs_ascending"])
     at = session.get(_PAGE, 0)
-    found = state.store().find(wanted, PAGE_SIZE, at * PAGE_SIZE)
+    found = state.store().runs.find(wanted, PAGE_SIZE, at * PAGE_SIZE)
     last = max(0, math.ceil(found.total / PAGE_SIZE) - 1)
     if at > last:
         at = last
-        found = state.store().find(wanted, PAGE_SIZE, at * PAGE_SIZE)
+        found = state.store().runs.find(wanted, PAGE_SIZE, at * PAGE_SIZE)
     session[_PAGE] = at
-    return found.entries, found.total
+    return found.runs, found.total
 
 
 def _nothing(total: int) -> None:
@@ -95,7 +95,7 @@ def _nothing(total: int) -> None:
                 icon=":material/history:")
 
 
-def _list(entries: Sequence[Entry], total: int) -> None:
+def _list(entries: Sequence[ListedRun], total: int) -> None:
     """The table, whose picked rows are remembered by their runs and not by their places."""
     session = st.session_state
     ids = [entry.run.run_id for entry in entries]
@@ -115,8 +115,8 @@ def _list(entries: Sequence[Entry], total: int) -> None:
     _pages(len(entries), total)
 
 
-def _table(entries: Sequence[Entry]) -> pd.DataFrame:
-    def row(entry: Entry) -> dict[str, Any]:
+def _table(entries: Sequence[ListedRun]) -> pd.DataFrame:
+    def row(entry: ListedRun) -> dict[str, Any]:
         run, judged = entry.run, entry.run.evaluation
         return {"run": " · ".join(filter(None, [entry.name, short_name(run.config)])), "state": str(run.state),
                 "windows": in_percent(judged.window_accuracy) if judged else None,
@@ -162,7 +162,7 @@ def _actions(picked: Sequence[str], open_run: Callable[[], None]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="runs_actions"):
         st.markdown(f"**{len(picked)}** picked", width="content")
         if st.button("Open", icon=":material/open_in_full:", key="runs_open", disabled=len(picked) != 1) and (
-                run := state.store().run(picked[0])):
+                run := state.store().runs.get(picked[0])):
             actions.show_other(run)
             open_run()
         with st.popover("Rename", icon=":material/edit:", disabled=len(picked) != 1):
@@ -177,20 +177,20 @@ def _actions(picked: Sequence[str], open_run: Callable[[], None]) -> None:
 
 @careful
 def _rename(run_id: str) -> None:
-    state.store().rename(run_id, st.session_state[f"runs_name_{run_id}"], state.visitor())
+    state.store().runs.rename(run_id, st.session_state[f"runs_name_{run_id}"], state.visitor())
 
 
 @careful
 def _hide(run_ids: list[str], hidden: bool) -> None:
     focus.follow("runs_text")
-    state.store().hide(run_ids, hidden, state.visitor())
+    state.store().runs.hide(run_ids, hidden, state.visitor())
     _pick_none()
 
 
 @careful
 def _delete(run_ids: list[str]) -> None:
     focus.follow("undo_delete")
-    deleted = state.store().delete(run_ids)
+    deleted = state.store().runs.delete(run_ids)
     st.session_state[state.DELETED] = deleted
     st.session_state[state.SELECTED] = [run_id for run_id in run_ids if run_id not in deleted]
     if len(deleted) < len(run_ids):
@@ -218,5 +218,5 @@ def _undo() -> None:
 @careful
 def _bring_back() -> None:
     focus.follow("runs_text")
-    state.store().bring_back(st.session_state[state.DELETED])
+    state.store().runs.bring_back(st.session_state[state.DELETED])
     st.session_state[state.DELETED] = []

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from echo_app import links, state, store_outages
 from echo_core.config.repair import explain
-from echo_core.store.database import StoreAway, StoreError
+from echo_core.store.errors import StoreAway, StoreError
 
 logger = logging.getLogger(__name__)
 

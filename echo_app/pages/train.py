@@ -173,7 +173,7 @@ def _others() -> list[RunRow]:
     session = st.session_state
     shown = {session[state.RUN], *(config.run_id for config in session[state.SEEDS])}
     newest = [run_id for run_id in session[state.MINE] if run_id not in shown][-_MOST_OTHERS:]
-    return [run for run_id in newest if (run := state.store().run(run_id))]
+    return [run for run_id in newest if (run := state.store().runs.get(run_id))]
 
 
 def _links(was_live: bool) -> None:

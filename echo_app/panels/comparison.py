@@ -23,7 +23,7 @@ _LONGEST_CELL, _LONGEST_LABEL = 32, 60
 
 def comparison(run_ids: Sequence[str]) -> None:
     """Draw the curves of these runs, live as long as one of them is under way, and what tells them apart."""
-    runs = [run for run_id in run_ids[:MOST] if (run := state.store().run(run_id))]
+    runs = [run for run_id in run_ids[:MOST] if (run := state.store().runs.get(run_id))]
     if not runs:
         return
     st.subheader("Beside each other" if len(runs) > 1 else "Its curve", anchor=False)
@@ -40,7 +40,7 @@ def comparison(run_ids: Sequence[str]) -> None:
 
 
 def _curves(run_ids: list[str], was_live: bool) -> None:
-    runs = [run for run_id in run_ids if (run := state.store().run(run_id))]
+    runs = [run for run_id in run_ids if (run := state.store().runs.get(run_id))]
     if was_live and not any(run.state.is_active for run in runs):
         st.rerun()  # so that the timer ends
     session, labels = st.session_state, _labels(runs)

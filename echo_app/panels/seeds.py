@@ -110,7 +110,7 @@ def in_words(rows: Sequence[Row], seconds: float) -> str:
 
 
 def _runs(configs: Sequence[RunConfig]) -> list[RunRow | None]:
-    return [state.store().run(config.run_id) for config in configs]
+    return [state.store().runs.get(config.run_id) for config in configs]
 
 
 def _standing(runs: Sequence[RunRow | None]) -> tuple[object, ...]:

@@ -87,11 +87,11 @@ def _keras_file(run: RunRow, stateful: bool) -> bytes:
 
 def _files(run: RunRow) -> Mapping[str, bytes]:
     store = state.store()
-    checkpoint = store.checkpoint(run.run_id)
+    checkpoint = store.progress.checkpoint(run.run_id)
     if checkpoint is None:
         raise NotDelivered(f"run {run.run_id} has no weights any more.")
-    newest = store.snapshots(run.run_id, newest=1)
-    return export(run.config, checkpoint, store.history(run.run_id), newest[0] if newest else None)
+    newest = store.progress.snapshots(run.run_id, newest=1)
+    return export(run.config, checkpoint, store.progress.history(run.run_id), newest[0] if newest else None)
 
 
 def _zip(run: RunRow) -> bytes:

@@ -23,8 +23,8 @@ from echo_core.config.repair import explain, parse_settings, with_settings
 from echo_core.evaluation.verdicts import percent
 from echo_core.exports import run_files
 from echo_core.records import State
-from echo_core.store import OUTAGES, Store, StoreError, longer
-from echo_core.store.queue import STALE_SECONDS
+from echo_core.store import OUTAGES, Store, StoreError, extended_config
+from echo_core.store.upkeep import STALE_SECONDS
 from echo_core.text import files
 from echo_core.text.words import too_long
 from echo_core.workers.attempt import reason_of
@@ -96,7 +96,7 @@ def train(preset: str | None, pairs: tuple[str, ...], text: BinaryIO | None, rep
 @cli.command()
 @click.argument("run_id")
 @click.option("--epochs", metavar="N", type=click.IntRange(min=1),
-              help="The new total: train it longer, as a run of its own that goes on from where this one is.")
+              help="The new total: train it extended_config, as a run of its own that goes on from where this one is.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, and nothing else.")
 def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
     """Go on with a run of the store that was paused or interrupted, or train one longer."""
@@ -105,12 +105,12 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
         row = settle(store, known_run(store, run_id)) or known_run(store, run_id)
         if epochs is not None and epochs != row.config.epochs:
             try:
-                longer_config = longer(row, epochs)
+                longer_config = extended_config(row, epochs)
             except ValidationError as error:
                 raise BadSettings(" ".join(explain(error))) from error
             except ValueError as error:
                 raise BadSettings(str(error)) from error
-            known = store.run(longer_config.run_id)
+            known = store.runs.get(longer_config.run_id)
             if known is not None and known.state is State.FINISHED:
                 return report(Outcome.of_row(known), as_json)
             return train_all([allowed(longer_config)], store, settings, as_json)
@@ -129,7 +129,7 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
 def runs(as_json: bool) -> None:
     """List the runs of the store, newest first."""
     with closing(open_store(read_settings())) as store:
-        rows = store.runs(limit=ALL_RUNS)
+        rows = store.runs.newest(limit=ALL_RUNS)
     if as_json:
         for row in rows:
             print_json({**Outcome.of_row(row).to_dict(), "created_at": row.created_at, "reason": row.reason,
@@ -154,8 +154,8 @@ def delete(run_ids: tuple[str, ...]) -> None:
     with closing(open_store(read_settings())) as store:
         for run_id in run_ids:
             known_run(store, run_id)
-        deleted = store.delete(run_ids)
-        store.purge(undo_seconds=0)
+        deleted = store.runs.delete(run_ids)
+        store.upkeep.purge(undo_seconds=0)
     for run_id in run_ids:
         click.echo(f"Deleted {run_id}." if run_id in deleted else f"Left {run_id}, which is under way. Stop it first.")
 
@@ -174,7 +174,7 @@ def export_run(run_id: str, folder: Path, force: bool) -> None:
     settings = read_settings()
     with closing(open_store(settings)) as store:
         row, checkpoint = run_with_weights(store, run_id)
-        history, snapshots = store.history(run_id), store.snapshots(run_id, newest=1)
+        history, snapshots = store.progress.history(run_id), store.progress.snapshots(run_id, newest=1)
     there = [name for name in run_files.file_names(row.config) if (folder / name).exists()]
     if there and not force:
         raise BadSettings(f"{folder} has {', '.join(there)} already. Try another folder, or --force to replace them.")
@@ -236,6 +236,6 @@ def _read(file: BinaryIO, task: str) -> str:
 
 
 def _under_way(store: Store, run_id: str) -> str:
-    left = math.ceil(max(1.0, STALE_SECONDS - store.silence(run_id)))
+    left = math.ceil(max(1.0, STALE_SECONDS - store.attempts.heartbeat_age(run_id)))
     return (f"run {run_id} is under way already. Stop it, or try again when it has paused. If its process was killed, "
             f"try again in {left} s.")

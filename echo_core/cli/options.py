@@ -44,7 +44,7 @@ def allowed(config: RunConfig) -> RunConfig:
 
 def known_run(store: Store, run_id: str) -> RunRow:
     """Return a run of the store. Raises `BadSettings` if the store does not have it."""
-    row = store.run(run_id)
+    row = store.runs.get(run_id)
     if row is None:
         raise BadSettings(f"there is no run {run_id} in the store. Try `runs`, which lists them.")
     return row
@@ -52,7 +52,7 @@ def known_run(store: Store, run_id: str) -> RunRow:
 
 def run_with_weights(store: Store, run_id: str) -> tuple[RunRow, Checkpoint]:
     """Return a run of the store and its newest weights. Raises `BadSettings` if it has none."""
-    row, checkpoint = known_run(store, run_id), store.checkpoint(run_id)
+    row, checkpoint = known_run(store, run_id), store.progress.checkpoint(run_id)
     if checkpoint is None and row.state is State.FINISHED:
         raise BadSettings(f"run {run_id} has no weights any more: the store was full and gave up its oldest ones.")
     if checkpoint is None:
@@ -70,7 +70,7 @@ def trained_network(run_id: str) -> tuple[RunConfig, Checkpoint]:
 def open_store(settings: Settings) -> Store:
     """The store, after marking runs without a heartbeat as interrupted, in case no app does that."""
     store = Store(settings.database_url)
-    store.sweep(math.inf, has_ended=has_ended)
+    store.upkeep.sweep(math.inf, has_ended=has_ended)
     return store
 
 

@@ -23,7 +23,7 @@ from echo_core.evaluation.verdicts import Verdict, after_training, before_traini
 from echo_core.records import Diverged, Evaluation, Progress, State
 from echo_core.settings import Settings
 from echo_core.store import RunRow, Store, Ticket
-from echo_core.store.queue import ORPHANED_SECONDS
+from echo_core.store.upkeep import ORPHANED_SECONDS
 from echo_core.text.plurals import counted
 from echo_core.workers.attempt import drain, reason_of, records_of
 from echo_core.workers.cluster import has_ended, local_name
@@ -118,12 +118,12 @@ def _train_one(config: RunConfig, store: Store | None, settings: Settings, as_js
     if store is None:
         return _train_alone(config, as_json)
     me = f"cli-{uuid.uuid4().hex[:12]}"
-    settle(store, store.run(config.run_id))
-    if ticket := store.take(config, worker=local_name(me), session="cli", holder=me):
+    settle(store, store.runs.get(config.run_id))
+    if ticket := store.queue.take(config, worker=local_name(me), session="cli", holder=me):
         return _train_into(store, ticket, config, settings, me, as_json)
-    known = store.run(config.run_id)
+    known = store.runs.get(config.run_id)
     outcome = _train_alone(config, as_json)
-    _compare(outcome, store.run(config.run_id) or known, settings)
+    _compare(outcome, store.runs.get(config.run_id) or known, settings)
     return outcome
 
 
@@ -152,7 +152,7 @@ def _train_into(store: Store, ticket: Ticket, config: RunConfig, settings: Setti
         with closing(records):  # pauses the run wherever Ctrl-C interrupts
             _shown(records, config, as_json)
     except KeyboardInterrupt:
-        if row := store.run(config.run_id):
+        if row := store.runs.get(config.run_id):
             report(Outcome.of_row(row), as_json)
         raise
     except Diverged:
@@ -161,7 +161,7 @@ def _train_into(store: Store, ticket: Ticket, config: RunConfig, settings: Setti
         raise  # the reader of the output is gone; the run was paused
     except Exception as error:
         raise click.ClickException(f"the run failed: {reason_of(error)}") from error
-    row = store.run(config.run_id)
+    row = store.runs.get(config.run_id)
     assert row is not None
     return Outcome.of_row(row)
 
@@ -173,14 +173,14 @@ def settle(store: Store, row: RunRow | None) -> RunRow | None:
     """
     is_said = False
     while row and row.state is State.RUNNING and row.worker and has_ended(row.worker):
-        left = max(0.0, ORPHANED_SECONDS - store.silence(row.run_id))
+        left = max(0.0, ORPHANED_SECONDS - store.attempts.heartbeat_age(row.run_id))
         if not is_said:
             click.echo(f"The process that trained run {row.run_id} has ended. It goes on in {math.ceil(left)} s …",
                        err=True)
             is_said = True
         time.sleep(min(left + 0.01, 0.5))
-        store.sweep(math.inf, has_ended=has_ended)
-        row = store.run(row.run_id)
+        store.upkeep.sweep(math.inf, has_ended=has_ended)
+        row = store.runs.get(row.run_id)
     return row
 
 

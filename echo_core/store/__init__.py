@@ -1,27 +1,28 @@
 """The store: every run, and the queue. It is the only channel between the app and the workers.
 
-It knows neither those who train nor those who look.
+`store.Store` is its contract. The store knows neither those who train nor those who look.
 """
 
-from echo_core.store.catalogue import EVERYBODY, Entry, RunRow, Wanted, longer
-from echo_core.store.errors import OUTAGES, StoreError
+from echo_core.store.attempts import Signal, Start
+from echo_core.store.errors import OUTAGES, StoreError, Superseded
+from echo_core.store.progress import Glance, ProgressRow
 from echo_core.store.queue import Ticket
-from echo_core.store.reads import Glance, ProgressRow
-from echo_core.store.store import Begun, Signal, Store, Superseded
+from echo_core.store.runs import EVERYBODY, ListedRun, RunRow, Wanted, extended_config
+from echo_core.store.store import Store
 
 __all__ = [
            "EVERYBODY",
            "OUTAGES",
-           "Begun",
-           "Entry",
            "Glance",
+           "ListedRun",
            "ProgressRow",
            "RunRow",
            "Signal",
+           "Start",
            "Store",
            "StoreError",
            "Superseded",
            "Ticket",
            "Wanted",
-           "longer",
+           "extended_config",
 ]

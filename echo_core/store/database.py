@@ -1,42 +1,38 @@
 """How the store reaches its database: tables, transactions and migrations.
 
-SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. All that differs between the two is here and in `rows`.
+SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. All that differs between the two is here and in `schema`.
 """
 
-import math
+import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
-    Column,
+    ColumnElement,
     Connection,
-    Dialect,
     Double,
-    ForeignKey,
-    Index,
-    Integer,
     LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
+    Row,
+    Select,
+    case,
     create_engine,
     event,
+    func,
     make_url,
+    select,
     text,
 )
-from sqlalchemy.engine import URL, Engine, ExceptionContext
+from sqlalchemy.engine import URL, Engine, ExceptionContext, IteratorResult
+from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from echo_core.store.errors import (
-    FAULTS,
     FULL,
     OUTAGES,
     StoreAway,
@@ -44,16 +40,10 @@ from echo_core.store.errors import (
     Trouble,
     address_of,
     error_code,
-    trouble_of,
     without_secrets,
 )
-from echo_core.store.sqlite_file import StoreFile
-
-__all__ = ["FAULTS", "OUTAGES", "StoreAway", "StoreError", "Trouble", "trouble_of"]
-
-#: The newest revision in migrations/versions. Known here, so that opening a store that has it
-#: costs one query and never imports alembic. A test compares the two.
-HEAD = "0002"
+from echo_core.store.files import StoreFile
+from echo_core.store.schema import HEAD, Measured
 
 #: Any number that no other program on the same PostgreSQL database uses.
 _ADVISORY_LOCK = 0x4543484F
@@ -78,113 +68,6 @@ _REACH = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5
 
 #: With less than that a disk is full: small things still fit into what a file has, and checkpoints do not.
 _LEAST_BYTES_FREE = 4 * 2**20
-
-
-class Measured(TypeDecorator[float]):
-    """A number whose NaN is null: SQLite cannot keep NaN, and PostgreSQL takes it for the largest number."""
-
-    impl = Double
-    cache_ok = True
-
-    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
-        """What is kept."""
-        return None if value is None or math.isnan(value) else value
-
-
-# Times are seconds since 1970 (UTC) by the database's own clock, which is `clock.now()` in a statement.
-METADATA = MetaData()
-
-RUNS = Table(
-    "runs", METADATA,
-    Column("run_id", String(64), primary_key=True),
-    Column("config", Text, nullable=False),                  # JSON
-    Column("training_version", Integer, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("attempt", Integer, nullable=False, default=0),   # every write of a worker carries it
-    Column("session", Text, nullable=False),                 # who queued it, for fairness
-    Column("urgent", Boolean, nullable=False, default=False),  # lost its worker: before all others
-    Column("created_at", Double, nullable=False),
-    Column("queued_at", Double, nullable=False),
-    Column("started_at", Double),
-    Column("ended_at", Double),
-    Column("heartbeat_at", Double),
-    Column("stop_requested", Boolean, nullable=False, default=False),
-    Column("reason", Text),                                  # why it failed, paused or was interrupted
-    Column("epoch", Integer, nullable=False, default=0),
-    Column("seconds", Double, nullable=False, default=0.0),
-    Column("threads", Integer),
-    Column("worker", Text),
-    Column("restarts", Integer, nullable=False, default=0),  # begun again after a lost worker
-    Column("fruitless", Integer, nullable=False, default=0),  # of these in a row, without getting further
-    Column("furthest", Integer, nullable=False, default=0),  # epoch that the best lost attempt reached
-    Column("fingerprint", String(64)),
-    Column("evaluation", Text),                              # JSON
-    # What follows is in the config, the progress or the evaluation too, and stands here to be found and sorted by.
-    Column("family", String(16)),  # of runs that differ in epochs only
-    Column("variant", String(32)),
-    Column("task", String(16)),
-    Column("loss", Measured),
-    Column("token_accuracy", Measured),
-    Column("window_accuracy", Measured),
-    Column("size", Integer, nullable=False, server_default="0"),  # bytes of progress and snapshots
-    Column("deleted_at", Double),                            # gone from all lists, and for good after a while
-    Index("runs_by_state", "state"),
-    Index("runs_by_age", "created_at"),
-    Index("runs_by_family", "family"),
-)
-
-
-def _run_id(*, primary_key: bool = True) -> Column[str]:
-    return Column("run_id", String(64), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=primary_key)
-
-
-PROGRESS = Table(
-    "progress", METADATA, _run_id(),
-    Column("epoch", Integer, primary_key=True, autoincrement=False),
-    Column("loss", Measured),
-    Column("accuracy", Measured),
-    Column("seconds", Double, nullable=False),
-    Column("points", Text, nullable=False),                  # JSON: [[epoch, loss, accuracy], …]
-)
-SNAPSHOTS = Table(
-    "snapshots", METADATA, _run_id(),
-    Column("epoch", Integer, primary_key=True, autoincrement=False),
-    Column("predicted", LargeBinary, nullable=False),        # little-endian int32, (windows, output_length)
-    Column("confidence", LargeBinary, nullable=False),       # little-endian float32, same shape
-)
-CHECKPOINTS = Table(
-    "checkpoints", METADATA, _run_id(),
-    Column("epoch", Integer, nullable=False),
-    Column("data", LargeBinary, nullable=False),             # Checkpoint.to_bytes()
-)
-MOMENTS = Table(                                             # what a finished run lacks to be extended
-    "moments", METADATA, _run_id(),
-    Column("epoch", Integer, nullable=False),
-    Column("data", LargeBinary, nullable=False),             # Checkpoint.to_bytes(), without weights
-)
-MARKS = Table(                                               # whose run it is, and what they call it
-    "marks", METADATA, _run_id(),
-    Column("visitor", Text, primary_key=True),               # a browser, or nobody for all of this copy
-    Column("name", Text),
-    Column("hidden", Boolean, nullable=False, default=False),
-    Index("marks_by_visitor", "visitor"),
-)
-WATCHERS = Table(
-    "watchers", METADATA, _run_id(),
-    Column("holder", Text, primary_key=True),
-    Column("seen_at", Double, nullable=False),
-    Index("watchers_by_holder", "holder"),
-)
-SESSIONS = Table(
-    "sessions", METADATA,
-    Column("session", Text, primary_key=True),
-    Column("served", Integer, nullable=False),               # a counter: the larger, the later
-)
-HANDSHAKES = Table(
-    "handshakes", METADATA,
-    Column("token", String(64), primary_key=True),
-    Column("made_at", Double, nullable=False),
-)
 
 
 class Database:
@@ -439,3 +322,35 @@ def _insist(action: Callable[[], None]) -> None:
 def _one_line(error: DBAPIError) -> str:
     return without_secrets(" ".join(str(error.orig).split()))
 
+
+def all_rows(connection: Connection, wanted: Select[Any]) -> Sequence[Row[Any]]:
+    """All rows of a query, in its order and to the last bit, as `connection.execute(wanted).all()` gives them.
+
+    SQLite's driver gives up Python's lock for each row that it fetches. In an app whose pages are busy each row then
+    costs 5 ms and more until the lock is had again (decision 0024). So all rows are fetched as one.
+
+    Columns may be numbers (not beyond 1e100), booleans, texts and bytes.
+    """
+    if connection.dialect.name != "sqlite":
+        return connection.execute(wanted).all()
+    columns = wanted.subquery().c
+    packed = connection.scalar(select(func.json_group_array(func.json_array(*map(_pack, columns)))))
+    unpack = [_unpacker(column) for column in columns]
+    rows = (tuple(one(value) for one, value in zip(unpack, row, strict=True)) for row in json.loads(packed or "[]"))
+    result: IteratorResult[Any] = IteratorResult(SimpleResultMetaData(columns.keys()), rows)
+    return result.all()
+
+
+def _pack(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A value as JSON can hold it: a double as its seventeen digits, as SQLite by itself writes fifteen."""
+    if isinstance(column.type, LargeBinary):
+        return case((column.is_not(None), func.hex(column)))
+    if isinstance(column.type, Double | Measured):
+        return case((column.is_not(None), func.printf("%!.17g", column)))
+    return column
+
+
+def _unpacker(column: ColumnElement[Any]) -> Callable[[Any], Any]:
+    kind = (float if isinstance(column.type, Double | Measured) else bool if isinstance(column.type, Boolean) else
+            bytes.fromhex if isinstance(column.type, LargeBinary) else None)
+    return lambda value: value if value is None or kind is None else kind(value)

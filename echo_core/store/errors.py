@@ -28,6 +28,10 @@ class StoreAway(StoreError):
     public = "The store of the runs cannot be used at the moment. Try again in a moment."
 
 
+class Superseded(Exception):
+    """A newer attempt has begun, or the run is no longer running: the worker quits without a word."""
+
+
 #: Errors of a database that cannot be reached or written to at the moment: it restarts, is locked by another program,
 #: its disk is full, or its file is read-only.
 OUTAGES = (OperationalError, InterfaceError, InternalError, NoConnectionFree, StoreAway)

@@ -5,30 +5,22 @@ one that was served longest ago, then the run that waits longest. So twelve runs
 are begun as A1 B1 C1 A2 B2 C2 …, however many of them one session queued before the others came.
 """
 
-import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, case, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, insert, select, update
 
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.records import State
 from echo_core.settings import QueueFull
-from echo_core.store.bulk_read import all_rows
-from echo_core.store.clock import now
-from echo_core.store.database import CHECKPOINTS, MARKS, RUNS, SESSIONS, WATCHERS, Database
+from echo_core.store.database import Database, all_rows
+from echo_core.store.schema import CHECKPOINTS, MARKS, RUNS, SESSIONS, WATCHERS, now
 from echo_core.text.plurals import counted
 
 #: A holder that was not seen for so long does not keep a run from being stopped.
 HOLD_SECONDS = 15.0
-#: A running run whose worker was not heard for so long is interrupted.
-STALE_SECONDS = 20.0
-#: One whose app is known to have ended, and its workers with it, is interrupted after so long.
-ORPHANED_SECONDS = 5.0
-#: A sweep that had to wait for the store so long is put off: workers had to wait as well, so heartbeats are old.
-MAX_SWEEP_WAIT_SECONDS = 1.0
 #: A run is begun again so often after a lost worker without getting further, before it fails.
 MAX_FRUITLESS_RESTARTS = 3
 #: The reason of a run that was paused because its app shut down. It goes on like an interrupted one.
@@ -93,10 +85,10 @@ def begin_order(waiting: Iterable[Waiting], running: Sequence[str], served: Mapp
 
 
 class Queue:
-    """The half of the `Store` that knows who waits for what. Any number of threads and processes may use it."""
+    """Who waits for what; see the module."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
+        self._database = database
 
     # --- asking for work -----------------------------------------------------------------------
 
@@ -116,7 +108,7 @@ class Queue:
         Raises:
             QueueFull: If it would have to wait and `max_queue` runs wait already, or `max_share` of this session.
         """
-        with self.database.write(exclusive=True) as connection:
+        with self._database.write(exclusive=True) as connection:
             self._request(connection, config, session, holder, max_queue, again, max_share)
         return config.run_id
 
@@ -126,7 +118,7 @@ class Queue:
         Returns:
             None if it is finished, or running elsewhere.
         """
-        with self.database.write(exclusive=True) as connection:
+        with self._database.write(exclusive=True) as connection:
             self._request(connection, config, session, holder, None)
             state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == config.run_id))
             return _start(connection, config.run_id, worker) if state == State.QUEUED else None
@@ -164,15 +156,15 @@ class Queue:
 
     def hold(self, run_id: str, holder: str) -> None:
         """Say that `holder` wants this run to go on. Repeated, it renews."""
-        with self.database.write(exclusive=True) as connection:
+        with self._database.write(exclusive=True) as connection:
             _hold(connection, run_id, holder)
 
     def renew(self, holders: Collection[str]) -> None:
         """Renew these holders' holds on all runs that are under way or were left off."""
         if not holders:
             return
-        active = select(RUNS.c.run_id).where(RUNS.c.state.in_([State.QUEUED, State.RUNNING]) | _left_off())
-        with self.database.write(exclusive=True) as connection:
+        active = select(RUNS.c.run_id).where(RUNS.c.state.in_([State.QUEUED, State.RUNNING]) | left_off())
+        with self._database.write(exclusive=True) as connection:
             connection.execute(update(WATCHERS).values(seen_at=now()).where(
                 WATCHERS.c.holder.in_(holders), WATCHERS.c.run_id.in_(active)))
 
@@ -187,7 +179,7 @@ class Queue:
         Returns:
             Whether the run stops.
         """
-        with self.database.write(exclusive=True) as connection:
+        with self._database.write(exclusive=True) as connection:
             if holder is not None and _others_hold(connection, run_id, holder, only_own):
                 connection.execute(delete(WATCHERS).where(WATCHERS.c.run_id == run_id, WATCHERS.c.holder == holder))
                 return False
@@ -198,7 +190,7 @@ class Queue:
 
     def close_down(self, run_id: str) -> None:
         """Ask a running run to pause because its worker is about to end. It goes on when one who holds it is back."""
-        with self.database.write(exclusive=True) as connection:
+        with self._database.write(exclusive=True) as connection:
             connection.execute(change(run_id, State.RUNNING).where(~RUNS.c.stop_requested).values(
                 stop_requested=True, reason=CLOSED))
 
@@ -210,10 +202,10 @@ class Queue:
         One transaction: two that claim at the same time get different runs, and a worker that
         two of them think idle gets one.
         """
-        with self.database.read(alone=True) as connection:
+        with self._database.read(alone=True) as connection:
             if not _num_queued(connection):
                 return None
-        with self.database.write(exclusive=True) as connection:
+        with self._database.write(exclusive=True) as connection:
             busy = select(RUNS.c.run_id).where(RUNS.c.worker == worker, RUNS.c.state == State.RUNNING)
             if connection.execute(busy).first():
                 return None
@@ -229,7 +221,7 @@ class Queue:
 
     def order(self) -> list[str]:
         """The `run_id`s of all queued runs, in the order in which they will be begun."""
-        with self.database.read() as connection:
+        with self._database.read() as connection:
             return begin_order(_waiting(connection), _running(connection), _served(connection))
 
     def place(self, run_id: str) -> int | None:
@@ -242,57 +234,17 @@ class Queue:
 
         Unless it was to stop, or was lost too often without getting further.
         """
-        with self.database.write(exclusive=True) as connection:
+        with self._database.write(exclusive=True) as connection:
             row = connection.execute(current(ticket)).first()
             if row is None:
                 return
             stopped = {"state": State.PAUSED, "ended_at": now(), "stop_requested": False}
             connection.execute(change(ticket.run_id, State.RUNNING).values(
-                **(stopped if row.stop_requested else _another_try(row))))
-
-    def silence(self, run_id: str) -> float:
-        """Seconds since the worker of a run was last heard, by the store's clock; 0 if it never was."""
-        with self.database.read(alone=True) as connection:
-            return connection.scalar(select(now() - RUNS.c.heartbeat_at).where(RUNS.c.run_id == run_id)) or 0.0
-
-    def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS,
-              has_ended: Callable[[str], bool] = lambda worker: False) -> None:
-        """Interrupt running runs of which nothing was heard, and pause queued ones that nobody holds.
-
-        One that was interrupted goes on by itself once somebody who holds it was seen again; one that was to stop is
-        paused instead.
-
-        Args:
-            has_ended: Whether a worker, by its name, is known to be there no more.
-        """
-        began = time.monotonic()
-        running, silent = RUNS.c.state == State.RUNNING, RUNS.c.heartbeat_at < now() - ORPHANED_SECONDS
-        stale = running & (RUNS.c.heartbeat_at < now() - stale_seconds)
-        left = (RUNS.c.state == State.QUEUED) & (watched_at() < now() - unwatched_seconds)
-        with self.database.read() as connection:
-            workers = connection.scalars(select(RUNS.c.worker).where(running & silent).distinct())
-            if ended := [name for name in workers if name and has_ended(name)]:
-                stale |= running & silent & RUNS.c.worker.in_(ended)
-            if not connection.scalar(select(func.count()).select_from(RUNS).where(stale | left | _awaited_again())):
-                return
-        with self.database.write(exclusive=True) as connection:
-            if time.monotonic() - began > MAX_SWEEP_WAIT_SECONDS:
-                return
-            was_stopped = RUNS.c.stop_requested & (func.coalesce(RUNS.c.reason, "") != CLOSED)
-            connection.execute(update(RUNS).where(stale & was_stopped).values(
-                state=State.PAUSED, ended_at=now(), reason=None, stop_requested=False))
-            connection.execute(update(RUNS).where(stale).values(
-                state=State.INTERRUPTED, ended_at=now(), reason="Nothing was heard of its worker any more.",
-                stop_requested=False))
-            connection.execute(update(RUNS).where(left).values(
-                state=State.PAUSED, ended_at=now(), reason=unwatched_reason(unwatched_seconds)))
-            for row in connection.execute(select(RUNS).where(_awaited_again())).all():
-                again = {"ended_at": None, "queued_at": now(), "reason": None}
-                counted = {"state": State.QUEUED, "urgent": True} if row.state == State.PAUSED else _another_try(row)
-                connection.execute(change(row.run_id).values(**(again | counted)))
+                **(stopped if row.stop_requested else another_try(row))))
 
 
-def _another_try(row: Row[Any]) -> dict[str, Any]:
+
+def another_try(row: Row[Any]) -> dict[str, Any]:
     """The new values of a run that lost its worker: it is queued again, unless too many tries made no progress."""
     fruitless, furthest = 1 if row.epoch > row.furthest else row.fruitless + 1, max(row.epoch, row.furthest)
     counts = {"fruitless": fruitless, "furthest": furthest}
@@ -303,27 +255,14 @@ def _another_try(row: Row[Any]) -> dict[str, Any]:
     return counts | {"state": State.QUEUED, "urgent": True, "restarts": row.restarts + 1}
 
 
-def _left_off() -> ColumnElement[bool]:
+def left_off() -> ColumnElement[bool]:
     """Runs that ended with their worker or their app, and not by anybody's wish."""
     return (RUNS.c.state == State.INTERRUPTED) | ((RUNS.c.state == State.PAUSED) & (RUNS.c.reason == CLOSED))
-
-
-def _awaited_again() -> ColumnElement[bool]:
-    """Runs that were left off and have a holder who has come back since and is still here."""
-    is_back = exists().where(WATCHERS.c.run_id == RUNS.c.run_id, WATCHERS.c.seen_at > RUNS.c.ended_at,
-                             WATCHERS.c.seen_at >= now() - HOLD_SECONDS)
-    return (_left_off() & is_back & (RUNS.c.training_version == TRAINING_VERSION)
-            & RUNS.c.deleted_at.is_(None))
 
 
 def _unless_closed() -> Any:
     """The reason of a run, or none if it was `CLOSED`: a run that is stopped or asked for again loses that reason."""
     return func.nullif(RUNS.c.reason, CLOSED)
-
-
-def unwatched_reason(seconds: float) -> str:
-    """What a run says that was paused because nobody held it."""
-    return f"Nobody who pressed Train for it has been here for {counted(seconds, 'second')}."
 
 
 def _start(connection: Connection, run_id: str, worker: str) -> Ticket:

@@ -1,88 +1,75 @@
-"""The store: every run and all that is known of it, the queue, and the only way between app and workers.
+"""The store: every run and all that is known about it, the queue, and the only channel between app and workers."""
 
-Workers append, pages poll, and Stop is a row. Whoever begins a run gets a `Ticket`, and each of
-its writes carries it: once another attempt has begun, or the run was paused, the writes of the
-old attempt are refused with `Superseded`.
-"""
-
-import json
-import math
 import uuid
-from dataclasses import asdict, replace
-from enum import StrEnum
-from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, case, delete, func, insert, literal, select
+from sqlalchemy import delete, insert, select
 
-from echo_core.config import RunConfig
-from echo_core.records import Checkpoint, Evaluation, Progress, State
-from echo_core.store.catalogue import EVERYBODY, Entry, Page, RunRow, Wanted, longer
-from echo_core.store.clock import now
-from echo_core.store.database import (
-    CHECKPOINTS,
-    HANDSHAKES,
-    MOMENTS,
-    OUTAGES,
-    PROGRESS,
-    RUNS,
-    SNAPSHOTS,
-    Database,
-    StoreError,
-    Trouble,
-)
-from echo_core.store.errors import StoreUrl
-from echo_core.store.queue import CLOSED, Ticket, change, watched_at
-from echo_core.store.reads import Glance, ProgressRow, Readings
+from echo_core.store.attempts import Attempts
+from echo_core.store.database import Database
+from echo_core.store.errors import StoreUrl, Trouble
+from echo_core.store.progress import ProgressOfRuns
+from echo_core.store.queue import Queue
+from echo_core.store.runs import Runs
+from echo_core.store.schema import HANDSHAKES, now
+from echo_core.store.upkeep import Upkeep
 
-__all__ = ["EVERYBODY", "OUTAGES", "Begun", "Entry", "Glance", "Page", "ProgressRow", "RunRow", "Signal", "Store",
-           "StoreError", "Superseded", "Ticket", "Wanted", "longer"]
-
-#: Points of a curve that a run which goes on from another one keeps of it at most.
-MAX_CURVE_POINTS = 500
+#: Seconds after which a token of `leave_token` is deleted if nobody has taken it.
+_TOKEN_SECONDS = 3600
 
 
-class Superseded(Exception):
-    """The attempt is no longer the current one, or its run no longer runs: quit quietly."""
+class Store:
+    """Runs, in SQLite or PostgreSQL by URL alone: `Store("sqlite:////srv/echo/runs.db")` creates or migrates the file.
 
+    **Parts.** `queue` (who waits, who is next, Stop), `attempts` (what a worker writes about the run that it trains),
+    `progress` (what a run has produced: its curve, its snapshots, its weights), `runs` (all runs: list, find, name,
+    hide, delete) and `upkeep` (what the app repeats for all runs). Each part takes the same `Database`.
 
-class Signal(StrEnum):
-    """What a worker has to do about its run."""
+    **Threads and processes.** A store may be used by any number of threads, and any number of processes may open the
+    same database. Each call is one transaction, or a read that is followed by one: it is done as a whole or not at
+    all. A returned value never changes later.
 
-    GO_ON = "go_on"
-    STOP = "stop"              # somebody pressed Stop
-    UNWATCHED = "unwatched"    # nobody who holds it was seen for long
-    SUPERSEDED = "superseded"  # the run is no longer this attempt's
+    **Who may write.** Only the holder of the newest `Ticket` writes about a running run. `queue.claim` and
+    `queue.take` give tickets; each counts up the run's `attempt`. When a newer attempt has begun, or the run is no
+    longer running, a write with the old ticket raises `Superseded` and changes nothing.
 
+    **States.** A run is in one of six:
 
-class Begun(NamedTuple):
-    """What a worker needs to train an attempt.
+        queued       It waits for a worker.
+        running      A worker trains it and writes a heartbeat every few seconds.
+        paused       Somebody pressed Stop, nobody watched it, or its app was closed. It has a checkpoint.
+        interrupted  Its worker was silent for too long. It goes on from its last checkpoint.
+        failed       Training raised an error, or it lost its worker too often. `reason` says why.
+        finished     All epochs are trained and the network is judged.
 
-    Attributes:
-        checkpoint: Where to go on from; None begins anew.
-        seconds: Training seconds that led to the checkpoint.
-    """
+                       claim                   finish
+        request ──► queued ──────────► running ──────► finished
+                    ▲ ▲ │ ▲  lose         │ │ │
+                    │ │ │ └───────────────┘ │ │ fail, or lose (too often)
+                    │ │ │ stop, sweep       │ └──────────────► failed
+                    │ │ └─────────► paused ◄┤ pause                │
+                    │ │ request, sweep │    │ sweep                │
+                    │ └────────────────┴─── │ ─► interrupted       │
+                    │                       request, sweep │       │
+                    └──────────────────────────────────────┴───────┘ request
 
-    config: RunConfig
-    checkpoint: Checkpoint | None
-    seconds: float
-
-
-class Store(Readings):
-    """Runs, in SQLite or PostgreSQL by URL alone. For any number of threads and processes.
-
-    `Store("sqlite:////srv/echo/runs.db")` creates the file, or migrates what is there.
+    A finished run is queued again only if its weights were evicted and `request(again=True)` asks for them.
 
     Args:
-        patience: Seconds that it waits for a file which others write to, once it is open; by default as long as
-            workers should, and people should not.
+        patience: Seconds to wait for a file that others write to, once the store is open. By default 30, which suits
+            workers; people should wait less.
     Raises:
         StoreError: If it cannot be opened, or a newer version of the project wrote it; with
-            `create=False` also where there is none yet.
+            `create=False` also if there is none yet.
     """
 
     def __init__(self, url: str, create: bool = True, patience: float | None = None) -> None:
         self.url = StoreUrl(url)  # passed to workers; Dask prints the arguments of a failed task
-        super().__init__(Database(url, create, patience))
+        self.database = Database(url, create, patience)
+        self.queue = Queue(self.database)
+        self.attempts = Attempts(self.database)
+        self.progress = ProgressOfRuns(self.database)
+        self.runs = Runs(self.database)
+        self.upkeep = Upkeep(self.database)
 
     def __str__(self) -> str:
         return str(self.database)  # without the password
@@ -92,223 +79,35 @@ class Store(Readings):
         """Whether it is a file on one machine."""
         return self.database.is_sqlite
 
-    def shortage(self) -> Trouble | None:
-        """What is wrong with it although it answers."""
-        return self.database.shortage()
-
     @property
     def losses(self) -> int:
         """How often its tables were removed or replaced since it was opened."""
         return self.database.losses
 
+    def shortage(self) -> Trouble | None:
+        """What is wrong with it although it answers: its disk may be full."""
+        return self.database.shortage()
+
+    def now(self) -> float:
+        """Seconds since 1970 by the database's clock, which gives all times of the store."""
+        with self.database.read(alone=True) as connection:
+            return float(connection.scalar(select(now())) or 0.0)
+
     def close(self) -> None:
-        """Close its connections."""
+        """Close its connections. A later call opens new ones."""
         self.database.close()
 
-    # --- what a worker writes ------------------------------------------------------------------
-
-    def begin(self, ticket: Ticket, threads: int) -> Begun:
-        """Make a run ready to be trained: what came after its checkpoint is dropped.
-
-        Without one it goes on from the nearest checkpoint of a run that differs in its epochs alone and was trained
-        on as many threads, if there is one.
-
-        Raises:
-            Superseded: If the attempt is not the current one.
-            ValueError: If this version cannot read its config or checkpoint.
-        """
-        run_id = ticket.run_id
-        with self.database.write() as connection:
-            row = connection.execute(select(RUNS.c.config, RUNS.c.family).where(RUNS.c.run_id == run_id)).first()
-            _write(connection, ticket, threads=threads, fingerprint=None, evaluation=None, token_accuracy=None,
-                   window_accuracy=None)
-            assert row is not None
-            config = RunConfig.from_json(row.config)
-            data = connection.scalar(select(CHECKPOINTS.c.data).where(CHECKPOINTS.c.run_id == run_id))
-            checkpoint = Checkpoint.from_bytes(data) if data is not None else None
-            past = checkpoint.epoch if checkpoint else -1
-            for table in (PROGRESS, SNAPSHOTS):
-                connection.execute(delete(table).where(table.c.run_id == run_id, table.c.epoch > past))
-            if checkpoint is None and config.schedule == "constant":
-                checkpoint = begin_from_relative(connection, run_id, row.family, config, threads)
-            seconds = connection.scalar(select(func.max(PROGRESS.c.seconds)).where(PROGRESS.c.run_id == run_id)) or 0.0
-            _write(connection, ticket, epoch=checkpoint.epoch if checkpoint else 0, seconds=seconds,
-                   size=_size_of_history(connection, run_id))
-        return Begun(config, checkpoint, seconds)
-
-    def append(self, ticket: Ticket, progress: Progress) -> None:
-        """Keep a chunk's record, and its snapshot if it has one; twice the same is once. Raises `Superseded`."""
-        points = json.dumps([[point.epoch, point.loss, point.accuracy] for point in progress.points])
-        key = {"run_id": ticket.run_id, "epoch": progress.epoch}
-        shown = progress.snapshot
-        size = len(points) + (8 * shown.predicted.size if shown is not None else 0)
-        with self.database.write() as connection:
-            known = select(PROGRESS.c.epoch).where(PROGRESS.c.run_id == ticket.run_id,
-                                                   PROGRESS.c.epoch == progress.epoch)
-            if connection.execute(known).first():
-                return _write(connection, ticket)
-            _write(connection, ticket, epoch=progress.epoch, seconds=progress.seconds, loss=progress.loss,
-                   size=RUNS.c.size + size)
-            connection.execute(insert(PROGRESS).values(
-                **key, loss=progress.loss, accuracy=progress.accuracy, seconds=progress.seconds, points=points))
-            if shown is not None:
-                connection.execute(insert(SNAPSHOTS).values(
-                    **key, predicted=shown.predicted.astype("<i4").tobytes(),
-                    confidence=shown.confidence.astype("<f4").tobytes()))
-
-    def save_checkpoint(self, ticket: Ticket, checkpoint: Checkpoint) -> None:
-        """Keep a checkpoint in place of the one before. Raises `Superseded`."""
-        data = checkpoint.to_bytes()
-        with self.database.write() as connection:
-            _write(connection, ticket)
-            replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
-
-    def beat(self, ticket: Ticket, unwatched_seconds: float = math.inf, write: bool = True) -> Signal:
-        """What the worker has to do about its run; with `write` also say that the worker lives."""
-        with self.database.read(alone=True) as connection:
-            signal = _signal(connection, ticket, unwatched_seconds)
-        if write and signal is not Signal.SUPERSEDED:
-            with self.database.write() as connection:
-                connection.execute(change(ticket.run_id, State.RUNNING).values(heartbeat_at=now()).where(
-                    RUNS.c.attempt == ticket.attempt))
-        return signal
-
-    def pause(self, ticket: Ticket, checkpoint: Checkpoint | None, reason: str | None = None,
-              if_signalled: bool = False, unwatched_seconds: float = math.inf) -> bool:
-        """End an attempt at a checkpoint. Raises `Superseded`.
-
-        Args:
-            checkpoint: None keeps the one that is there.
-            if_signalled: Only if it still is to stop, or unwatched: a Stop can be taken back.
-        Returns:
-            Whether it was paused.
-        """
-        data = checkpoint.to_bytes() if checkpoint else b""
-        with self.database.write(exclusive=True) as connection:
-            if if_signalled and _signal(connection, ticket, unwatched_seconds) is Signal.GO_ON:
-                return False
-            _write(connection, ticket, state=State.PAUSED, ended_at=now(), stop_requested=False,
-                   reason=reason or case((RUNS.c.reason == CLOSED, CLOSED)))
-            if checkpoint:
-                replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
-        return True
-
-    def judge(self, ticket: Ticket, evaluation: Evaluation) -> None:
-        """Keep how good a paused run is. Nothing happens if it goes on already."""
-        with self.database.write() as connection:
-            connection.execute(change(ticket.run_id, State.PAUSED).where(RUNS.c.attempt == ticket.attempt).values(
-                **_judged(evaluation)))
-
-    def finish(self, ticket: Ticket, checkpoint: Checkpoint, evaluation: Evaluation) -> None:
-        """Keep the trained weights and how good they are. Raises `Superseded`."""
-        data, moments = checkpoint.without_moments().to_bytes(), checkpoint.without_weights().to_bytes()
-        with self.database.write() as connection:
-            _write(connection, ticket, state=State.FINISHED, ended_at=now(), epoch=checkpoint.epoch, reason=None,
-                   stop_requested=False, urgent=False, fingerprint=checkpoint.fingerprint, **_judged(evaluation))
-            replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
-            if checkpoint.moments:
-                replace_data(connection, MOMENTS, ticket.run_id, checkpoint.epoch, moments)
-
-    def fail(self, ticket: Ticket, reason: str, checkpoint: Checkpoint | None = None) -> None:
-        """End an attempt that raised. Raises `Superseded`.
-
-        Args:
-            checkpoint: The last good weights, for who wants to look into them; None keeps those that are stored.
-        """
-        kept = {"epoch": checkpoint.epoch, "fingerprint": checkpoint.fingerprint} if checkpoint else {}
-        with self.database.write() as connection:
-            _write(connection, ticket, state=State.FAILED, ended_at=now(), reason=reason, stop_requested=False,
-                   **kept)
-            if checkpoint:
-                replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, checkpoint.to_bytes())
-
-    # --- whether others see the same store -----------------------------------------------------
+    # --- whether a worker sees the same store --------------------------------------------------
 
     def leave_token(self) -> str:
-        """Write something that only who opens this very store can know."""
+        """Write a random token, which only a process that opens this very database can take."""
         token = uuid.uuid4().hex
         with self.database.write() as connection:
-            connection.execute(delete(HANDSHAKES).where(HANDSHAKES.c.made_at < now() - 3600))
+            connection.execute(delete(HANDSHAKES).where(HANDSHAKES.c.made_at < now() - _TOKEN_SECONDS))
             connection.execute(insert(HANDSHAKES).values(token=token, made_at=now()))
         return token
 
     def take_token(self, token: str) -> bool:
-        """Whether `leave_token` wrote it here. It is gone then: who can read a store but not write to it is no use."""
+        """Delete a token; whether it was in this database. Deleting also shows that the worker may write to it."""
         with self.database.write() as connection:
             return connection.execute(delete(HANDSHAKES).where(HANDSHAKES.c.token == token)).rowcount == 1
-
-
-def _write(connection: Connection, ticket: Ticket, **values: Any) -> None:
-    """Change the run of an attempt that is the current one."""
-    result = connection.execute(change(ticket.run_id, State.RUNNING).where(RUNS.c.attempt == ticket.attempt).values(
-        heartbeat_at=now(), **values))
-    if result.rowcount != 1:
-        raise Superseded(f"attempt {ticket.attempt} of run {ticket.run_id} is not under way any more")
-
-
-def _signal(connection: Connection, ticket: Ticket, unwatched_seconds: float) -> Signal:
-    is_left = (watched_at() < now() - unwatched_seconds).label("is_left")
-    wanted = select(RUNS.c.attempt, RUNS.c.state, RUNS.c.stop_requested, is_left)
-    row = connection.execute(wanted.where(RUNS.c.run_id == ticket.run_id)).first()
-    if row is None or row.attempt != ticket.attempt or row.state != State.RUNNING:
-        return Signal.SUPERSEDED
-    if row.stop_requested:
-        return Signal.STOP
-    return Signal.UNWATCHED if row.is_left else Signal.GO_ON
-
-
-def _judged(evaluation: Evaluation) -> dict[str, Any]:
-    return {"evaluation": json.dumps(asdict(evaluation)), "token_accuracy": evaluation.token_accuracy,
-            "window_accuracy": evaluation.window_accuracy}
-
-
-def replace_data(connection: Connection, table: Any, run_id: str, epoch: int, data: bytes) -> None:
-    """Keep a checkpoint, or moments, in place of the one before."""
-    connection.execute(delete(table).where(table.c.run_id == run_id))
-    connection.execute(insert(table).values(run_id=run_id, epoch=epoch, data=data))
-
-
-def begin_from_relative(connection: Connection, run_id: str, family: str, config: RunConfig,
-                        threads: int) -> Checkpoint | None:
-    """Where the nearest run of the family stands, with its curve and answers copied so far; None if there is none."""
-    found = None
-    for table in (MOMENTS, CHECKPOINTS):
-        ended = RUNS.c.state == State.FINISHED if table is MOMENTS else RUNS.c.state != State.FINISHED
-        wanted = select(table.c.run_id, table.c.epoch).join(RUNS, RUNS.c.run_id == table.c.run_id).where(
-            RUNS.c.family == family, RUNS.c.run_id != run_id, RUNS.c.threads == threads, ended,
-            table.c.epoch < config.epochs).order_by(table.c.epoch.desc()).limit(1)
-        row = connection.execute(wanted).first()
-        if row and (found is None or row.epoch > found.epoch):
-            found = row
-    if found is None:
-        return None
-    weights, moments = (connection.scalar(select(table.c.data).where(table.c.run_id == found.run_id))
-                        for table in (CHECKPOINTS, MOMENTS))
-    if weights is None:  # evicted
-        return None
-    checkpoint = Checkpoint.from_bytes(weights)
-    if not checkpoint.moments and moments is not None:
-        checkpoint = replace(checkpoint, moments=Checkpoint.from_bytes(moments).moments)
-    _copy_history(connection, found.run_id, run_id, checkpoint.epoch, config)
-    return checkpoint
-
-
-def _copy_history(connection: Connection, source: str, run_id: str, epoch: int, config: RunConfig) -> None:
-    """Copy progress and snapshots up to an epoch, the curve thinned as that of a longer run is."""
-    rows = connection.execute(select(PROGRESS).where(PROGRESS.c.run_id == source, PROGRESS.c.epoch <= epoch)).all()
-    stride, copies = config.epochs // MAX_CURVE_POINTS + 1, []
-    for row in rows:
-        points = [point for point in json.loads(row.points) if point[0] % stride == 0]
-        copies.append({**row._mapping, "run_id": run_id, "points": json.dumps(points)})
-    if copies:
-        connection.execute(insert(PROGRESS), copies)
-    columns = [column for column in SNAPSHOTS.c if column.name != "run_id"]
-    taken = select(literal(run_id), *columns).where(SNAPSHOTS.c.run_id == source, SNAPSHOTS.c.epoch <= epoch)
-    connection.execute(insert(SNAPSHOTS).from_select(["run_id", *(column.name for column in columns)], taken))
-
-
-def _size_of_history(connection: Connection, run_id: str) -> int:
-    """Bytes, as `append` counts them."""
-    parts = ((PROGRESS, PROGRESS.c.points), (SNAPSHOTS, SNAPSHOTS.c.predicted), (SNAPSHOTS, SNAPSHOTS.c.confidence))
-    return sum(connection.scalar(select(func.sum(func.length(column))).where(table.c.run_id == run_id)) or 0
-               for table, column in parts)

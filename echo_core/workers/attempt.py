@@ -17,9 +17,9 @@ from typing import ParamSpec, Self, TypeVar
 from echo_core.config import RunConfig
 from echo_core.records import Checkpoint, Diverged, Progress
 from echo_core.settings import Settings
-from echo_core.store import OUTAGES, Begun, Signal, Store, Superseded, Ticket
+from echo_core.store import OUTAGES, Signal, Start, Store, Superseded, Ticket
 from echo_core.store.errors import without_secrets
-from echo_core.store.queue import unwatched_reason
+from echo_core.store.upkeep import unwatched_reason
 from echo_core.text.plurals import counted
 from echo_core.workers.process import give_way, prepare
 from echo_core.workers.xla_cache import leave_cache, remove_damaged
@@ -67,7 +67,7 @@ def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: floa
     """
     with _Pulse(store, ticket, unwatched_seconds, holder) as pulse:
         try:
-            begun = patiently(store.begin, ticket, threads)
+            begun = patiently(store.attempts.start, ticket, threads)
             if in_worker:
                 prepare()
             yield from _train(store, ticket, begun, pulse, max_seconds, in_worker)
@@ -80,16 +80,16 @@ def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: floa
         except Diverged as error:
             logger.info("run %s: %s", ticket.run_id, error)
             with suppress(Superseded):
-                patiently(store.fail, ticket, str(error), error.checkpoint)
+                patiently(store.attempts.fail, ticket, str(error), error.checkpoint)
             raise
         except Exception as error:
             logger.exception("run %s failed", ticket.run_id)
             with suppress(Superseded):
-                patiently(store.fail, ticket, reason_of(error))
+                patiently(store.attempts.fail, ticket, reason_of(error))
             raise
         except BaseException:
             with suppress(Superseded, *OUTAGES):
-                store.pause(ticket, pulse.checkpoint)
+                store.attempts.pause(ticket, pulse.checkpoint)
             raise
 
 
@@ -139,7 +139,7 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {line}"[:500]
 
 
-def _train(store: Store, ticket: Ticket, begun: Begun, pulse: "_Pulse", max_seconds: float,
+def _train(store: Store, ticket: Ticket, begun: Start, pulse: "_Pulse", max_seconds: float,
            in_worker: bool) -> Iterator[Progress]:
     from echo_core.evaluation import evaluate
 
@@ -152,7 +152,7 @@ def _train(store: Store, ticket: Ticket, begun: Begun, pulse: "_Pulse", max_seco
         progress = replace(progress, seconds=begun.seconds + progress.seconds)
         fresh = progress.epoch > resumed_at  # the first record of a resumed run is its checkpoint
         if fresh:
-            patiently(store.append, ticket, progress)
+            patiently(store.attempts.append, ticket, progress)
         pulse.checkpoint = checkpoint = progress.checkpoint
         if in_worker:
             give_way()
@@ -162,16 +162,16 @@ def _train(store: Store, ticket: Ticket, begun: Begun, pulse: "_Pulse", max_seco
             continue
         if pulse.wants_pause and patiently(pulse.pause):
             if config.flops_per_window * 2000 < CHEAP_FLOPS:
-                patiently(store.judge, ticket, evaluate(config, checkpoint.weights))
+                patiently(store.attempts.judge, ticket, evaluate(config, checkpoint.weights))
             return
         if progress.seconds > max_seconds:
-            patiently(store.pause, ticket, checkpoint, f"This host trains a run for at most "
+            patiently(store.attempts.pause, ticket, checkpoint, f"This host trains a run for at most "
                                                        f"{counted(max_seconds, 'second')} (ECHO_MAX_SECONDS).")
             return
         patiently(saver.save_if_due, checkpoint)
     assert checkpoint is not None
     pulse.is_over = True
-    patiently(store.finish, ticket, checkpoint, evaluate(config, checkpoint.weights))
+    patiently(store.attempts.finish, ticket, checkpoint, evaluate(config, checkpoint.weights))
 
 
 class _Saver:
@@ -185,7 +185,7 @@ class _Saver:
         started = time.monotonic()
         if started < self._due_at:
             return
-        self._store.save_checkpoint(self._ticket, checkpoint)
+        self._store.attempts.save_checkpoint(self._ticket, checkpoint)
         ended = time.monotonic()
         self._due_at = ended + max(CHECKPOINT_SECONDS, 20 * (ended - started))
 
@@ -225,7 +225,7 @@ class _Pulse:
     def pause(self) -> bool:
         """Pause at the newest checkpoint unless the Stop was withdrawn; whether it paused. Raises `Superseded`."""
         reason = unwatched_reason(self._unwatched_seconds) if self._signal is Signal.UNWATCHED else None
-        return self._store.pause(self._ticket, self.checkpoint, reason, if_signalled=True,
+        return self._store.attempts.pause(self._ticket, self.checkpoint, reason, if_signalled=True,
                                  unwatched_seconds=self._unwatched_seconds)
 
     def _keep_on(self) -> None:
@@ -245,13 +245,13 @@ class _Pulse:
         now = time.monotonic()
         beats = now - self._beaten_at >= BEAT_SECONDS
         unwatched_seconds = self._unwatched_seconds if now >= self._spared_until else inf
-        self._signal = self._store.beat(self._ticket, unwatched_seconds, write=beats)
+        self._signal = self._store.attempts.beat(self._ticket, unwatched_seconds, write=beats)
         if beats:
             self._beaten_at = now
         if self._signal is Signal.SUPERSEDED:
             return
         if self._holder is not None and now - self._held_at >= HOLD_SECONDS:
-            self._store.renew([self._holder])
+            self._store.queue.renew([self._holder])
             self._held_at = now
         # The training thread usually sees the Stop first, and pauses at a newer record.
         if self.wants_pause and not self.is_over and not self._closed.wait(GRACE_SECONDS) and not self.is_over:

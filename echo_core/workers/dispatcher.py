@@ -163,13 +163,13 @@ class Dispatcher:
     def _pause_all(self, tickets: list[Ticket]) -> None:
         for ticket in tickets:
             if self._is_under_way(ticket):
-                self._store.close_down(ticket.run_id)
+                self._store.queue.close_down(ticket.run_id)
         deadline = time.monotonic() + PAUSE_SECONDS
         while any(map(self._is_under_way, tickets)) and time.monotonic() < deadline:
             time.sleep(0.05)
 
     def _is_under_way(self, ticket: Ticket) -> bool:
-        run = self._store.run(ticket.run_id)
+        run = self._store.runs.get(ticket.run_id)
         return run is not None and run.state is State.RUNNING and run.attempt == ticket.attempt
 
     # --- one look round ------------------------------------------------------------------------
@@ -211,7 +211,7 @@ class Dispatcher:
         for gone in self.roster.lost(found):
             if gone.ticket is not None:
                 logger.warning("the worker of run %s was lost", gone.ticket.run_id)
-                self._store.lose(gone.ticket)  # first: where the store cannot be told, it is in the next look round
+                self._store.queue.lose(gone.ticket)  # first: if the write fails, the next round repeats it
             for future in filter(None, (gone.future, gone.aside)):
                 future.release()  # or Dask would repeat it as well
             if gone.errand is not None:
@@ -228,7 +228,7 @@ class Dispatcher:
             if (heard := found[each.address]["last_seen"]) != each.last_seen:
                 each.last_seen, each.heard_at = heard, time.monotonic()
             if each.ticket is not None and time.monotonic() - each.heard_at < HEARD_SECONDS:
-                self._store.beat(each.ticket)
+                self._store.attempts.beat(each.ticket)
         self._vouched_at = time.monotonic()
 
     def settle(self, done: Entry) -> None:
@@ -240,8 +240,8 @@ class Dispatcher:
             if error is not None and not isinstance(error, OUTAGES):
                 logger.error("run %s failed: %s", done.ticket.run_id, reason_of(error))
                 with suppress(Superseded):
-                    self._store.fail(done.ticket, reason_of(error))
-            self._store.lose(done.ticket)  # nothing happens if it ended as it should
+                    self._store.attempts.fail(done.ticket, reason_of(error))
+            self._store.queue.lose(done.ticket)  # nothing happens if it ended as it should
             done.used_at = time.monotonic()
         elif not done.is_greeted:
             why = f"its workers cannot run Echo Lab: {reason_of(error)}" if error else future.result()
@@ -328,12 +328,12 @@ class Dispatcher:
             self._warm_up(idle)
         elif info.get("nanny") and self.roster.has_to_restart(idle):
             self._restart(idle)
-        elif self._may_train() and (ticket := self._store.claim(self._name_of(idle))) is not None:
+        elif self._may_train() and (ticket := self._store.queue.claim(self._name_of(idle))) is not None:
             try:
                 self._submit(idle, f"run-{ticket.run_id}-{ticket.attempt}", worker.execute, self._store.url, *ticket,
                              self.settings.unwatched_seconds, float(self._limits.max_seconds))
             except BaseException:
-                self._store.lose(ticket)
+                self._store.queue.lose(ticket)
                 raise
             idle.ticket = ticket
         elif idle.steps < len(worker.WARM_UP_STEPS):

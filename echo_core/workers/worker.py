@@ -30,7 +30,7 @@ def _execute(store_url: str, run_id: str, attempt: int, unwatched_seconds: float
             pass
     except Exception:
         # `drain` has logged the error and told the store. If the store does not know of it, the engine has to.
-        if store.beat(ticket, write=False) is not Signal.SUPERSEDED:
+        if store.attempts.beat(ticket, write=False) is not Signal.SUPERSEDED:
             raise
     finally:
         store.close()
@@ -88,7 +88,7 @@ def keras_file_of(store_url: str, run_id: str, stateful: bool = False) -> bytes:
         LookupError: If the store has no weights of it.
     """
     with closing(Store(store_url, create=False)) as store:
-        run, checkpoint = store.run(run_id), store.checkpoint(run_id)
+        run, checkpoint = store.runs.get(run_id), store.progress.checkpoint(run_id)
     if run is None or checkpoint is None:
         raise LookupError(f"run {run_id} has no weights in the store.")
     return keras_file(run.config, checkpoint.weights, stateful)

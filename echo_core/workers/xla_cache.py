@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from echo_core.settings import Settings
-from echo_core.store.private import make_folder
+from echo_core.store.files import make_folder
 
 #: Free bytes that the folder needs: room for several programs.
 ROOM = 8 * 2**20

@@ -27,9 +27,9 @@ def pages_read(store: Store, monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture
 def run(store: Store):
     """A run under way."""
-    store.request(TINY, "me", "my browser")
-    store.claim("a worker")
-    return store.run(TINY.run_id)
+    store.queue.request(TINY, "me", "my browser")
+    store.queue.claim("a worker")
+    return store.runs.get(TINY.run_id)
 
 
 @pytest.mark.parametrize("read", [

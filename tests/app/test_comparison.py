@@ -12,7 +12,7 @@ from tests.helpers.samples import TINY
 
 def compared(store: Store, *configs: RunConfig) -> tuple[list[str], list[list[str]], str]:
     """Heads, cells and HTML of the table of these runs."""
-    runs = [store.run(store.request(config)) for config in configs]
+    runs = [store.runs.get(store.queue.request(config)) for config in configs]
     table = differences(runs, [f"{chr(ord('A') + place)} · {'x' * 50}" for place in range(len(runs))])
     rows = [[unescape(re.sub("<.*?>", "", cell)) for cell in re.findall("<td>(.*?)</td>", row)]
             for row in table.split("<tr>")[2:]]

@@ -50,21 +50,21 @@ def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store
 
 def begun(store: Store, config: RunConfig = TINY, to: int = 30) -> Ticket:
     """A run under way that has come to an epoch, with snapshots, on a worker that is not there."""
-    ticket = store.take(config, worker="nobody", holder="somebody else")
+    ticket = store.queue.take(config, worker="nobody", holder="somebody else")
     assert ticket is not None
-    store.begin(ticket, threads=1)
+    store.attempts.start(ticket, threads=1)
     train(store, ticket, 0, to)
     return ticket
 
 
 def train(store: Store, ticket: Ticket, first: int, last: int) -> None:
     for epoch in range(first, last + 1, 5):
-        store.append(ticket, progress(epoch, seconds=epoch / 10, with_snapshot=True))
+        store.attempts.append(ticket, progress(epoch, seconds=epoch / 10, with_snapshot=True))
 
 
 def stopped(store: Store, config: RunConfig = TINY) -> Ticket:
     ticket = begun(store, config)
-    store.pause(ticket, checkpoint(30))
+    store.attempts.pause(ticket, checkpoint(30))
     return ticket
 
 
@@ -75,7 +75,7 @@ def looks_again(store: Store, run: RunRow, standing: tuple[object, ...], monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(store_outages, "is_alone", lambda: True)
-        patch.setattr(state, "shown_run", lambda: store.run(run.run_id))
+        patch.setattr(state, "shown_run", lambda: store.runs.get(run.run_id))
         patch.setattr(st, "rerun", rerun)
         try:
             run_view.watch(run.run_id, standing)
@@ -86,32 +86,32 @@ def looks_again(store: Store, run: RunRow, standing: tuple[object, ...], monkeyp
 
 def test_page_of_a_stopped_run_notices_its_score_however_late_and_that_it_goes_on(own_store, monkeypatch):
     ticket = stopped(own_store)
-    run = own_store.run(TINY.run_id)
+    run = own_store.runs.get(TINY.run_id)
     late = replace(run, ended_at=run.ended_at - 3600)
     for drawn in (run, late):
         standing = run_view.standing_of(run)
         assert not looks_again(own_store, drawn, standing, monkeypatch)
-    own_store.judge(ticket, EVALUATION)
+    own_store.attempts.judge(ticket, EVALUATION)
     assert looks_again(own_store, run, standing, monkeypatch)
-    standing = run_view.standing_of(own_store.run(run.run_id))
+    standing = run_view.standing_of(own_store.runs.get(run.run_id))
     assert not looks_again(own_store, run, standing, monkeypatch)
-    own_store.request(TINY, "another", "another browser")
+    own_store.queue.request(TINY, "another", "another browser")
     assert looks_again(own_store, run, standing, monkeypatch)
 
 
 def test_page_of_a_stopped_run_notices_that_it_was_gone_on_with_and_stopped_again_meanwhile(own_store, monkeypatch):
-    own_store.judge(stopped(own_store), EVALUATION)
-    run = own_store.run(TINY.run_id)
+    own_store.attempts.judge(stopped(own_store), EVALUATION)
+    run = own_store.runs.get(TINY.run_id)
     standing = run_view.standing_of(run)
-    own_store.judge(stopped(own_store), EVALUATION)
-    assert own_store.run(TINY.run_id).state is State.PAUSED
+    own_store.attempts.judge(stopped(own_store), EVALUATION)
+    assert own_store.runs.get(TINY.run_id).state is State.PAUSED
     assert looks_again(own_store, run, standing, monkeypatch)
 
 
 def test_pages_look_again_where_something_may_come_and_never_at_a_finished_run(own_store, monkeypatch):
     monkeypatch.setattr(run_view, "pace_of", lambda run: 0.3)
     stopped(own_store)
-    run = own_store.run(TINY.run_id)
+    run = own_store.runs.get(TINY.run_id)
     waits = {state: run_view.watch_seconds(replace(run, state=state, evaluation=EVALUATION)) for state in State}
     assert [state for state, seconds in waits.items() if seconds is None] == [
         State.QUEUED, State.RUNNING, State.FINISHED]  # those under way have the panel's own timer
@@ -150,11 +150,11 @@ def test_replay_of_one_visitor_goes_on_where_it_was_when_somebody_goes_on_with_t
     ticket = begun(store, config)  # somebody goes on
     train(store, ticket, 35, 45)
     page.run()
-    assert store.run(config.run_id).state is State.RUNNING
+    assert store.runs.get(config.run_id).state is State.RUNNING
     assert shown_epoch(page) == 10
     assert page.select_slider(key="replay").value == 10
     assert [next_picture() for _ in range(2)] == [15, 20]
-    store.pause(ticket, checkpoint(45))
+    store.attempts.pause(ticket, checkpoint(45))
     page.run()
     assert shown_epoch(page) == page.select_slider(key="replay").value == 20
     assert [next_picture() for _ in range(6)] == [25, 30, 35, 40, 45, 45]
@@ -173,7 +173,7 @@ def test_page_at_the_end_of_a_replay_follows_the_newest_windows_of_a_run_that_go
     train(store, ticket, 35, 40)
     page.run()
     assert shown_epoch(page) == 40
-    store.pause(ticket, checkpoint(40))
+    store.attempts.pause(ticket, checkpoint(40))
     page.run()
     assert shown_epoch(page) == page.select_slider(key="replay").value == 40
 
@@ -187,7 +187,7 @@ def test_picked_snapshot_stays_while_the_run_is_judged_and_pages_that_were_not_t
     page = open_page(run=config.run_id)
     assert any("is being judged" in str(box.proto) for box in page.info)
     page.select_slider(key="replay").set_value(15).run()
-    store.judge(ticket, EVALUATION)
+    store.attempts.judge(ticket, EVALUATION)
     page.run()
     assert shown_epoch(page) == 15
     assert any("So far it gets 50.0 %" in str(box.proto) for box in page.info)

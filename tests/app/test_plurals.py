@@ -11,7 +11,7 @@ from echo_core.config import RunConfig
 from echo_core.config.repair import explain
 from echo_core.data import shown_examples
 from echo_core.exports.listing import keras_listing
-from echo_core.store.queue import unwatched_reason
+from echo_core.store.upkeep import unwatched_reason
 from echo_core.text.plurals import counted
 
 #: One thing with the noun of several.

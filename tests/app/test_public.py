@@ -63,7 +63,7 @@ def test_store_that_cannot_be_opened_is_for_the_log(url: str, monkeypatch: pytes
 def test_cluster_that_does_not_answer_is_named_without_its_address(status: str, monkeypatch: pytest.MonkeyPatch):
     said_on_page()  # so that there is an engine
     monkeypatch.setattr(state.engine(), "status", lambda: status)
-    state.engine().store.request(TINY, "somebody", "somebody", 10)
+    state.engine().store.queue.request(TINY, "somebody", "somebody", 10)
     said = said_on_page(run=TINY.run_id)
     assert "workers of this copy cannot be reached" in said
     assert "10.1.2.3" not in said
@@ -79,10 +79,10 @@ def test_failed_run_names_its_kind_of_failure_and_no_path(reason: str, shown: st
     said_on_page()
     store = state.engine().store
     config = RunConfig(epochs=3, seed=78)
-    ticket = store.take(config, worker="test", holder="test")
+    ticket = store.queue.take(config, worker="test", holder="test")
     assert ticket is not None
-    store.begin(ticket, threads=1)
-    store.fail(ticket, reason)
+    store.attempts.start(ticket, threads=1)
+    store.attempts.fail(ticket, reason)
     said = said_on_page(run=config.run_id)
     assert shown in said
     assert "secret" not in said

@@ -15,6 +15,7 @@ from echo_core.config import RunConfig
 from echo_core.records import Evaluation, State
 from echo_core.settings import LimitExceeded
 from echo_core.store import RunRow, Store
+from echo_core.store.queue import Queue
 from tests.helpers.apptest import open_page
 from tests.helpers.samples import EVALUATION, TINY, checkpoint, progress
 
@@ -24,7 +25,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One engine for the pages of the module, with a store of its own, whose workers are given nothing to do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(state, "browser_name", lambda: None)
-        patch.setattr(Store, "claim", lambda *_: None)
+        patch.setattr(Queue, "claim", lambda *_: None)
         patch.setenv("ECHO_COMPILE_AHEAD", "false")
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
         st.cache_resource.clear()
@@ -37,8 +38,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunRow:
     """A run to be changed."""
     store = Store(f"sqlite:///{tmp_path_factory.mktemp('one') / 'runs.db'}")
-    store.request(TINY)
-    found = store.run(TINY.run_id)
+    store.queue.request(TINY)
+    found = store.runs.get(TINY.run_id)
     store.close()
     assert found is not None
     return found
@@ -112,13 +113,13 @@ def five_seeds(config: RunConfig) -> list[RunConfig]:
 
 def train(store: Store, config: RunConfig, right: float | None = None, loss: float = 0.1) -> None:
     """Train a run to its 60th epoch, and finish it if it is to be right."""
-    ticket = store.take(config, worker="nobody")
+    ticket = store.queue.take(config, worker="nobody")
     assert ticket is not None
-    store.begin(ticket, threads=1)
+    store.attempts.start(ticket, threads=1)
     for epoch in (0, 30, 60):
-        store.append(ticket, progress(epoch, seconds=epoch / 10, loss=loss, with_snapshot=True))
+        store.attempts.append(ticket, progress(epoch, seconds=epoch / 10, loss=loss, with_snapshot=True))
     if right is not None:
-        store.finish(ticket, checkpoint(60), Evaluation(right, right, 2000, (right, right)))
+        store.attempts.finish(ticket, checkpoint(60), Evaluation(right, right, 2000, (right, right)))
 
 
 @pytest.mark.usefixtures("engine")
@@ -133,7 +134,7 @@ def test_table_of_seeds_is_there_at_once_and_right_while_they_train_and_after():
     page.run()
     assert table(page)["100"] == ("training", "60", "–", "6 s")
     other = configs[1]
-    store.stop(configs[0].run_id)
+    store.queue.stop(configs[0].run_id)
     train(store, other, right=0.8)
     page.run()
     assert table(page)["100"][0] == "stopping"
@@ -167,14 +168,14 @@ def test_stop_all_stops_what_waits_and_what_is_under_way_and_nothing_else():
     page = open_page(**configs[0].to_query())
     store = state.store()
     train(store, configs[4], right=0.5)
-    outside = store.request(TINY.model_copy(update={"seed": 399}))
+    outside = store.queue.request(TINY.model_copy(update={"seed": 399}))
     page.button(key="train_seeds").click().run()
     train(store, configs[0])
     page.button(key="stop_seeds").click().run()
-    states = [store.run(config.run_id) for config in configs]
+    states = [store.runs.get(config.run_id) for config in configs]
     assert [run.state for run in states] == ["running", "paused", "paused", "paused", "finished"]
     assert states[0].stop_requested
-    assert store.run(outside).state is State.QUEUED
+    assert store.runs.get(outside).state is State.QUEUED
     assert any("3 paused" in words.value for words in page.markdown)
 
 
@@ -183,11 +184,11 @@ def test_stop_all_leaves_a_run_that_somebody_else_has_asked_for_too_and_says_so(
     configs = five_seeds(TINY.model_copy(update={"seed": 350}))
     page = open_page(**configs[0].to_query())
     page.button(key="train_seeds").click().run()
-    state.store().request(configs[2], "another", "another browser")
+    state.store().queue.request(configs[2], "another", "another browser")
     page.button(key="stop_seeds").click().run()
     assert [error.value for error in page.error] == [
         plain("1 of 5 goes on for somebody else who pressed Train too.")]
-    assert [state.store().run(config.run_id).state for config in configs] == [
+    assert [state.store().runs.get(config.run_id).state for config in configs] == [
         "paused", "paused", "queued", "paused", "paused"]
 
 

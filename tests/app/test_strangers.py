@@ -58,29 +58,29 @@ def of_a(seed: int) -> str:
 
 def test_stranger_with_the_link_cannot_stop_a_run_and_its_visitor_can():
     run_id = of_a(seed=1)
-    state.store().claim("w")
+    state.store().queue.claim("w")
     with visitor("b"):
         page = open_page(run=run_id)
         page.button(key="stop").click().run()
     assert "it goes on until they stop it or have been away for a while" in said(page)
-    assert not state.store().run(run_id).stop_requested
+    assert not state.store().runs.get(run_id).stop_requested
     with visitor("a"):
         open_page(run=run_id).button(key="stop").click().run()
-    assert state.store().run(run_id).stop_requested
+    assert state.store().runs.get(run_id).stop_requested
 
 
 def test_stranger_with_the_link_cannot_go_on_with_a_stopped_run_and_can_train_its_settings():
     run_id = of_a(seed=2)
-    ticket = state.store().claim("w")
-    state.store().append(ticket, progress(3))
-    state.store().pause(ticket, checkpoint(3))
+    ticket = state.store().queue.claim("w")
+    state.store().attempts.append(ticket, progress(3))
+    state.store().attempts.pause(ticket, checkpoint(3))
     with visitor("b"):
         page = open_page(run=run_id)
         page.button(key="go_on").click().run()
         assert "This run is another visitor's." in said(page)
-        assert state.store().run(run_id).state is State.PAUSED
+        assert state.store().runs.get(run_id).state is State.PAUSED
         page.button(key="train").click().run()
-    assert state.store().run(run_id).state is State.QUEUED
+    assert state.store().runs.get(run_id).state is State.QUEUED
 
 
 def test_visitor_who_runs_seeds_again_and_again_is_refused_kindly_and_another_is_served():
@@ -88,14 +88,14 @@ def test_visitor_who_runs_seeds_again_and_again_is_refused_kindly_and_another_is
         open_page(epochs=300, seed=10).button(key="train_seeds").click().run()
         page = open_page(epochs=300, seed=20)  # another tab of the same browser
         page.button(key="train_seeds").click().run()
-    assert len(state.store().order()) == 7
+    assert len(state.store().queue.order()) == 7
     assert "7 of your runs wait already" in said(page)
     assert re.search(r"Try again in (a moment|about \d+ (seconds|minutes))", said(page))
     with visitor("modest"):
         page = open_page(epochs=300, seed=30)
         page.button(key="train").click().run()
     assert not page.error
-    assert state.store().order().index(RunConfig(epochs=300, seed=30).run_id) == 1
+    assert state.store().queue.order().index(RunConfig(epochs=300, seed=30).run_id) == 1
 
 
 def test_page_that_was_open_says_once_that_the_store_was_emptied(tmp_path: Path):
@@ -111,4 +111,4 @@ def test_page_that_was_open_says_once_that_the_store_was_emptied(tmp_path: Path)
     assert not page.exception
     assert not any("emptied" in warning.value for warning in open_page().warning)
     page.button(key="train").click().run()
-    assert state.store().run(run_id).state is State.QUEUED
+    assert state.store().runs.get(run_id).state is State.QUEUED

@@ -169,7 +169,7 @@ def test_go_on_puts_the_controls_where_the_run_is_when_the_whole_page_is_drawn()
     page.button(key="go_on").click().run()
     assert not page.exception
     assert page.session_state["units"] == wanted.units
-    assert state.store().run(wanted.run_id).state.is_active
+    assert state.store().runs.get(wanted.run_id).state.is_active
     state.engine().stop(wanted.run_id)
     assert state.engine().wait(wanted.run_id, timeout=PATIENCE) == "paused"
 
@@ -193,7 +193,7 @@ def test_a_run_that_lasts_is_drawn_half_as_often(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(state, "FEW_SESSIONS", 1000)
     wanted = RunConfig(epochs=3, seed=86)
     state.engine().submit(wanted)
-    run = state.store().run(wanted.run_id)
+    run = state.store().runs.get(wanted.run_id)
     short, long = (replace(run, state=State.RUNNING, seconds=seconds) for seconds in (4.9, 5.1))
     assert run_view.pace_of(long) == 2 * run_view.pace_of(short)
 
@@ -219,7 +219,7 @@ def test_a_changed_control_and_the_click_may_arrive_together():
     page.number_input(key="sequence_length").set_value(30)
     page.button(key="train").click().run()
     assert not page.exception
-    run = state.store().run(page.session_state[state.RUN])
+    run = state.store().runs.get(page.session_state[state.RUN])
     assert (run.config.sequence_length, run.config.num_windows % run.config.batch_size) == (30, 0)
 
 
@@ -243,9 +243,9 @@ def test_a_failed_run_says_why_and_its_settings_stay():
     config = RunConfig(epochs=3, seed=78)
     open_page()  # so that there is an engine
     store = state.engine().store
-    ticket = store.take(config, worker="test", holder="test")
-    store.begin(ticket, threads=1)
-    store.fail(ticket, "MemoryError: <b>no room</b>")
+    ticket = store.queue.take(config, worker="test", holder="test")
+    store.attempts.start(ticket, threads=1)
+    store.attempts.fail(ticket, "MemoryError: <b>no room</b>")
     page = open_page(run=config.run_id)
     assert "MemoryError: <b>no room</b>" in [element.value for element in page.text]  # as plain text
     assert any("Failed at epoch 0" in str(box.proto) for box in page.error)
@@ -257,10 +257,10 @@ def test_a_run_that_diverged_says_so_in_a_sentence_and_shows_its_last_good_answe
     config = RunConfig(epochs=3, seed=79, learning_rate=1)
     open_page()  # so that there is an engine
     store = state.engine().store
-    ticket = store.take(config, worker="test", holder="test")
-    store.begin(ticket, threads=1)
+    ticket = store.queue.take(config, worker="test", holder="test")
+    store.attempts.start(ticket, threads=1)
     reason = str(not_finite(config, 2))
-    store.fail(ticket, reason, Checkpoint(1, 3, ()))
+    store.attempts.fail(ticket, reason, Checkpoint(1, 3, ()))
     page = open_page(run=config.run_id)
     assert reason in [element.value for element in page.text]
     assert any("Failed at epoch 1" in str(box.proto) for box in page.error)
@@ -277,10 +277,10 @@ def test_a_result_that_is_the_same_answer_to_everything_is_named_beside_it():
     config = RunConfig(epochs=3, seed=80, learning_rate=1)
     open_page()
     store = state.engine().store
-    ticket = store.take(config, worker="test", holder="test")
-    store.begin(ticket, threads=1)
-    store.append(ticket, Progress(3, 1005.0, 0.0, 1.0, (Point(3, 1005.0, 0.0),), Checkpoint(3, 9, ())))
-    store.finish(ticket, Checkpoint(3, 9, ()),
+    ticket = store.queue.take(config, worker="test", holder="test")
+    store.attempts.start(ticket, threads=1)
+    store.attempts.append(ticket, Progress(3, 1005.0, 0.0, 1.0, (Point(3, 1005.0, 0.0),), Checkpoint(3, 9, ())))
+    store.attempts.finish(ticket, Checkpoint(3, 9, ()),
                  Evaluation(0.01, 0.0, 2000, (0.01,) * 5, sameness=1.0, same_accuracy=0.0))
     said = "\n".join(element.value for element in open_page(run=config.run_id).text)
     assert "Training diverged: its loss ended at 1,005, where pure guessing has 4.61." in said

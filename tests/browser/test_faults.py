@@ -125,7 +125,7 @@ def test_a_locked_store_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Se
     is_calm(page)
     expect(refused).to_have_count(0)
     finishes(page)
-    run = store.runs()[0]
+    run = store.runs.newest()[0]
     assert (run.config.seed, run.state, run.attempt, run.restarts) == (63, State.FINISHED, 1, 0)
 
 
@@ -146,5 +146,5 @@ def test_a_full_disk_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Serve
         expect(page.locator(".st-key-windows")).to_be_visible()
     is_calm(page)
     finishes(page)
-    run = store.runs()[0]
+    run = store.runs.newest()[0]
     assert (run.config.seed, run.state, run.attempt, run.restarts) == (64, State.FINISHED, 1, 0)

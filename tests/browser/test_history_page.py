@@ -56,10 +56,10 @@ def test_runs_are_listed_compared_named_deleted_and_brought_back(visit: Visit, s
     press(page, "runs_delete")
     expect(page.get_by_text("1 run is deleted")).to_be_visible()
     store = Store(f"sqlite:///{server.log.parent / 'runs.db'}")
-    assert store.run(first) is None
+    assert store.runs.get(first) is None
     press(page, "undo_delete")
     expect(page.get_by_text("1 run is deleted")).to_be_hidden()
-    assert store.run(first) is not None
+    assert store.runs.get(first) is not None
     store.close()
     tick(page, 1)
     expect(page.get_by_text("1 picked")).to_be_visible()

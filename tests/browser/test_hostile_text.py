@@ -26,7 +26,7 @@ def planted(server: Server) -> Iterator[Store]:
     store = Store(f"sqlite:///{server.log.parent / 'runs.db'}")
     for seed in (0, 1):
         keep_run(store, PAIRS.model_copy(update={"seed": seed}))
-    store.rename(PAIRS.run_id, HOSTILE_WORD)
+    store.runs.rename(PAIRS.run_id, HOSTILE_WORD)
     yield store
     store.close()
 

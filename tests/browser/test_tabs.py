@@ -62,7 +62,7 @@ def test_a_hidden_tab_loses_no_run_and_shows_it_when_it_is_looked_at_again(visit
     seen = []
     for _ in range(4):
         time.sleep(3 * UNWATCHED_SECONDS / 4)
-        run = store.run(run_id)
+        run = store.runs.get(run_id)
         assert run is not None
         assert run.state is State.RUNNING
         seen.append(run.epoch)
@@ -79,7 +79,7 @@ def test_a_closed_tab_pauses_its_run_after_a_while_and_says_why(visit: Visit, st
     run_id = begin_long(page)
     page.context.close()
     closed_at = time.monotonic()
-    while (run := store.run(run_id)) and run.state is State.RUNNING:
+    while (run := store.runs.get(run_id)) and run.state is State.RUNNING:
         assert time.monotonic() - closed_at < UNWATCHED_SECONDS + 20
         time.sleep(0.1)
     assert time.monotonic() - closed_at > UNWATCHED_SECONDS - 1

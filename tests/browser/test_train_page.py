@@ -239,7 +239,7 @@ def test_nine_runs_of_three_visitors_take_turns_and_none_is_lost(visit: Visit, s
     store = Store(f"sqlite:///{server.log.parent / 'runs.db'}")
     for page in pages:
         said(page, "Finished")
-    runs = [run for run in store.runs(limit=100) if run.config.seed >= 100 and run.config.epochs == 2000]
+    runs = [run for run in store.runs.newest(limit=100) if run.config.seed >= 100 and run.config.epochs == 2000]
     assert len(runs) == 9
     assert {run.state for run in runs} == {"finished"}
     visitor_of = [run.config.seed % 10 for run in sorted(runs, key=lambda run: run.started_at or 0)]
@@ -258,7 +258,7 @@ def test_a_killed_worker_is_replaced_and_its_run_goes_on_by_itself(visit: Visit,
         worker.kill()
     said(page, "Finished")
     store = Store(f"sqlite:///{server.log.parent / 'runs.db'}")
-    run = store.run(parse_qs(urlparse(page.url).query)["run"][0])
+    run = store.runs.get(parse_qs(urlparse(page.url).query)["run"][0])
     store.close()
     assert run is not None
     assert run.epoch == 12_000

@@ -18,7 +18,8 @@ from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.evaluation import answer, take_snapshot
 from echo_core.records import Checkpoint, Progress, State
-from echo_core.store import Store
+from echo_core.store.progress import ProgressOfRuns
+from echo_core.store.runs import Runs
 from echo_core.workers.attempt import records_of
 from tests.helpers.command import command_store, echo_core
 from tests.helpers.waiting import PATIENCE
@@ -205,20 +206,20 @@ def test_json_is_a_line_for_each_record_and_last_of_each_seed_what_it_can_do(sto
 
 def test_a_trained_run_is_in_the_store_and_is_trained_again_all_the_same_to_compare(store):
     first = objects(echo_core("train", *TINY, "--json").stdout)[-1]
-    row = store.run(TINY_CONFIG.run_id)
+    row = store.runs.get(TINY_CONFIG.run_id)
     assert (row.state, row.epoch, row.fingerprint) == (State.FINISHED, 3, first["fingerprint"])
     again = echo_core("train", *TINY, "--json")
     assert again.exit_code == 0
     assert again.stderr == "The store had this run already, with the same fingerprint.\n"
     assert objects(again.stdout)[-1]["fingerprint"] == first["fingerprint"]
-    assert store.run(TINY_CONFIG.run_id) == row
+    assert store.runs.get(TINY_CONFIG.run_id) == row
 
 
 def test_a_run_that_came_out_otherwise_than_before_is_warned_of(store):
     echo_core("train", *TINY)
-    row = store.run(TINY_CONFIG.run_id)
+    row = store.runs.get(TINY_CONFIG.run_id)
     other = mock.Mock(wraps=row, fingerprint="0" * 64, threads=row.threads + 1)
-    with mock.patch.object(Store, "run", return_value=other):
+    with mock.patch.object(Runs, "get", return_value=other):
         result = echo_core("train", *TINY, "--json")
     assert "ANOTHER fingerprint" in result.stderr
     assert f"trained on {row.threads + 1} threads, this on {row.threads}" in result.stderr
@@ -227,7 +228,7 @@ def test_a_run_that_came_out_otherwise_than_before_is_warned_of(store):
 def test_without_store_nothing_is_kept(store):
     result = echo_core("train", *TINY, "--no-store")
     assert result.exit_code == 0
-    assert store.runs() == []
+    assert store.runs.newest() == []
 
 
 def test_without_json_there_is_a_summary_in_words(store):
@@ -236,7 +237,7 @@ def test_without_json_there_is_a_summary_in_words(store):
     first, judged, fingerprint, *_, mean = result.stdout.splitlines()
     assert first.startswith(f"Run {TINY_CONFIG.run_id} finished after 3 epochs and ")
     assert judged.startswith("Of 2,016 unseen windows ")
-    assert fingerprint == f"Fingerprint {store.run(TINY_CONFIG.run_id).fingerprint}"
+    assert fingerprint == f"Fingerprint {store.runs.get(TINY_CONFIG.run_id).fingerprint}"
     assert mean.startswith("2 seeds: windows right ")
 
 
@@ -251,12 +252,12 @@ def test_time_left_is_told_by_the_speed_since_compiling():
 
 
 def test_a_run_that_is_under_way_elsewhere_is_trained_here_but_not_kept(store):
-    ticket = store.take(TINY_CONFIG, worker="somebody else")
+    ticket = store.queue.take(TINY_CONFIG, worker="somebody else")
     result = echo_core("train", *TINY, "--json")
     assert result.exit_code == 0
     assert "under way elsewhere" in result.stderr
     assert objects(result.stdout)[-1]["state"] == "finished"
-    assert store.run(TINY_CONFIG.run_id).attempt == ticket.attempt
+    assert store.runs.get(TINY_CONFIG.run_id).attempt == ticket.attempt
 
 
 def test_a_loss_that_is_no_number_is_null_as_json_knows_no_nan():
@@ -287,7 +288,7 @@ def test_a_run_that_diverges_fails_with_its_epoch_and_what_to_try(store, where):
     assert (last["state"], last["epochs"], last["notes"][0]["kind"]) == ("failed", records[-1]["epoch"], "diverged")
     assert last["token_accuracy"] is last["window_accuracy"] is last["windows"] is None
     if not where:
-        row, kept = store.run(last["run_id"]), store.checkpoint(last["run_id"])
+        row, kept = store.runs.get(last["run_id"]), store.progress.checkpoint(last["run_id"])
         assert (row.state, row.reason, row.evaluation) == (State.FAILED, reason, None)
         assert kept.is_finite
         assert kept.fingerprint == row.fingerprint == last["fingerprint"]
@@ -331,7 +332,7 @@ def test_runs_of_an_empty_store_say_how_to_begin(store):
 
 def test_runs_lists_the_store_newest_first(store):
     for config in (PRESETS["partial"].config, RunConfig(units=8, seed=4)):
-        store.request(config)
+        store.queue.request(config)
     table = echo_core("runs").stdout.splitlines()
     assert table[0].split() == ["run", "state", "epochs", "windows", "seconds", "settings"]
     assert [line.split()[:2] for line in table[1:]] == [
@@ -350,7 +351,7 @@ def test_resuming_what_is_not_there_is_refused(store):
 
 
 def test_resuming_what_is_under_way_is_refused(store):
-    store.take(TINY_CONFIG, worker="somebody else")
+    store.queue.take(TINY_CONFIG, worker="somebody else")
     result = echo_core("resume", TINY_CONFIG.run_id)
     assert result.exit_code == 2
     assert "is under way already" in result.stderr
@@ -368,8 +369,8 @@ def test_run_trained_longer_goes_on_from_where_it_was_and_equals_one_trained_at_
     assert longer[0]["epoch"] == 4
     assert (longer[-1]["fingerprint"], longer[-1]["run_id"]) == (at_once["fingerprint"], at_once["run_id"])
     assert longer[-1]["seconds"] > trained["seconds"]
-    assert [row.epoch for row in store.history(at_once["run_id"])][:2] == [0, 1]
-    assert store.run(trained["run_id"]).epoch == 3
+    assert [row.epoch for row in store.progress.history(at_once["run_id"])][:2] == [0, 1]
+    assert store.runs.get(trained["run_id"]).epoch == 3
     assert objects(echo_core("resume", TINY_CONFIG.run_id, "--epochs", "8", "--json").stdout) == longer[-1:]
 
 
@@ -380,7 +381,7 @@ def test_run_is_not_trained_longer_to_less_or_along_a_cosine(store):
         2, f"Error: epochs must be more than the 3 that run {TINY_CONFIG.run_id} has trained, because it is the new "
            "total; received 2. Try epochs=1003.\n")
     config = TINY_CONFIG.model_copy(update={"schedule": "cosine"})
-    store.take(config, worker="somebody else")
+    store.queue.take(config, worker="somebody else")
     result = echo_core("resume", config.run_id, "--epochs", "5")
     assert result.exit_code == 2
     assert "schedule=cosine cannot be extended" in result.stderr
@@ -401,19 +402,19 @@ def test_an_export_writes_every_file_and_says_where(store, tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
     assert RunConfig.from_json((folder / "config.json").read_text()) == TINY_CONFIG
     with np.load(folder / "weights.npz") as weights:
-        for name, weight in zip(weights.files, store.checkpoint(TINY_CONFIG.run_id).weights, strict=True):
+        for name, weight in zip(weights.files, store.progress.checkpoint(TINY_CONFIG.run_id).weights, strict=True):
             np.testing.assert_array_equal(weights[name], weight)
     assert (folder / "history.csv").read_text().splitlines()[0] == "epoch,loss,accuracy,seconds"
     assert len((folder / "history.csv").read_text().splitlines()) == 1 + 4
 
 
 def test_a_paused_run_is_exported_as_its_checkpoint_has_it(store, tmp_path):
-    ticket = store.take(TINY_CONFIG, worker="test")
-    store.begin(ticket, threads=1)
+    ticket = store.queue.take(TINY_CONFIG, worker="test")
+    store.attempts.start(ticket, threads=1)
     records = [progress for progress in records_of(TINY_CONFIG) if progress.epoch <= 2]
     for progress in records:
-        store.append(ticket, progress)
-    store.pause(ticket, records[1].checkpoint)
+        store.attempts.append(ticket, progress)
+    store.attempts.pause(ticket, records[1].checkpoint)
     assert echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path)).exit_code == 0
     assert "its weights after 1 epoch," in (tmp_path / "run.py").read_text(encoding="utf-8")
     shown = tables.answers(TINY_CONFIG, take_snapshot(TINY_CONFIG, records[1].checkpoint.weights, 1))
@@ -428,7 +429,7 @@ def test_an_export_of_what_is_not_there_is_refused(store, tmp_path):
 
 
 def test_an_export_before_there_are_weights_is_refused(store, tmp_path):
-    store.request(TINY_CONFIG)
+    store.queue.request(TINY_CONFIG)
     result = echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path / "new"))
     assert (result.exit_code, result.stderr) == (
         2, f"Error: run {TINY_CONFIG.run_id} has no weights yet. Try again when it has trained for a while.\n")
@@ -437,7 +438,7 @@ def test_an_export_before_there_are_weights_is_refused(store, tmp_path):
 
 def test_an_export_of_a_finished_run_whose_weights_were_given_up_is_refused(store, tmp_path):
     echo_core("train", *TINY)
-    with mock.patch.object(Store, "checkpoint", return_value=None):
+    with mock.patch.object(ProgressOfRuns, "checkpoint", return_value=None):
         result = echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path))
     assert (result.exit_code, result.stderr) == (
         2, f"Error: run {TINY_CONFIG.run_id} has no weights any more: the store was full and gave up its oldest "
@@ -482,7 +483,7 @@ def test_a_trained_network_is_asked_and_judged_without_tensorflow(store):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
                           timeout=PATIENCE)
     asked, said, longer, same = done.stdout.splitlines()
-    weights = store.checkpoint(TINY_CONFIG.run_id).weights
+    weights = store.progress.checkpoint(TINY_CONFIG.run_id).weights
     expected = answer(TINY_CONFIG, weights, np.array([[9, 8, 7, 6, 5]])).predicted[0].tolist()
     asked = json.loads(asked)
     assert (asked["question"], asked["answer"], asked["expected"]) == ([9, 8, 7, 6, 5], expected, [9, 8, 7, 6, 5])
@@ -492,7 +493,7 @@ def test_a_trained_network_is_asked_and_judged_without_tensorflow(store):
     longer, same = json.loads(longer), json.loads(same)
     assert (longer["input_length"], longer["output_length"], longer["windows"] >= 2000) == (7, 7, True)
     assert longer["window_low"] <= longer["window_accuracy"] <= longer["window_high"]
-    evaluation = store.run(TINY_CONFIG.run_id).evaluation
+    evaluation = store.runs.get(TINY_CONFIG.run_id).evaluation
     assert (same["token_accuracy"], same["windows"]) == (evaluation.token_accuracy, evaluation.windows)
 
 
@@ -514,7 +515,7 @@ def test_what_a_trained_network_cannot_read_is_refused_in_one_line(store, words,
 
 @pytest.mark.parametrize("words", [["ask", "9 8 7 6 5"], ["judge"]])
 def test_a_run_without_weights_is_neither_asked_nor_judged(store, words):
-    store.request(TINY_CONFIG)
+    store.queue.request(TINY_CONFIG)
     result = echo_core(words[0], TINY_CONFIG.run_id, *words[1:])
     assert (result.exit_code, result.stderr) == (
         2, f"Error: run {TINY_CONFIG.run_id} has no weights yet. Try again when it has trained for a while.\n")
@@ -523,12 +524,12 @@ def test_a_run_without_weights_is_neither_asked_nor_judged(store, words):
 def test_operator_deletes_a_run_for_good_but_not_one_under_way(store):
     echo_core("train", *TINY)
     running = TINY_CONFIG.model_copy(update={"seed": 1})
-    store.take(running, worker="somebody else")
+    store.queue.take(running, worker="somebody else")
     result = echo_core("delete", TINY_CONFIG.run_id, running.run_id, "--yes")
     assert result.stdout.splitlines() == [
         f"Deleted {TINY_CONFIG.run_id}.", f"Left {running.run_id}, which is under way. Stop it first."]
-    store.bring_back([TINY_CONFIG.run_id])
-    assert store.run(TINY_CONFIG.run_id) is None
+    store.runs.bring_back([TINY_CONFIG.run_id])
+    assert store.runs.get(TINY_CONFIG.run_id) is None
     assert echo_core("delete", TINY_CONFIG.run_id, "--yes").exit_code == 2
 
 
@@ -567,8 +568,8 @@ def test_a_signal_leaves_the_run_paused_and_resuming_ends_as_if_nothing_had_been
     last = objects(stdout)[-1]
     assert (last["state"], last["run_id"]) == ("paused", config.run_id)
     assert 20 < last["epochs"] < 15_000
-    assert store.run(config.run_id).state is State.PAUSED
-    assert store.checkpoint(config.run_id).epoch == last["epochs"]
+    assert store.runs.get(config.run_id).state is State.PAUSED
+    assert store.progress.checkpoint(config.run_id).epoch == last["epochs"]
 
     resumed, _ = process("resume", config.run_id, "--json").communicate(timeout=PATIENCE)
     undisturbed, _ = process("train", *settings, "--no-store", "--json").communicate(timeout=PATIENCE)

@@ -14,7 +14,7 @@ from echo_core.cli import training
 from echo_core.cli.signals import Ended, signals_as_ctrl_c
 from echo_core.config import RunConfig
 from echo_core.records import State
-from echo_core.store import queue
+from echo_core.store import upkeep
 from echo_core.workers.cluster import has_ended, local_name
 from tests.helpers.command import command_store, echo_core
 from tests.helpers.waiting import PATIENCE
@@ -62,11 +62,11 @@ def test_a_signal_pauses_the_run_and_resume_goes_on_at_once_to_the_same_weights(
     with at_record(3, lambda: signal.raise_signal(number)), mock.patch("echo_core.training.CHUNK_SECONDS", 0):
         stopped = echo_core("train", *TINY, "--json")
     assert stopped.exit_code == 128 + number
-    row = store.run(TINY_CONFIG.run_id)
-    assert (row.state, row.epoch, store.checkpoint(row.run_id).epoch) == (State.PAUSED, 2, 2)
+    row = store.runs.get(TINY_CONFIG.run_id)
+    assert (row.state, row.epoch, store.progress.checkpoint(row.run_id).epoch) == (State.PAUSED, 2, 2)
     resumed = echo_core("resume", row.run_id, "--json")
     assert (resumed.exit_code, resumed.stderr) == (0, "")
-    finished = store.run(row.run_id)
+    finished = store.runs.get(row.run_id)
     assert finished.state is State.FINISHED
     assert "with the same fingerprint" in echo_core("train", *TINY, "--json").stderr
 
@@ -92,25 +92,25 @@ def test_a_second_signal_does_not_disturb_the_pause_and_an_ignored_one_stays_ign
 
 
 def test_a_run_whose_process_was_killed_goes_on_after_seconds_that_are_said(store, monkeypatch):
-    for module in (training, queue):
+    for module in (training, upkeep):
         monkeypatch.setattr(module, "ORPHANED_SECONDS", 1.0)
-    store.take(TINY_CONFIG, worker=ended_process())
+    store.queue.take(TINY_CONFIG, worker=ended_process())
     result = echo_core("resume", TINY_CONFIG.run_id, "--json")
     assert result.exit_code == 0
     assert result.stderr == f"The process that trained run {TINY_CONFIG.run_id} has ended. It goes on in 1 s …\n"
-    assert store.run(TINY_CONFIG.run_id).state is State.FINISHED
+    assert store.runs.get(TINY_CONFIG.run_id).state is State.FINISHED
 
 
 def test_training_the_settings_of_a_run_whose_process_was_killed_goes_on_with_it(store, monkeypatch):
-    for module in (training, queue):
+    for module in (training, upkeep):
         monkeypatch.setattr(module, "ORPHANED_SECONDS", 0.1)
-    store.take(TINY_CONFIG, worker=ended_process())
+    store.queue.take(TINY_CONFIG, worker=ended_process())
     assert echo_core("train", *TINY, "--json").exit_code == 0
-    assert store.run(TINY_CONFIG.run_id).state is State.FINISHED
+    assert store.runs.get(TINY_CONFIG.run_id).state is State.FINISHED
 
 
 def test_a_run_under_way_elsewhere_is_refused_with_the_seconds_after_which_it_would_count_as_lost(store):
-    store.take(TINY_CONFIG, worker="another machine")
+    store.queue.take(TINY_CONFIG, worker="another machine")
     result = echo_core("resume", TINY_CONFIG.run_id)
     assert result.exit_code == 2
     assert result.stderr in [f"Error: run {TINY_CONFIG.run_id} is under way already. Stop it, or try again when it has "
@@ -126,14 +126,14 @@ def test_a_reader_that_is_gone_pauses_the_run_without_a_word(store, where):
         result = echo_core("train", *TINY, "--json", *where)
     assert (result.exit_code, result.stderr) == (141, "")
     if not where:
-        row = store.run(TINY_CONFIG.run_id)
+        row = store.runs.get(TINY_CONFIG.run_id)
         assert (row.state, row.epoch, row.reason) == (State.PAUSED, 1, None)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["runs"], ["runs", "--json"], ["train", "--set", "units=0"]],
                          ids=" ".join)
 def test_any_command_ends_quietly_where_nobody_reads_it(store, arguments):
-    store.request(TINY_CONFIG)
+    store.queue.request(TINY_CONFIG)
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "wb") as broken:
@@ -144,7 +144,7 @@ def test_any_command_ends_quietly_where_nobody_reads_it(store, arguments):
 @pytest.mark.parametrize("encoding", ["cp1252", "shift_jis", "utf-8"])
 def test_words_that_the_terminal_cannot_write_are_escaped(store, encoding):
     words = "日本 語 東京 日本 語"
-    store.request(RunConfig(task="pairs", variant="encoder_decoder", text=f"{words} => 東", vocab_size=4, units=4,
+    store.queue.request(RunConfig(task="pairs", variant="encoder_decoder", text=f"{words} => 東", vocab_size=4, units=4,
                             sequence_length=5, input_length=5, output_length=1, batch_size=1, stateful=False))
     result = subprocess.run([sys.executable, "-m", "echo_core", "runs"], cwd=ROOT, capture_output=True,
                             env={**os.environ, "PYTHONIOENCODING": encoding}, timeout=PATIENCE)

@@ -30,10 +30,10 @@ def store(tmp_path):
 def finish(store: Store, config: RunConfig, seconds: float) -> None:
     """Put a finished run into the store that took so long."""
     checkpoint = Checkpoint(config.epochs, 1, (np.zeros(1, np.float32),))
-    ticket = store.take(config, worker="test")
-    store.begin(ticket, threads=1)
-    store.append(ticket, Progress(config.epochs, 0.1, 1.0, seconds, (), checkpoint))
-    store.finish(ticket, checkpoint, Evaluation(1.0, 1.0, 2016, (1.0, 1.0)))
+    ticket = store.queue.take(config, worker="test")
+    store.attempts.start(ticket, threads=1)
+    store.attempts.append(ticket, Progress(config.epochs, 0.1, 1.0, seconds, (), checkpoint))
+    store.attempts.finish(ticket, checkpoint, Evaluation(1.0, 1.0, 2016, (1.0, 1.0)))
 
 
 def test_a_curve_has_one_row_a_point_in_order():
@@ -221,7 +221,8 @@ def test_an_estimate_follows_how_slow_other_networks_were_here(store: Store):
 
 
 def queued(store: Store, number: int, **changes) -> str:
-    return store.request(PRESETS["whole"].config.model_copy(update={"seed": number, **changes}), session=f"S{number}")
+    config = PRESETS["whole"].config.model_copy(update={"seed": number, **changes})
+    return store.queue.request(config, session=f"S{number}")
 
 
 def test_a_forecast_adds_up_what_is_left_of_the_runs_ahead(store: Store):
@@ -229,24 +230,24 @@ def test_a_forecast_adds_up_what_is_left_of_the_runs_ahead(store: Store):
     ids = [queued(store, 1), queued(store, 2, epochs=1000), queued(store, 3)]
     assert [(wait.place, wait.seconds) for wait in map(tables.forecast(store).get, ids)] == [
         (0, 0), (1, pytest.approx(11.5)), (2, pytest.approx(11.5 + 21.5))]
-    ticket = store.claim("a worker")
+    ticket = store.queue.claim("a worker")
     assert ticket.run_id == ids[0]
     waits = tables.forecast(store)
     assert set(waits) == set(ids[1:])
     assert waits[ids[1]].seconds == pytest.approx(11.5, abs=0.5)
-    store.begin(ticket, 2)
-    store.append(ticket, progress(400, 4.0))
+    store.attempts.start(ticket, 2)
+    store.attempts.append(ticket, progress(400, 4.0))
     assert tables.forecast(store)[ids[2]] == tables.Wait(1, pytest.approx(2.0 + 21.5))
 
 
 def test_a_wait_does_not_take_the_compiling_of_the_run_ahead_for_its_pace(store: Store):
     finish(store, PRESETS["whole"].config, seconds=11.5)
     running, waiting = queued(store, 1), queued(store, 2)
-    ticket = store.claim("a worker")
+    ticket = store.queue.claim("a worker")
     assert ticket.run_id == running
-    store.begin(ticket, 2)
+    store.attempts.start(ticket, 2)
     for record in (progress(0, 0.1), progress(1, 40.0), progress(2, 40.02)):
-        store.append(ticket, record)
+        store.attempts.append(ticket, record)
     assert 9 < tables.forecast(store)[waiting].seconds < 11
 
 
@@ -254,10 +255,10 @@ def test_a_forecast_with_two_workers_lets_both_take_turns(store: Store):
     finish(store, PRESETS["whole"].config, seconds=11.5)
     running = [queued(store, number) for number in (1, 2)]
     for number, run_id in enumerate(running, start=1):
-        ticket = store.claim(f"worker {number}")
+        ticket = store.queue.claim(f"worker {number}")
         assert ticket.run_id == run_id
-        store.begin(ticket, 2)
-        store.append(ticket, progress(100 * number, 2.0))  # 8 s and 6 s left by the forecast
+        store.attempts.start(ticket, 2)
+        store.attempts.append(ticket, progress(100 * number, 2.0))  # 8 s and 6 s left by the forecast
     ids = [queued(store, number) for number in (3, 4, 5)]
     seconds = [tables.forecast(store)[run_id].seconds for run_id in ids]
     assert seconds == [pytest.approx(6.0), pytest.approx(8.0), pytest.approx(6.0 + 11.5)]

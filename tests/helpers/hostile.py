@@ -26,13 +26,14 @@ PAIRS = mend({"task": "pairs", "units": 4, "epochs": 3,
 
 def keep_run(store: Store, config: RunConfig = PAIRS) -> str:
     """Put a finished run into a store without training it; its run_id. It answers the first word to everything."""
-    ticket = store.take(config, worker="by hand", holder="nobody")
+    ticket = store.queue.take(config, worker="by hand", holder="nobody")
     assert ticket is not None
-    store.begin(ticket, threads=1)
+    store.attempts.start(ticket, threads=1)
     expected = shown_examples(config).expected
     snapshot = Snapshot(config.epochs, np.zeros_like(expected, np.int32), np.full(expected.shape, 0.5, np.float32))
     checkpoint = samples.checkpoint(config.epochs)
     points = tuple(Point(epoch, 2.5, 0.0) for epoch in range(config.epochs + 1))
-    store.append(ticket, Progress(config.epochs, 2.5, 0.0, 1.0, points, checkpoint, snapshot))
-    store.finish(ticket, checkpoint, Evaluation(0.0, 0.0, len(expected), (0.0,) * config.output_length, "training"))
+    store.attempts.append(ticket, Progress(config.epochs, 2.5, 0.0, 1.0, points, checkpoint, snapshot))
+    evaluation = Evaluation(0.0, 0.0, len(expected), (0.0,) * config.output_length, "training")
+    store.attempts.finish(ticket, checkpoint, evaluation)
     return config.run_id

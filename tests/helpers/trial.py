@@ -104,16 +104,16 @@ class Trial:
     def ask(self, config: RunConfig) -> str:
         """Press Train for it."""
         self.asked[config.run_id] = config
-        return self.store.request(config, VISITOR, VISITOR)
+        return self.store.queue.request(config, VISITOR, VISITOR)
 
     def look(self) -> list[RunRow]:
         """All runs as they are; Train is pressed for those that stopped, and finished ones must stay so."""
         if time.monotonic() - self._renewed_at > RENEW_SECONDS:
-            self.store.renew([VISITOR])
+            self.store.queue.renew([VISITOR])
             self._renewed_at = time.monotonic()
         rows = []
         for run_id, config in self.asked.items():
-            run = self.store.run(run_id)
+            run = self.store.runs.get(run_id)
             if run is None:
                 self.troubles.append(f"{run_id} is gone")
                 continue
@@ -126,7 +126,7 @@ class Trial:
             elif run.state is State.FAILED:
                 self.troubles.append(f"{run_id} failed: {run.reason}")
             if not run.state.is_active and run.state is not State.FINISHED:
-                self.store.request(config, VISITOR, VISITOR)
+                self.store.queue.request(config, VISITOR, VISITOR)
         return rows
 
     def look_on(self, seconds: float, configs: Iterable[RunConfig] = ()) -> list[RunRow]:
@@ -163,7 +163,7 @@ class Trial:
         said = []
         for run in rows:
             if run.state.is_active:
-                kept = self.store.checkpoint(run.run_id)
+                kept = self.store.progress.checkpoint(run.run_id)
                 said.append(f"{run.state} at {run.epoch:,} of {run.config.epochs:,}"
                             + (f" with {kept.epoch:,} kept" if kept else ""))
         return ", ".join(said) or "nothing under way"
@@ -193,7 +193,7 @@ class Trial:
         expected = undisturbed(self.asked.values(), **self._environment)
         judged = []
         for run in self.look():
-            kept = self.store.checkpoint(run.run_id)
+            kept = self.store.progress.checkpoint(run.run_id)
             fingerprints = {run.fingerprint, kept.fingerprint if kept else None}
             judged.append((run, run.state is State.FINISHED and fingerprints == {expected[run.run_id]}))
             if not judged[-1][1]:

@@ -190,6 +190,14 @@ def test_the_entry_imports_nothing_heavy_at_its_top():
                      and found.package not in {"streamlit", "echo_app", "echo_core", *sys.stdlib_module_names}) == []
 
 
+def test_no_class_inherits_from_a_class_of_ours_that_inherits_from_another():
+    classes = {node.name: {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+               for file in SOURCES.values() for node in ast.walk(ast.parse(file.read_text()))
+               if isinstance(node, ast.ClassDef)}
+    heirs = {name for name, bases in classes.items() if bases & classes.keys()}
+    assert {name: bases & heirs for name, bases in classes.items() if bases & heirs} == {}
+
+
 # --- the tests ---------------------------------------------------------------------------------------
 
 

@@ -21,8 +21,8 @@ from sqlalchemy import (
     select,
 )
 
-from echo_core.store.bulk_read import all_rows
-from echo_core.store.database import Database, Measured
+from echo_core.store.database import Database, all_rows
+from echo_core.store.schema import Measured
 
 THINGS = Table(
     "things", MetaData(), Column("number", Integer, primary_key=True), Column("double", Double),

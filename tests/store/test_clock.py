@@ -7,7 +7,7 @@ import pytest
 
 from echo_core.records import State
 from echo_core.store import Signal
-from echo_core.store.queue import STALE_SECONDS
+from echo_core.store.upkeep import STALE_SECONDS
 from tests.helpers.samples import EVALUATION, checkpoint, config, progress
 
 UNWATCHED_SECONDS = 300.0
@@ -31,57 +31,58 @@ def elsewhere(request, monkeypatch):
 
 
 def test_run_of_a_worker_whose_clock_is_off_is_neither_interrupted_nor_paused(store, elsewhere):
-    run_id = store.request(config(1), "a", "a")
-    ticket = elsewhere(store.claim, "w")
-    elsewhere(store.begin, ticket, 2)
-    elsewhere(store.append, ticket, progress(3))
-    assert elsewhere(store.beat, ticket, UNWATCHED_SECONDS) is Signal.GO_ON
-    store.sweep(UNWATCHED_SECONDS, STALE_SECONDS)
-    assert store.run(run_id).state is State.RUNNING
-    assert not elsewhere(store.pause, ticket, checkpoint(3), if_signalled=True, unwatched_seconds=UNWATCHED_SECONDS)
-    elsewhere(store.finish, ticket, checkpoint(60), EVALUATION)
-    assert store.run(run_id).state is State.FINISHED
+    run_id = store.queue.request(config(1), "a", "a")
+    ticket = elsewhere(store.queue.claim, "w")
+    elsewhere(store.attempts.start, ticket, 2)
+    elsewhere(store.attempts.append, ticket, progress(3))
+    assert elsewhere(store.attempts.beat, ticket, UNWATCHED_SECONDS) is Signal.GO_ON
+    store.upkeep.sweep(UNWATCHED_SECONDS, STALE_SECONDS)
+    assert store.runs.get(run_id).state is State.RUNNING
+    assert not elsewhere(store.attempts.pause, ticket, checkpoint(3), if_signalled=True,
+                         unwatched_seconds=UNWATCHED_SECONDS)
+    elsewhere(store.attempts.finish, ticket, checkpoint(60), EVALUATION)
+    assert store.runs.get(run_id).state is State.FINISHED
 
 
 def test_app_whose_clock_is_off_interrupts_pauses_and_deletes_nothing_of_others(store, elsewhere):
-    running, queued = store.request(config(1), "a", "a"), store.request(config(2), "a", "a")
-    ticket = store.claim("w")
-    gone = store.request(config(3))
-    store.stop(gone)
-    store.delete([gone])
-    elsewhere(store.sweep, UNWATCHED_SECONDS, STALE_SECONDS)
-    elsewhere(store.purge)
-    store.bring_back([gone])
-    states = [store.run(run_id).state for run_id in (running, queued, gone)]
+    running, queued = store.queue.request(config(1), "a", "a"), store.queue.request(config(2), "a", "a")
+    ticket = store.queue.claim("w")
+    gone = store.queue.request(config(3))
+    store.queue.stop(gone)
+    store.runs.delete([gone])
+    elsewhere(store.upkeep.sweep, UNWATCHED_SECONDS, STALE_SECONDS)
+    elsewhere(store.upkeep.purge)
+    store.runs.bring_back([gone])
+    states = [store.runs.get(run_id).state for run_id in (running, queued, gone)]
     assert states == [State.RUNNING, State.QUEUED, State.PAUSED]
-    assert store.beat(ticket, UNWATCHED_SECONDS) is Signal.GO_ON
+    assert store.attempts.beat(ticket, UNWATCHED_SECONDS) is Signal.GO_ON
 
 
 def test_holder_of_an_app_whose_clock_is_off_is_there(store, elsewhere):
-    run_id = elsewhere(store.request, config(1), "a", "a")
-    store.request(config(1), "b", "b")
-    elsewhere(store.renew, ["a"])
-    assert store.stop(run_id, "b") is False
+    run_id = elsewhere(store.queue.request, config(1), "a", "a")
+    store.queue.request(config(1), "b", "b")
+    elsewhere(store.queue.renew, ["a"])
+    assert store.queue.stop(run_id, "b") is False
 
 
 def test_queue_keeps_the_order_in_which_apps_of_different_clocks_asked(store, elsewhere):
-    first = elsewhere(store.request, config(1), "a", "a")
-    second = store.request(config(2), "a", "a")
-    third = elsewhere(store.request, config(3), "a", "a")
-    assert store.order() == [first, second, third]
-    assert [run.run_id for run in store.runs()] == [third, second, first]
+    first = elsewhere(store.queue.request, config(1), "a", "a")
+    second = store.queue.request(config(2), "a", "a")
+    third = elsewhere(store.queue.request, config(3), "a", "a")
+    assert store.queue.order() == [first, second, third]
+    assert [run.run_id for run in store.runs.newest()] == [third, second, first]
 
 
 def test_many_requests_within_a_millisecond_keep_their_order(store):
-    asked = [store.request(config(number)) for number in range(30)]
-    assert store.order() == asked
+    asked = [store.queue.request(config(number)) for number in range(30)]
+    assert store.queue.order() == asked
 
 
 def test_clock_of_a_store_is_the_time_of_day(store):
     assert math.isclose(store.now(), time.time(), abs_tol=5)
     before = store.now()
-    run_id = store.request(config(1))
-    assert before <= store.run(run_id).created_at <= store.now() + 0.01
+    run_id = store.queue.request(config(1))
+    assert before <= store.runs.get(run_id).created_at <= store.now() + 0.01
 
 
 def test_token_of_an_app_whose_clock_is_off_can_be_taken(store, elsewhere):

@@ -17,7 +17,9 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
 
 from echo_core.store import Store, migrations
-from echo_core.store.database import HANDSHAKES, HEAD, METADATA, RUNS, Database, StoreError, trouble_of
+from echo_core.store.database import Database
+from echo_core.store.errors import StoreError, trouble_of
+from echo_core.store.schema import HANDSHAKES, HEAD, METADATA, RUNS
 from tests.helpers import faults
 from tests.helpers.samples import TINY, config
 
@@ -189,15 +191,15 @@ def test_a_locked_file_is_waited_for_as_long_as_whoever_asks_has_patience(tmp_pa
     with closing(Store(url)) as patient, closing(Store(url, patience=0.2)) as hurried, faults.locked(patient):
         began = time.monotonic()
         with pytest.raises(OperationalError) as caught:
-            hurried.request(TINY)
+            hurried.queue.request(TINY)
         assert 0.2 <= time.monotonic() - began < 5
-        assert hurried.run(TINY.run_id) is None  # reading waits for nobody
+        assert hurried.runs.get(TINY.run_id) is None  # reading waits for nobody
     assert trouble_of(caught.value).cause == "another program has locked it"
 
 
 def fill(store):
     for seed in range(100):
-        store.request(config(seed))
+        store.queue.request(config(seed))
 
 
 @pytest.mark.parametrize(("fault", "cause"), [(faults.full, "its disk is full"),
@@ -220,7 +222,7 @@ def test_a_full_disk_is_noticed_before_a_write_fails(tmp_path):
 def test_what_a_server_suffers_from_is_said_in_words(postgres_server, migrated):
     with postgres_server.database(migrated) as url, closing(Store(url)) as store:
         with faults.crashed(postgres_server), pytest.raises(OperationalError) as caught:
-            store.request(TINY)
+            store.queue.request(TINY)
         assert trouble_of(caught.value).cause == "it does not answer"
         with store.database.read() as connection, pytest.raises(InternalError) as caught:
             connection.execute(RUNS.delete())

@@ -9,8 +9,8 @@ from psycopg import errors
 from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
 
 from echo_core.settings import Settings
-from echo_core.store.database import Database, StoreAway, StoreError, trouble_of
-from echo_core.store.errors import FAULTS, StoreUrl, without_secrets
+from echo_core.store.database import Database
+from echo_core.store.errors import FAULTS, StoreAway, StoreError, StoreUrl, trouble_of, without_secrets
 from echo_core.workers.attempt import reason_of
 
 #: URLs of a server that is not there, each with the password in another place.

@@ -27,7 +27,7 @@ def test_store_lands_in_the_project_whatever_its_folder_is_called(tmp_path, monk
     url = sqlite_url(path)
     monkeypatch.setenv("DATABASE_URL", url)
     with closing(Store(Settings().database_url)) as store:
-        store.request(config(1))
+        store.queue.request(config(1))
     assert path.is_file()
     assert Path(Database(url).url.database) == path
     assert [folder.name for folder in tmp_path.iterdir()] == [name]

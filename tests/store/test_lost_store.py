@@ -12,7 +12,7 @@ from sqlalchemy import text
 from echo_core import engine
 from echo_core.settings import Settings, sqlite_url
 from echo_core.store import Store, Superseded
-from echo_core.store.database import OUTAGES
+from echo_core.store.errors import OUTAGES
 from tests.helpers import waiting
 from tests.helpers.samples import EVALUATION, checkpoint, config, progress
 
@@ -58,9 +58,9 @@ def drop_the_tables(path):
 def use(store, number):
     """Ask for a run, as often as the store has to be asked until it is there again; at most twice."""
     try:
-        return store.request(config(number), "me", "me")
+        return store.queue.request(config(number), "me", "me")
     except OUTAGES:
-        return store.request(config(number), "me", "me")
+        return store.queue.request(config(number), "me", "me")
 
 
 @pytest.fixture
@@ -73,20 +73,20 @@ def path(tmp_path):
 def test_file_that_is_taken_away_is_made_again_and_all_who_have_it_open_find_the_new_one(path, befall):
     url = f"sqlite:///{path}"
     with closing(Store(url)) as app, closing(Store(url)) as other, closing(Store(url, create=False)) as worker:
-        before = app.request(config(1), "me", "me")
-        ticket = app.claim("w")
-        worker.append(ticket, progress(3))
-        assert worker.run(before)
-        assert other.run(before)
+        before = app.queue.request(config(1), "me", "me")
+        ticket = app.queue.claim("w")
+        worker.attempts.append(ticket, progress(3))
+        assert worker.runs.get(before)
+        assert other.runs.get(before)
         befall(path)
         after = use(app, 2)
-        assert app.run(before) is None
-        assert other.run(after) is not None
-        assert worker.run(after) is not None
+        assert app.runs.get(before) is None
+        assert other.runs.get(after) is not None
+        assert worker.runs.get(after) is not None
         with pytest.raises(Superseded):
-            worker.finish(ticket, checkpoint(60), EVALUATION)
+            worker.attempts.finish(ticket, checkpoint(60), EVALUATION)
         assert app.losses == 1
-        assert other.claim("w").run_id == after
+        assert other.queue.claim("w").run_id == after
         with closing(sqlite3.connect(path)) as raw:
             assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert raw.execute("SELECT count(*) FROM runs").fetchall() == [(1,)]
@@ -94,13 +94,13 @@ def test_file_that_is_taken_away_is_made_again_and_all_who_have_it_open_find_the
 
 def test_older_copy_in_the_place_of_a_file_is_used_with_the_runs_that_it_has(path):
     with closing(Store(f"sqlite:///{path}")) as store:
-        old = store.request(config(1))
+        old = store.queue.request(config(1))
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(path.with_name("copy.db"))) as copy:
             source.backup(copy)
-        new = store.request(config(2))
+        new = store.queue.request(config(2))
         path.with_name("copy.db").replace(path)
-        assert store.run(old) is not None
-        assert store.run(new) is None
+        assert store.runs.get(old) is not None
+        assert store.runs.get(new) is None
         assert store.losses == 1
 
 
@@ -108,36 +108,36 @@ def test_worker_makes_no_store_that_was_taken_away(path):
     with closing(Store(f"sqlite:///{path}")), closing(Store(f"sqlite:///{path}", create=False)) as worker:
         delete_all(path)
         with pytest.raises(OUTAGES, match="not there any more"):
-            worker.run("a")
+            worker.runs.get("a")
         assert not path.exists()
 
 
 def test_database_of_a_server_that_is_dropped_and_made_again_gets_its_tables(postgres_server):
     with postgres_server.database() as url, closing(Store(url)) as app, closing(Store(url, create=False)) as worker:
         name = url.rpartition("/")[2]
-        before = app.request(config(1))
-        ticket = app.claim("w")
-        assert worker.run(before)
+        before = app.queue.request(config(1))
+        ticket = app.queue.claim("w")
+        assert worker.runs.get(before)
         postgres_server.drop(name)
         with pytest.raises(OUTAGES):
-            app.run(before)
+            app.runs.get(before)
         postgres_server.create(name)
-        after = app.request(config(2))
-        assert worker.run(before) is None
-        assert worker.run(after) is not None
+        after = app.queue.request(config(2))
+        assert worker.runs.get(before) is None
+        assert worker.runs.get(after) is not None
         with pytest.raises(Superseded):
-            worker.finish(ticket, checkpoint(60), EVALUATION)
+            worker.attempts.finish(ticket, checkpoint(60), EVALUATION)
         assert app.losses == worker.losses == 1
 
 
 def test_schema_of_a_server_that_is_dropped_under_open_connections_gets_its_tables(postgres_server):
     with postgres_server.database() as url, closing(Store(url)) as app:
-        app.request(config(1))
+        app.queue.request(config(1))
         with app.database.write() as connection:
             connection.execute(text("DROP SCHEMA public CASCADE"))
             connection.execute(text("CREATE SCHEMA public"))
         after = use(app, 2)
-        assert [run.run_id for run in app.runs()] == [after]
+        assert [run.run_id for run in app.runs.newest()] == [after]
         assert app.losses == 1
 
 
@@ -145,14 +145,14 @@ def test_schema_of_a_server_that_is_dropped_under_open_connections_gets_its_tabl
 def test_store_that_is_left_alone_loses_nothing(fresh_url):
     with closing(Store(fresh_url)) as store, closing(Store(fresh_url)) as other:
         for number in range(3):
-            store.request(config(number))
+            store.queue.request(config(number))
             store.close()  # its connections, which are opened anew
-        assert len(other.runs()) == 3
+        assert len(other.runs.newest()) == 3
         with other.database.read() as connection:
             raw = connection.connection.driver_connection
         if store.is_sqlite:
             raw.execute("VACUUM")
-        assert len(store.runs()) == 3
+        assert len(store.runs.newest()) == 3
         assert store.losses == other.losses == 0
 
 
@@ -166,7 +166,7 @@ def mode(path):
 def test_files_are_of_their_owner_alone_in_folders_of_their_owner_alone(tmp_path):
     path = tmp_path / ".echo" / "deeper" / "runs.db"
     with closing(Store(f"sqlite:///{path}")) as store:
-        store.request(config(1))
+        store.queue.request(config(1))
         assert sorted(file.name for file in path.parent.iterdir()) == ["runs.db", "runs.db-shm", "runs.db-wal"]
         assert {mode(file) for file in path.parent.iterdir()} == {0o600}
     assert {mode(path.parent), mode(path.parent.parent)} == {0o700}
@@ -177,7 +177,7 @@ def test_folder_that_was_there_stays_as_open_as_it_was_and_a_file_of_ours_is_clo
     path.parent.mkdir()
     path.parent.chmod(0o755)
     with closing(Store(f"sqlite:///{path}")) as store:
-        store.request(config(1))
+        store.queue.request(config(1))
         for file in path.parent.iterdir():
             file.chmod(0o644)
         with closing(Store(f"sqlite:///{path}", create=False)):
@@ -195,12 +195,12 @@ def test_file_that_somebody_shares_with_a_group_stays_shared(tmp_path):
 
 def test_worker_leaves_an_emptied_file_to_the_app(path):
     with closing(Store(f"sqlite:///{path}")) as app, closing(Store(f"sqlite:///{path}", create=False)) as worker:
-        app.request(config(1))
-        assert len(worker.runs()) == 1
+        app.queue.request(config(1))
+        assert len(worker.runs.newest()) == 1
         empty(path)
         with pytest.raises(OUTAGES):
-            worker.runs()
-        assert app.runs() == worker.runs() == []
+            worker.runs.newest()
+        assert app.runs.newest() == worker.runs.newest() == []
 
 
 @pytest.fixture

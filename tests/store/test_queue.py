@@ -15,9 +15,9 @@ from sqlalchemy import delete, select, update
 from echo_core.config import RunConfig
 from echo_core.records import State
 from echo_core.settings import QueueFull
-from echo_core.store import Superseded, queue
-from echo_core.store.database import METADATA, RUNS, WATCHERS
+from echo_core.store import Superseded, upkeep
 from echo_core.store.queue import MAX_FRUITLESS_RESTARTS, Waiting, begin_order
+from echo_core.store.schema import METADATA, RUNS, WATCHERS
 from tests.helpers.samples import EVALUATION, checkpoint, config, progress
 from tests.helpers.strategies import fewer_examples
 
@@ -55,134 +55,134 @@ def at_once(number, action):
 
 
 def state_of(store, run_id):
-    return store.run(run_id).state
+    return store.runs.get(run_id).state
 
 
 # --- asking ------------------------------------------------------------------------------------
 
 def test_unknown_run_is_queued_with_its_config(store):
-    run_id = store.request(config(1), "me", "my browser")
-    run = store.run(run_id)
+    run_id = store.queue.request(config(1), "me", "my browser")
+    run = store.runs.get(run_id)
     assert (run.run_id, run.config, run.state, run.session) == (config(1).run_id, config(1), State.QUEUED, "me")
     assert (run.attempt, run.epoch, run.reason, run.started_at) == (0, 0, None, None)
 
 
 def test_queued_and_running_runs_are_joined(store):
-    store.request(config(1), "me", "mine")
-    store.request(config(1), "you", "yours")
-    assert store.claim("w").run_id == config(1).run_id
-    assert store.request(config(1), "she", "hers") == config(1).run_id
-    assert store.claim("v") is None
-    assert store.run(config(1).run_id).session == "me"
+    store.queue.request(config(1), "me", "mine")
+    store.queue.request(config(1), "you", "yours")
+    assert store.queue.claim("w").run_id == config(1).run_id
+    assert store.queue.request(config(1), "she", "hers") == config(1).run_id
+    assert store.queue.claim("v") is None
+    assert store.runs.get(config(1).run_id).session == "me"
 
 
 def test_finished_run_is_its_own_answer(store):
-    run_id = store.request(config(1))
-    ticket = store.claim("w")
-    store.finish(ticket, checkpoint(60), EVALUATION)
-    before = store.run(run_id)
-    assert store.request(config(1), "you", "yours", max_queue=0) == run_id
-    assert store.run(run_id) == before
+    run_id = store.queue.request(config(1))
+    ticket = store.queue.claim("w")
+    store.attempts.finish(ticket, checkpoint(60), EVALUATION)
+    before = store.runs.get(run_id)
+    assert store.queue.request(config(1), "you", "yours", max_queue=0) == run_id
+    assert store.runs.get(run_id) == before
 
 
 def test_paused_run_goes_on_with_what_it_reached(store):
-    run_id = store.request(config(1), "me")
-    ticket = store.claim("w")
-    store.append(ticket, progress(3))
-    store.pause(ticket, checkpoint(3), "a reason")
-    store.request(config(1), "you")
-    run = store.run(run_id)
+    run_id = store.queue.request(config(1), "me")
+    ticket = store.queue.claim("w")
+    store.attempts.append(ticket, progress(3))
+    store.attempts.pause(ticket, checkpoint(3), "a reason")
+    store.queue.request(config(1), "you")
+    run = store.runs.get(run_id)
     assert (run.state, run.epoch, run.reason, run.session) == (State.QUEUED, 3, None, "you")
-    again = store.claim("w")
+    again = store.queue.claim("w")
     assert again.attempt == 2
-    assert store.begin(again, 2).checkpoint.epoch == 3
+    assert store.attempts.start(again, 2).checkpoint.epoch == 3
 
 
 def test_failed_run_starts_from_nothing_and_keeps_the_old_reason(store):
-    run_id = store.request(config(1))
-    ticket = store.claim("w")
-    store.append(ticket, progress(3))
-    store.save_checkpoint(ticket, checkpoint(3))
-    store.fail(ticket, "ValueError: no luck")
-    assert (state_of(store, run_id), store.run(run_id).reason) == (State.FAILED, "ValueError: no luck")
-    store.request(config(1))
-    assert (state_of(store, run_id), store.run(run_id).reason) == (State.QUEUED, "ValueError: no luck")
-    again = store.claim("w")
-    assert store.begin(again, 2).checkpoint is None
-    assert store.run(run_id).reason == "ValueError: no luck"
-    store.finish(again, checkpoint(60), EVALUATION)
-    assert store.run(run_id).reason is None
+    run_id = store.queue.request(config(1))
+    ticket = store.queue.claim("w")
+    store.attempts.append(ticket, progress(3))
+    store.attempts.save_checkpoint(ticket, checkpoint(3))
+    store.attempts.fail(ticket, "ValueError: no luck")
+    assert (state_of(store, run_id), store.runs.get(run_id).reason) == (State.FAILED, "ValueError: no luck")
+    store.queue.request(config(1))
+    assert (state_of(store, run_id), store.runs.get(run_id).reason) == (State.QUEUED, "ValueError: no luck")
+    again = store.queue.claim("w")
+    assert store.attempts.start(again, 2).checkpoint is None
+    assert store.runs.get(run_id).reason == "ValueError: no luck"
+    store.attempts.finish(again, checkpoint(60), EVALUATION)
+    assert store.runs.get(run_id).reason is None
 
 
 def test_train_takes_back_a_stop_that_was_not_obeyed_yet(store):
-    run_id = store.request(config(1))
-    ticket = store.claim("w")
-    assert store.stop(run_id)
-    assert store.run(run_id).stop_requested
-    store.request(config(1))
-    assert not store.run(run_id).stop_requested
-    assert store.pause(ticket, checkpoint(1), if_signalled=True) is False
+    run_id = store.queue.request(config(1))
+    ticket = store.queue.claim("w")
+    assert store.queue.stop(run_id)
+    assert store.runs.get(run_id).stop_requested
+    store.queue.request(config(1))
+    assert not store.runs.get(run_id).stop_requested
+    assert store.attempts.pause(ticket, checkpoint(1), if_signalled=True) is False
     assert state_of(store, run_id) is State.RUNNING
 
 
 def test_full_queue_refuses_new_runs_and_still_lets_one_join(store):
-    first = store.request(config(1), max_queue=2)
-    store.request(config(2), max_queue=2)
+    first = store.queue.request(config(1), max_queue=2)
+    store.queue.request(config(2), max_queue=2)
     with pytest.raises(QueueFull, match="2 runs wait on this host already, and it lets 2 wait"):
-        store.request(config(3), max_queue=2)
-    assert store.run(config(3).run_id) is None
-    assert store.request(config(1), max_queue=2) == first
-    store.claim("w")
-    store.request(config(3), max_queue=2)
+        store.queue.request(config(3), max_queue=2)
+    assert store.runs.get(config(3).run_id) is None
+    assert store.queue.request(config(1), max_queue=2) == first
+    store.queue.claim("w")
+    store.queue.request(config(3), max_queue=2)
 
 
 def test_take_begins_a_run_past_the_queue_unless_it_is_under_way_or_finished(store):
-    store.request(config(1))
-    ticket = store.take(config(2), "here")
+    store.queue.request(config(1))
+    ticket = store.queue.take(config(2), "here")
     assert (ticket.run_id, state_of(store, ticket.run_id)) == (config(2).run_id, State.RUNNING)
-    assert store.take(config(2), "there") is None
-    store.finish(ticket, checkpoint(60), EVALUATION)
-    assert store.take(config(2), "there") is None
+    assert store.queue.take(config(2), "there") is None
+    store.attempts.finish(ticket, checkpoint(60), EVALUATION)
+    assert store.queue.take(config(2), "there") is None
     assert state_of(store, config(1).run_id) is State.QUEUED
 
 
 # --- stopping ----------------------------------------------------------------------------------
 
 def test_stop_pauses_a_queued_run_at_once_and_asks_a_running_one(store):
-    queued, running = store.request(config(2)), store.request(config(1))
-    store.take(config(1), "w")
-    assert store.stop(queued)
-    assert store.stop(running)
+    queued, running = store.queue.request(config(2)), store.queue.request(config(1))
+    store.queue.take(config(1), "w")
+    assert store.queue.stop(queued)
+    assert store.queue.stop(running)
     assert state_of(store, queued) is State.PAUSED
     assert state_of(store, running) is State.RUNNING
-    assert store.run(running).stop_requested
+    assert store.runs.get(running).stop_requested
 
 
 def test_stop_of_one_of_two_holders_ends_their_hold_and_not_the_run(store):
-    run_id = store.request(config(1), "a", "a")
-    store.request(config(1), "b", "b")
-    assert store.stop(run_id, "a") is False
+    run_id = store.queue.request(config(1), "a", "a")
+    store.queue.request(config(1), "b", "b")
+    assert store.queue.stop(run_id, "a") is False
     assert state_of(store, run_id) is State.QUEUED
-    assert store.stop(run_id, "b") is True
+    assert store.queue.stop(run_id, "b") is True
     assert state_of(store, run_id) is State.PAUSED
 
 
 def test_stop_is_not_kept_from_by_a_holder_who_has_gone(store):
-    run_id = store.request(config(1), "a", "a")
+    run_id = store.queue.request(config(1), "a", "a")
     age(store, WATCHERS, 16, seen_at=True)
-    store.request(config(1), "b", "b")
-    assert store.stop(run_id, "b") is True
+    store.queue.request(config(1), "b", "b")
+    assert store.queue.stop(run_id, "b") is True
 
 
 def test_renewed_holder_is_there_again_but_not_for_runs_that_ended(store):
-    mine, ended = store.request(config(1), "a", "a"), store.request(config(2), "a", "a")
-    store.stop(ended)
+    mine, ended = store.queue.request(config(1), "a", "a"), store.queue.request(config(2), "a", "a")
+    store.queue.stop(ended)
     age(store, WATCHERS, 100, seen_at=True)
-    store.renew(["a"])
-    store.hold(mine, "b")
-    store.hold(ended, "b")
-    assert store.stop(mine, "b") is False
-    assert store.stop(ended, "b") is True
+    store.queue.renew(["a"])
+    store.queue.hold(mine, "b")
+    store.queue.hold(ended, "b")
+    assert store.queue.stop(mine, "b") is False
+    assert store.queue.stop(ended, "b") is True
 
 
 # --- whose turn it is --------------------------------------------------------------------------
@@ -191,60 +191,60 @@ def test_twelve_runs_of_three_sessions_are_begun_in_turn(store):
     names = {}
     for session in "ABC":
         for number in range(1, 5):
-            run_id = store.request(config(len(names)), session)
+            run_id = store.queue.request(config(len(names)), session)
             names[run_id] = f"{session}{number}"
     begun = []
-    while ticket := store.claim("w"):
+    while ticket := store.queue.claim("w"):
         begun.append(names[ticket.run_id])
-        store.finish(ticket, checkpoint(60), EVALUATION)
+        store.attempts.finish(ticket, checkpoint(60), EVALUATION)
     assert " ".join(begun) == "A1 B1 C1 A2 B2 C2 A3 B3 C3 A4 B4 C4"
 
 
 def test_session_with_a_long_run_under_way_waits_for_one_that_was_served_later(store):
     for number, session in enumerate("ZABAB"):
-        store.request(config(number), session)
+        store.queue.request(config(number), session)
     for name in ("u", "v"):
-        store.claim(name)  # Z's and A's, which go on
-    store.finish(store.claim("w"), checkpoint(60), EVALUATION)  # B's
-    assert [store.place(config(number).run_id) for number in (3, 4)] == [1, 0]
-    assert store.claim("w").run_id == config(4).run_id
+        store.queue.claim(name)  # Z's and A's, which go on
+    store.attempts.finish(store.queue.claim("w"), checkpoint(60), EVALUATION)  # B's
+    assert [store.queue.place(config(number).run_id) for number in (3, 4)] == [1, 0]
+    assert store.queue.claim("w").run_id == config(4).run_id
 
 
 def test_worker_with_a_run_under_way_gets_no_second_one(store):
-    store.request(config(1))
-    store.request(config(2))
-    ticket = store.claim("w")
-    assert store.claim("w") is None
-    store.finish(ticket, checkpoint(60), EVALUATION)
-    assert store.claim("w").run_id == config(2).run_id
+    store.queue.request(config(1))
+    store.queue.request(config(2))
+    ticket = store.queue.claim("w")
+    assert store.queue.claim("w") is None
+    store.attempts.finish(ticket, checkpoint(60), EVALUATION)
+    assert store.queue.claim("w").run_id == config(2).run_id
 
 
 def test_run_of_another_training_version_is_left_to_its_like(store):
-    store.request(config(1))
+    store.queue.request(config(1))
     with store.database.write() as connection:
         connection.execute(update(RUNS).values(training_version=RUNS.c.training_version + 1))
-    assert store.claim("w") is None
-    assert store.place(config(1).run_id) is None
+    assert store.queue.claim("w") is None
+    assert store.queue.place(config(1).run_id) is None
 
 
 def test_many_who_claim_at_once_get_different_runs(store):
     for number in range(12):
-        store.request(config(number), str(number % 3))
+        store.queue.request(config(number), str(number % 3))
     tickets = []
-    assert at_once(12, lambda index: tickets.append(store.claim(f"worker {index}"))) == []
+    assert at_once(12, lambda index: tickets.append(store.queue.claim(f"worker {index}"))) == []
     assert len({ticket.run_id for ticket in tickets}) == 12
 
 
 def test_processes_that_claim_at_once_get_different_runs(store):
     for number in range(40):
-        store.request(config(number), str(number % 3))
+        store.queue.request(config(number), str(number % 3))
     script = textwrap.dedent("""
         import sys, time
         from echo_core.store import Store
         store = Store(sys.argv[1])
         time.sleep(max(0, float(sys.argv[3]) - time.time()))
         for number in range(10):
-            print(store.claim(f"worker {sys.argv[2]} {number}").run_id)
+            print(store.queue.claim(f"worker {sys.argv[2]} {number}").run_id)
         store.close()
     """)
     together = str(time.time() + 1.5)
@@ -256,13 +256,13 @@ def test_processes_that_claim_at_once_get_different_runs(store):
 
 
 def test_two_tabs_of_one_browser_hold_and_renew_a_run_at_once(store):
-    runs = [store.request(config(number), holder="mine") for number in range(4)]
+    runs = [store.queue.request(config(number), holder="mine") for number in range(4)]
 
     def hold(index):
         for run_id in runs if index % 2 else reversed(runs):
-            store.hold(run_id, "mine")
-            store.renew(["mine"])
-            store.request(config(0), holder="mine")
+            store.queue.hold(run_id, "mine")
+            store.queue.renew(["mine"])
+            store.queue.request(config(0), holder="mine")
 
     assert at_once(6, hold) == []
     with store.database.read() as connection:
@@ -270,8 +270,8 @@ def test_two_tabs_of_one_browser_hold_and_renew_a_run_at_once(store):
 
 
 def test_many_who_ask_for_the_same_run_at_once_join_it(store):
-    assert at_once(8, lambda index: store.request(config(1), str(index), str(index), max_queue=1)) == []
-    assert len(store.order()) == 1
+    assert at_once(8, lambda index: store.queue.request(config(1), str(index), str(index), max_queue=1)) == []
+    assert len(store.queue.order()) == 1
 
 
 events = st.lists(st.one_of(
@@ -288,28 +288,28 @@ def test_places_are_the_order_in_which_runs_are_then_handed_out(store, events, n
     under_way, asked = [], 0
     for event, which in events:
         if event == "request":
-            store.request(config(asked), which)
+            store.queue.request(config(asked), which)
             asked += 1
         elif event == "claim":
             free = [name for name in workers if name not in dict(under_way)]
-            if free and (ticket := store.claim(free[0])):
+            if free and (ticket := store.queue.claim(free[0])):
                 under_way.append((free[0], ticket))
         elif under_way:
             _, ticket = under_way.pop(which % len(under_way))
-            store.finish(ticket, checkpoint(60), EVALUATION) if event == "finish" else store.lose(ticket)
+            store.attempts.finish(ticket, checkpoint(60), EVALUATION) if event == "finish" else store.queue.lose(ticket)
     # Runs wait because all workers are busy: whoever is free takes one first.
     for name in workers:
-        if name not in dict(under_way) and (ticket := store.claim(name)):
+        if name not in dict(under_way) and (ticket := store.queue.claim(name)):
             under_way.append((name, ticket))
 
-    foretold = {number: store.place(config(number).run_id) for number in range(asked)}
+    foretold = {number: store.queue.place(config(number).run_id) for number in range(asked)}
     expected = sorted((place, config(number).run_id) for number, place in foretold.items() if place is not None)
     assert [place for place, _ in expected] == list(range(len(expected)))
     handed_out = []
     while under_way:
         name, ticket = under_way.pop(0)
-        store.finish(ticket, checkpoint(60), EVALUATION)
-        if ticket := store.claim(name):
+        store.attempts.finish(ticket, checkpoint(60), EVALUATION)
+        if ticket := store.queue.claim(name):
             handed_out.append(ticket.run_id)
             under_way.append((name, ticket))
     assert handed_out == [run_id for _, run_id in expected]
@@ -330,119 +330,120 @@ def test_no_session_is_begun_twice_more_often_than_another_that_waits(queued):
 
 def test_lost_run_goes_to_the_front_and_its_old_attempt_writes_no_more(store):
     for number, session in enumerate("ABC"):
-        store.request(config(number), session)
-    lost = store.claim("w")
-    store.save_checkpoint(lost, checkpoint(5))
-    store.lose(lost)
-    run = store.run(lost.run_id)
-    assert (run.state, run.restarts, store.place(lost.run_id)) == (State.QUEUED, 1, 0)
+        store.queue.request(config(number), session)
+    lost = store.queue.claim("w")
+    store.attempts.save_checkpoint(lost, checkpoint(5))
+    store.queue.lose(lost)
+    run = store.runs.get(lost.run_id)
+    assert (run.state, run.restarts, store.queue.place(lost.run_id)) == (State.QUEUED, 1, 0)
     with pytest.raises(Superseded):
-        store.append(lost, progress(6))
-    again = store.claim("w")
+        store.attempts.append(lost, progress(6))
+    again = store.queue.claim("w")
     assert (again.run_id, again.attempt) == (lost.run_id, lost.attempt + 1)
-    assert store.begin(again, 2).checkpoint.epoch == 5
-    store.lose(lost)
+    assert store.attempts.start(again, 2).checkpoint.epoch == 5
+    store.queue.lose(lost)
     assert state_of(store, lost.run_id) is State.RUNNING
 
 
 def test_run_that_was_to_stop_is_paused_when_its_worker_is_lost(store):
-    run_id = store.request(config(1))
-    ticket = store.claim("w")
-    store.stop(run_id)
-    store.lose(ticket)
+    run_id = store.queue.request(config(1))
+    ticket = store.queue.claim("w")
+    store.queue.stop(run_id)
+    store.queue.lose(ticket)
     assert state_of(store, run_id) is State.PAUSED
 
 
 def test_run_that_loses_every_worker_without_getting_further_fails_and_says_so(store):
-    run_id = store.request(config(1))
+    run_id = store.queue.request(config(1))
     for _ in range(MAX_FRUITLESS_RESTARTS + 1):
-        ticket = store.claim("w")
-        store.begin(ticket, 2)
-        store.append(ticket, progress(7))
+        ticket = store.queue.claim("w")
+        store.attempts.start(ticket, 2)
+        store.attempts.append(ticket, progress(7))
         assert state_of(store, run_id) is State.RUNNING
-        store.lose(ticket)
-    run = store.run(run_id)
+        store.queue.lose(ticket)
+    run = store.runs.get(run_id)
     assert (run.state, run.restarts) == (State.FAILED, MAX_FRUITLESS_RESTARTS)
     assert "died 4 times without getting further than epoch 7" in run.reason
 
 
 def test_who_presses_train_for_a_run_that_was_interrupted_gives_it_new_tries(store):
-    run_id = store.request(config(1))
+    run_id = store.queue.request(config(1))
     for _ in range(MAX_FRUITLESS_RESTARTS):
-        store.lose(store.claim("w"))
-    store.claim("w")
+        store.queue.lose(store.queue.claim("w"))
+    store.queue.claim("w")
     age(store, RUNS, 21, heartbeat_at=True)
-    store.sweep(300)
-    store.request(config(1))
+    store.upkeep.sweep(300)
+    store.queue.request(config(1))
     for _ in range(MAX_FRUITLESS_RESTARTS):
-        store.lose(store.claim("w"))
+        store.queue.lose(store.queue.claim("w"))
     assert state_of(store, run_id) is State.QUEUED
 
 
 def test_run_that_gets_further_each_time_may_lose_any_number_of_workers(store):
-    run_id = store.request(config(1))
+    run_id = store.queue.request(config(1))
     for epoch in range(1, 21):
-        ticket = store.claim("w")
-        store.begin(ticket, 2)
-        store.append(ticket, progress(epoch))
-        store.lose(ticket)
-    assert (state_of(store, run_id), store.run(run_id).restarts) == (State.QUEUED, 20)
+        ticket = store.queue.claim("w")
+        store.attempts.start(ticket, 2)
+        store.attempts.append(ticket, progress(epoch))
+        store.queue.lose(ticket)
+    assert (state_of(store, run_id), store.runs.get(run_id).restarts) == (State.QUEUED, 20)
 
 
 def test_only_a_stale_heartbeat_interrupts_a_run(store):
-    store.request(config(1))
-    stale = store.claim("w")
+    store.queue.request(config(1))
+    stale = store.queue.claim("w")
     age(store, RUNS, 21, heartbeat_at=True)
-    store.request(config(2))
-    fresh = store.claim("v")
-    store.sweep(unwatched_seconds=300)
+    store.queue.request(config(2))
+    fresh = store.queue.claim("v")
+    store.upkeep.sweep(unwatched_seconds=300)
     assert state_of(store, fresh.run_id) is State.RUNNING
-    run = store.run(stale.run_id)
+    run = store.runs.get(stale.run_id)
     assert (run.state, run.reason) == (State.INTERRUPTED, "Nothing was heard of its worker any more.")
     with pytest.raises(Superseded):
-        store.append(stale, progress(1))
-    store.request(config(1))
+        store.attempts.append(stale, progress(1))
+    store.queue.request(config(1))
     assert state_of(store, stale.run_id) is State.QUEUED
 
 
 def test_run_whose_app_is_known_to_have_ended_is_interrupted_sooner_once_it_is_silent(store):
-    tickets = [store.take(config(n), worker) for n, worker in enumerate(("orphan", "orphan that beats", "worker"))]
+    workers = ("orphan", "orphan that beats", "worker")
+    tickets = [store.queue.take(config(n), worker) for n, worker in enumerate(workers)]
     age(store, RUNS, 6, heartbeat_at=True)
-    store.beat(tickets[1])
-    store.sweep(300, has_ended=lambda worker: worker.startswith("orphan"))
+    store.attempts.beat(tickets[1])
+    store.upkeep.sweep(300, has_ended=lambda worker: worker.startswith("orphan"))
     assert [state_of(store, config(number).run_id) for number in range(3)] == [
         State.INTERRUPTED, State.RUNNING, State.RUNNING]
 
 
 def test_sweep_that_had_to_wait_for_the_store_interrupts_nothing_as_workers_had_to_wait_too(store, monkeypatch):
-    monkeypatch.setattr(queue, "MAX_SWEEP_WAIT_SECONDS", 0.2)
-    run_id = store.request(config(1))
-    store.claim("w")
+    monkeypatch.setattr(upkeep, "MAX_SWEEP_WAIT_SECONDS", 0.2)
+    run_id = store.queue.request(config(1))
+    store.queue.claim("w")
     age(store, RUNS, 21, heartbeat_at=True)
     with store.database.write(exclusive=True):
-        sweep = threading.Thread(target=store.sweep, args=(300,))
+        sweep = threading.Thread(target=store.upkeep.sweep, args=(300,))
         sweep.start()
         time.sleep(0.5)
     sweep.join()
     assert state_of(store, run_id) is State.RUNNING
-    store.sweep(300)
+    store.upkeep.sweep(300)
     assert state_of(store, run_id) is State.INTERRUPTED
 
 
 def test_queued_run_that_nobody_holds_is_paused(store):
-    left, held = store.request(config(1), "a", "a"), store.request(config(2), "b", "b")
+    left, held = store.queue.request(config(1), "a", "a"), store.queue.request(config(2), "b", "b")
     age(store, RUNS, 301, queued_at=True)
     age(store, WATCHERS, 301, seen_at=True)
-    store.renew(["b"])
-    store.sweep(unwatched_seconds=300)
+    store.queue.renew(["b"])
+    store.upkeep.sweep(unwatched_seconds=300)
     assert state_of(store, held) is State.QUEUED
     assert state_of(store, left) is State.PAUSED
-    assert store.run(left).reason == "Nobody who pressed Train for it has been here for 300 seconds."
+    assert store.runs.get(left).reason == "Nobody who pressed Train for it has been here for 300 seconds."
 
 
 def test_on_a_hosted_copy_a_viewer_cannot_stop_what_somebody_there_holds(store):
-    run_id = store.request(RunConfig(), holder="owner")
-    assert store.stop(run_id, holder="viewer", only_own=True) is False
-    assert store.run(run_id).state is State.QUEUED
-    assert store.stop(run_id, holder="viewer") is True
-    assert store.run(run_id).state is State.PAUSED
+    run_id = store.queue.request(RunConfig(), holder="owner")
+    assert store.queue.stop(run_id, holder="viewer", only_own=True) is False
+    assert store.runs.get(run_id).state is State.QUEUED
+    assert store.queue.stop(run_id, holder="viewer") is True
+    assert store.runs.get(run_id).state is State.PAUSED

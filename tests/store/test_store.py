@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from echo_core.records import Point, State
 from echo_core.store import Glance, ProgressRow, Signal, Store, Superseded, Ticket
-from echo_core.store.database import RUNS
+from echo_core.store.schema import RUNS
 from echo_core.workers.attempt import reason_of
 from tests.helpers.samples import EVALUATION, TINY, checkpoint, config, progress
 
@@ -19,204 +19,204 @@ from tests.helpers.samples import EVALUATION, TINY, checkpoint, config, progress
 @pytest.fixture
 def ticket(store):
     """A run under way."""
-    store.request(TINY, "me", "my browser")
-    return store.claim("a worker")
+    store.queue.request(TINY, "me", "my browser")
+    return store.queue.claim("a worker")
 
 
 def test_history_and_snapshots_come_back_as_they_were_written(store, ticket):
     for epoch in (0, 1, 4):
-        store.append(ticket, progress(epoch, seconds=epoch / 2, with_snapshot=epoch != 1))
-    assert repr(store.history(ticket.run_id)) == repr([
+        store.attempts.append(ticket, progress(epoch, seconds=epoch / 2, with_snapshot=epoch != 1))
+    assert repr(store.progress.history(ticket.run_id)) == repr([
         ProgressRow(epoch, 2.5, 0.25, epoch / 2, (Point(epoch, 2.5, 0.25),)) for epoch in (0, 1, 4)])
-    snapshots = store.snapshots(ticket.run_id)
+    snapshots = store.progress.snapshots(ticket.run_id)
     assert [snapshot.epoch for snapshot in snapshots] == [0, 4]
     np.testing.assert_array_equal(snapshots[1].predicted, np.full((6, 2), 4))
     np.testing.assert_array_equal(snapshots[1].confidence, np.full((6, 2), 0.5, np.float32))
-    run = store.run(ticket.run_id)
+    run = store.runs.get(ticket.run_id)
     assert (run.epoch, run.seconds) == (4, 2.0)
 
 
 def test_record_that_is_written_twice_is_there_once(store, ticket):
     """A worker writes again where the answer to its write was lost."""
     for _ in range(2):
-        store.append(ticket, progress(3, with_snapshot=True))
-    assert [row.epoch for row in store.history(ticket.run_id)] == [3]
-    assert [snapshot.epoch for snapshot in store.snapshots(ticket.run_id)] == [3]
+        store.attempts.append(ticket, progress(3, with_snapshot=True))
+    assert [row.epoch for row in store.progress.history(ticket.run_id)] == [3]
+    assert [snapshot.epoch for snapshot in store.progress.snapshots(ticket.run_id)] == [3]
 
 
 def test_page_reads_only_what_is_new(store, ticket):
     for epoch in range(5):
-        store.append(ticket, progress(epoch, with_snapshot=True))
-    assert [row.epoch for row in store.history(ticket.run_id, after_epoch=2)] == [3, 4]
-    assert [snapshot.epoch for snapshot in store.snapshots(ticket.run_id, newest=2)] == [3, 4]
-    assert store.history("unknown") == []
-    assert store.snapshots("unknown") == []
+        store.attempts.append(ticket, progress(epoch, with_snapshot=True))
+    assert [row.epoch for row in store.progress.history(ticket.run_id, after_epoch=2)] == [3, 4]
+    assert [snapshot.epoch for snapshot in store.progress.snapshots(ticket.run_id, newest=2)] == [3, 4]
+    assert store.progress.history("unknown") == []
+    assert store.progress.snapshots("unknown") == []
 
 
 def test_glance_is_the_curve_the_newest_answers_and_the_pace_of_the_newest_records(store, ticket):
     for epoch in range(100):
         record = progress(epoch, seconds=epoch / 3, with_snapshot=epoch % 40 == 0)
-        store.append(ticket, record if epoch % 10 == 0 else replace(record, points=()))
-    glance, history = store.glance(ticket.run_id), store.history(ticket.run_id)
+        store.attempts.append(ticket, record if epoch % 10 == 0 else replace(record, points=()))
+    glance, history = store.progress.glance(ticket.run_id), store.progress.history(ticket.run_id)
     assert repr(glance.points) == repr([point for row in history for point in row.points])
     assert [point.epoch for point in glance.points] == list(range(0, 100, 10))
-    newest, = store.snapshots(ticket.run_id, newest=1)
+    newest, = store.progress.snapshots(ticket.run_id, newest=1)
     assert repr(glance.snapshot) == repr(newest)
     assert glance.pace == [(row.epoch, pytest.approx(row.seconds)) for row in history[-60:]]
 
 
 def test_glance_of_a_run_that_has_not_begun_is_empty(store, ticket):
     for run_id in (ticket.run_id, "unknown"):
-        assert store.glance(run_id) == Glance([], [], None)
+        assert store.progress.glance(run_id) == Glance([], [], None)
 
 
 def test_loss_that_is_no_number_is_kept(store, ticket):
-    store.append(ticket, progress(1, loss=math.nan))
-    row, = store.history(ticket.run_id)
+    store.attempts.append(ticket, progress(1, loss=math.nan))
+    row, = store.progress.history(ticket.run_id)
     assert math.isnan(row.loss)
     assert isinstance(row.points[0], Point)
     assert math.isnan(row.points[0].loss)
 
 
 def test_checkpoint_comes_back_bit_for_bit_and_only_the_newest_is_kept(store, ticket):
-    assert store.checkpoint(ticket.run_id) is None
+    assert store.progress.checkpoint(ticket.run_id) is None
     for epoch in (1, 2):
-        store.save_checkpoint(ticket, checkpoint(epoch))
-    found = store.checkpoint(ticket.run_id)
+        store.attempts.save_checkpoint(ticket, checkpoint(epoch))
+    found = store.progress.checkpoint(ticket.run_id)
     assert (found.epoch, found.step, found.fingerprint) == (2, 4, checkpoint(2).fingerprint)
     assert len(found.moments) == 4
 
 
 def test_finished_run_keeps_its_evaluation_fingerprint_and_weights_only(store, ticket):
-    store.append(ticket, progress(60, seconds=1.5))
-    store.finish(ticket, checkpoint(60), EVALUATION)
-    run = store.run(ticket.run_id)
+    store.attempts.append(ticket, progress(60, seconds=1.5))
+    store.attempts.finish(ticket, checkpoint(60), EVALUATION)
+    run = store.runs.get(ticket.run_id)
     assert (run.state, run.epoch, run.seconds, run.evaluation) == (State.FINISHED, 60, 1.5, EVALUATION)
     assert run.fingerprint == checkpoint(60).fingerprint
     assert run.ended_at >= run.started_at
-    assert store.checkpoint(ticket.run_id).moments == ()
+    assert store.progress.checkpoint(ticket.run_id).moments == ()
 
 
 def test_begin_drops_what_came_after_the_checkpoint(store, ticket):
     for epoch in (0, 1, 2, 3):
-        store.append(ticket, progress(epoch, seconds=float(epoch), with_snapshot=True))
+        store.attempts.append(ticket, progress(epoch, seconds=float(epoch), with_snapshot=True))
         if epoch == 1:
-            store.save_checkpoint(ticket, checkpoint(1))
-    store.lose(ticket)
-    begun = store.begin(store.claim("w"), threads=2)
+            store.attempts.save_checkpoint(ticket, checkpoint(1))
+    store.queue.lose(ticket)
+    begun = store.attempts.start(store.queue.claim("w"), threads=2)
     assert (begun.config, begun.checkpoint.epoch, begun.seconds) == (TINY, 1, 1.0)
-    assert [row.epoch for row in store.history(ticket.run_id)] == [0, 1]
-    assert [snapshot.epoch for snapshot in store.snapshots(ticket.run_id)] == [0, 1]
-    run = store.run(ticket.run_id)
+    assert [row.epoch for row in store.progress.history(ticket.run_id)] == [0, 1]
+    assert [snapshot.epoch for snapshot in store.progress.snapshots(ticket.run_id)] == [0, 1]
+    run = store.runs.get(ticket.run_id)
     assert (run.epoch, run.seconds, run.threads) == (1, 1.0, 2)
 
 
 @pytest.mark.parametrize("write", [
-    lambda store, old: store.begin(old, 2),
-    lambda store, old: store.append(old, progress(9)),
-    lambda store, old: store.save_checkpoint(old, checkpoint(9)),
-    lambda store, old: store.pause(old, checkpoint(9)),
-    lambda store, old: store.pause(old, checkpoint(9), if_signalled=True),
-    lambda store, old: store.finish(old, checkpoint(9), EVALUATION),
-    lambda store, old: store.fail(old, "too late"),
-], ids=["begin", "append", "checkpoint", "pause", "pause if signalled", "finish", "fail"])
+    lambda store, old: store.attempts.start(old, 2),
+    lambda store, old: store.attempts.append(old, progress(9)),
+    lambda store, old: store.attempts.save_checkpoint(old, checkpoint(9)),
+    lambda store, old: store.attempts.pause(old, checkpoint(9)),
+    lambda store, old: store.attempts.pause(old, checkpoint(9), if_signalled=True),
+    lambda store, old: store.attempts.finish(old, checkpoint(9), EVALUATION),
+    lambda store, old: store.attempts.fail(old, "too late"),
+], ids=["start", "append", "checkpoint", "pause", "pause if signalled", "finish", "fail"])
 def test_superseded_attempt_cannot_write(store, ticket, write):
-    store.append(ticket, progress(1))
-    store.lose(ticket)
-    new = store.claim("another worker")
-    before = store.run(ticket.run_id), repr(store.history(ticket.run_id))
+    store.attempts.append(ticket, progress(1))
+    store.queue.lose(ticket)
+    new = store.queue.claim("another worker")
+    before = store.runs.get(ticket.run_id), repr(store.progress.history(ticket.run_id))
     with pytest.raises(Superseded):
         write(store, ticket)
-    assert (store.run(ticket.run_id), repr(store.history(ticket.run_id))) == before
-    assert store.checkpoint(ticket.run_id) is None
-    assert store.beat(ticket) is Signal.SUPERSEDED
-    assert store.beat(new) is Signal.GO_ON
+    assert (store.runs.get(ticket.run_id), repr(store.progress.history(ticket.run_id))) == before
+    assert store.progress.checkpoint(ticket.run_id) is None
+    assert store.attempts.beat(ticket) is Signal.SUPERSEDED
+    assert store.attempts.beat(new) is Signal.GO_ON
 
 
 def test_attempt_that_was_paused_cannot_write(store, ticket):
-    store.pause(ticket, checkpoint(1))
+    store.attempts.pause(ticket, checkpoint(1))
     with pytest.raises(Superseded):
-        store.append(ticket, progress(2))
-    assert store.beat(ticket) is Signal.SUPERSEDED
+        store.attempts.append(ticket, progress(2))
+    assert store.attempts.beat(ticket) is Signal.SUPERSEDED
 
 
 def test_beat_says_stop_and_when_nobody_watches(store, ticket):
-    assert store.beat(ticket, unwatched_seconds=60) is Signal.GO_ON
-    assert store.beat(ticket, unwatched_seconds=-1) is Signal.UNWATCHED
-    store.stop(ticket.run_id)
-    assert store.beat(ticket) is Signal.STOP
+    assert store.attempts.beat(ticket, unwatched_seconds=60) is Signal.GO_ON
+    assert store.attempts.beat(ticket, unwatched_seconds=-1) is Signal.UNWATCHED
+    store.queue.stop(ticket.run_id)
+    assert store.attempts.beat(ticket) is Signal.STOP
 
 
 def test_beat_renews_the_heartbeat_only_when_asked_to(store, ticket):
-    before = store.run(ticket.run_id).heartbeat_at
-    store.beat(ticket, write=False)
-    assert store.run(ticket.run_id).heartbeat_at == before
-    store.beat(ticket)
-    assert store.run(ticket.run_id).heartbeat_at > before
+    before = store.runs.get(ticket.run_id).heartbeat_at
+    store.attempts.beat(ticket, write=False)
+    assert store.runs.get(ticket.run_id).heartbeat_at == before
+    store.attempts.beat(ticket)
+    assert store.runs.get(ticket.run_id).heartbeat_at > before
 
 
 def test_paused_run_can_be_judged_until_it_goes_on(store, ticket):
-    store.pause(ticket, checkpoint(1))
-    store.judge(ticket, EVALUATION)
-    assert store.run(ticket.run_id).evaluation == EVALUATION
-    store.request(TINY)
-    again = store.claim("w")
-    store.begin(again, 2)
-    store.judge(ticket, EVALUATION)
-    assert store.run(ticket.run_id).evaluation is None
+    store.attempts.pause(ticket, checkpoint(1))
+    store.attempts.judge(ticket, EVALUATION)
+    assert store.runs.get(ticket.run_id).evaluation == EVALUATION
+    store.queue.request(TINY)
+    again = store.queue.claim("w")
+    store.attempts.start(again, 2)
+    store.attempts.judge(ticket, EVALUATION)
+    assert store.runs.get(ticket.run_id).evaluation is None
 
 
 def test_runs_are_listed_newest_first_page_by_page(store):
-    ids = [store.request(config(number)) for number in range(5)]
-    assert [run.run_id for run in store.runs()] == ids[::-1]
-    assert [run.run_id for run in store.runs(limit=2, offset=1)] == ids[::-1][1:3]
+    ids = [store.queue.request(config(number)) for number in range(5)]
+    assert [run.run_id for run in store.runs.newest()] == ids[::-1]
+    assert [run.run_id for run in store.runs.newest(limit=2, offset=1)] == ids[::-1][1:3]
 
 
 def test_config_that_this_version_cannot_read_breaks_no_listing_and_fails_when_begun(store):
-    odd, even = store.request(config(1)), store.request(config(2))
+    odd, even = store.queue.request(config(1)), store.queue.request(config(2))
     later = json.dumps({**json.loads(config(1).to_json()), "field_of_next_year": 1})
     with store.database.write() as connection:
         connection.execute(update(RUNS).where(RUNS.c.run_id == odd).values(config=later))
-    assert [run.run_id for run in store.runs()] == [even]
-    assert store.run(odd) is None
-    ticket = store.claim("w")
+    assert [run.run_id for run in store.runs.newest()] == [even]
+    assert store.runs.get(odd) is None
+    ticket = store.queue.claim("w")
     assert ticket.run_id == odd
     with pytest.raises(ValueError, match="field_of_next_year"):
-        store.begin(ticket, 2)
-    store.fail(ticket, "unreadable")
-    assert store.claim("w").run_id == even
+        store.attempts.start(ticket, 2)
+    store.attempts.fail(ticket, "unreadable")
+    assert store.queue.claim("w").run_id == even
 
 
 def test_reason_of_any_kind_is_kept(store, ticket):
-    store.fail(ticket, reason_of(ValueError("a \0 and a \ud800")))
-    assert store.run(ticket.run_id).reason == "ValueError: a ? and a ?"
+    store.attempts.fail(ticket, reason_of(ValueError("a \0 and a \ud800")))
+    assert store.runs.get(ticket.run_id).reason == "ValueError: a ? and a ?"
 
 
 def test_a_failed_run_keeps_its_last_good_weights_and_starts_again_without_them(store, ticket):
-    store.append(ticket, progress(1))
-    store.fail(ticket, "Training diverged in epoch 3", checkpoint(1))
-    failed = store.run(ticket.run_id)
+    store.attempts.append(ticket, progress(1))
+    store.attempts.fail(ticket, "Training diverged in epoch 3", checkpoint(1))
+    failed = store.runs.get(ticket.run_id)
     assert (failed.state, failed.epoch, failed.fingerprint) == (State.FAILED, 1, checkpoint(1).fingerprint)
-    assert store.checkpoint(ticket.run_id).fingerprint == failed.fingerprint
-    store.request(failed.config)
-    assert store.checkpoint(ticket.run_id) is None
-    assert store.run(ticket.run_id).reason == "Training diverged in epoch 3"
+    assert store.progress.checkpoint(ticket.run_id).fingerprint == failed.fingerprint
+    store.queue.request(failed.config)
+    assert store.progress.checkpoint(ticket.run_id) is None
+    assert store.runs.get(ticket.run_id).reason == "Training diverged in epoch 3"
 
 
 def test_an_evaluation_of_an_earlier_version_is_read_without_what_was_not_counted_then(store, ticket):
-    store.finish(ticket, checkpoint(1), EVALUATION)
+    store.attempts.finish(ticket, checkpoint(1), EVALUATION)
     earlier = {name: value for name, value in asdict(EVALUATION).items() if not name.startswith("same")}
     with store.database.write() as connection:
         connection.execute(update(RUNS).values(evaluation=json.dumps(earlier)))
-    assert store.run(ticket.run_id).evaluation == EVALUATION
+    assert store.runs.get(ticket.run_id).evaluation == EVALUATION
 
 
 def test_unknown_run_is_none_everywhere(store):
-    assert store.run("unknown") is None
-    assert store.checkpoint("unknown") is None
-    assert store.place("unknown") is None
-    assert store.beat(Ticket("unknown", 1)) is Signal.SUPERSEDED
-    assert store.stop("unknown")
+    assert store.runs.get("unknown") is None
+    assert store.progress.checkpoint("unknown") is None
+    assert store.queue.place("unknown") is None
+    assert store.attempts.beat(Ticket("unknown", 1)) is Signal.SUPERSEDED
+    assert store.queue.stop("unknown")
 
 
 def test_token_is_known_in_this_store_and_no_other(store, tmp_path):
@@ -229,7 +229,7 @@ def test_token_is_known_in_this_store_and_no_other(store, tmp_path):
 
 
 def test_pages_read_while_workers_write(store):
-    tickets = [store.take(config(number), f"w{number}") for number in range(2)]
+    tickets = [store.queue.take(config(number), f"w{number}") for number in range(2)]
     errors, read, over = [], [], threading.Event()
 
     def guarded(function, *args):
@@ -240,12 +240,12 @@ def test_pages_read_while_workers_write(store):
 
     def write(ticket):
         for epoch in range(60):
-            store.append(ticket, progress(epoch, with_snapshot=True))
-            store.save_checkpoint(ticket, checkpoint(epoch))
+            store.attempts.append(ticket, progress(epoch, with_snapshot=True))
+            store.attempts.save_checkpoint(ticket, checkpoint(epoch))
 
     def poll(run_id):
         while not over.is_set():
-            epochs = [row.epoch for row in store.history(run_id)]
+            epochs = [row.epoch for row in store.progress.history(run_id)]
             assert epochs == list(range(len(epochs)))
             read.append(len(epochs))
 
@@ -260,4 +260,4 @@ def test_pages_read_while_workers_write(store):
         thread.join()
     assert errors == []
     assert max(read) > 0
-    assert all(len(store.history(ticket.run_id)) == 60 for ticket in tickets)
+    assert all(len(store.progress.history(ticket.run_id)) == 60 for ticket in tickets)

@@ -49,7 +49,7 @@ def test_a_network_is_compiled_ahead_and_trained_without_compiling_it_again(lab:
     before = num_programs(lab)
     lab.compile_ahead(wider(7, seed=1))
     until(lambda: num_programs(lab) == before + 1)
-    assert lab.store.runs() == []
+    assert lab.store.runs.newest() == []
     assert lab.wait(lab.submit(wider(7, seed=2)), PATIENCE) is State.FINISHED
     assert num_programs(lab) == before + 1
     assert lab.wait(lab.submit(wider(8)), PATIENCE) is State.FINISHED
@@ -67,7 +67,7 @@ def test_a_run_that_begins_while_its_network_is_compiled_ahead_gives_what_it_giv
     other = Settings(DATABASE_URL=f"sqlite:///{tmp_path / 'other.db'}", workers=1, xla_cache=tmp_path / "other")
     with Engine(other) as alone:
         assert alone.wait(alone.submit(config), PATIENCE) is State.FINISHED
-        assert alone.store.run(run_id).fingerprint == lab.store.run(run_id).fingerprint
+        assert alone.store.runs.get(run_id).fingerprint == lab.store.runs.get(run_id).fingerprint
 
 
 @pytest.mark.slow
@@ -84,7 +84,7 @@ def test_of_networks_that_are_passed_by_only_the_last_is_compiled(lab: Engine):
 @pytest.mark.slow
 def test_nothing_is_compiled_ahead_while_a_run_trains(lab: Engine):
     run_id = lab.submit(ENDLESS)
-    until(lambda: lab.store.run(run_id).epoch > 0)
+    until(lambda: lab.store.runs.get(run_id).epoch > 0)
     before = num_programs(lab)
     lab.compile_ahead(wider(12))
     time.sleep(3 * dispatcher.SETTLED_SECONDS)

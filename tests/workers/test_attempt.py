@@ -81,7 +81,7 @@ class Drained:
     def __init__(self, store, config, **options):
         self.run_id = config.run_id
         self.store, self.error = store, None
-        self.ticket = store.take(config, "a worker", holder="my browser")
+        self.ticket = store.queue.take(config, "a worker", holder="my browser")
         self._options = {"threads": 2, **options}
         self._thread = threading.Thread(target=self._drain)
         self._thread.start()
@@ -95,53 +95,53 @@ class Drained:
 
     @property
     def state(self):
-        return self.store.run(self.run_id).state
+        return self.store.runs.get(self.run_id).state
 
     def until(self, condition, seconds=PATIENCE):
         """Wait for a condition on the run's row; how long it took."""
-        return until(lambda: condition(self.store.run(self.run_id)), seconds)
+        return until(lambda: condition(self.store.runs.get(self.run_id)), seconds)
 
     def join(self):
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
-        return self.store.run(self.run_id)
+        return self.store.runs.get(self.run_id)
 
 
 # --- the usual way -----------------------------------------------------------------------------
 
 def test_records_are_in_the_store_when_they_are_yielded_and_the_run_finishes(store, trainer):
-    ticket = store.take(config(1), "w")
+    ticket = store.queue.take(config(1), "w")
     epochs = []
     for record in attempt.drain(store, ticket, threads=3):
-        assert store.history(ticket.run_id)[-1].epoch == record.epoch
+        assert store.progress.history(ticket.run_id)[-1].epoch == record.epoch
         epochs.append(record.epoch)
-    run = store.run(ticket.run_id)
+    run = store.runs.get(ticket.run_id)
     assert epochs == list(range(61))
     assert (run.state, run.epoch, run.evaluation, run.threads) == (State.FINISHED, 60, EVALUATION, 3)
     assert run.fingerprint == checkpoint(60).fingerprint
-    assert len(store.snapshots(ticket.run_id)) == 61
+    assert len(store.progress.snapshots(ticket.run_id)) == 61
 
 
 def test_resumed_run_goes_on_from_its_checkpoint_and_counts_all_seconds(store, trainer):
-    first = store.take(config(1), "w")
+    first = store.queue.take(config(1), "w")
     for epoch in (0, 1, 2):
-        store.append(first, progress(epoch, seconds=100.0 + epoch))
-    store.pause(first, checkpoint(2))
-    again = store.take(config(1), "w")
+        store.attempts.append(first, progress(epoch, seconds=100.0 + epoch))
+    store.attempts.pause(first, checkpoint(2))
+    again = store.queue.take(config(1), "w")
     epochs = [record.epoch for record in attempt.drain(store, again, threads=2)]
     assert trainer.began_at == [2]
     assert epochs == list(range(3, 61))
-    history = store.history(first.run_id)
+    history = store.progress.history(first.run_id)
     assert [row.epoch for row in history] == list(range(61))
     assert all(row.seconds > 102 for row in history[3:])
-    assert store.run(first.run_id).seconds > 102
+    assert store.runs.get(first.run_id).seconds > 102
 
 
 def test_run_whose_checkpoint_is_its_end_is_judged_and_finished(store, trainer):
-    first = store.take(config(1), "w")
-    store.pause(first, checkpoint(60))
-    assert list(attempt.drain(store, store.take(config(1), "w"), threads=2)) == []
-    assert store.run(first.run_id).state is State.FINISHED
+    first = store.queue.take(config(1), "w")
+    store.attempts.pause(first, checkpoint(60))
+    assert list(attempt.drain(store, store.queue.take(config(1), "w"), threads=2)) == []
+    assert store.runs.get(first.run_id).state is State.FINISHED
 
 
 # --- stopping ----------------------------------------------------------------------------------
@@ -149,38 +149,38 @@ def test_run_whose_checkpoint_is_its_end_is_judged_and_finished(store, trainer):
 def test_stop_pauses_at_the_newest_record_and_judges_what_was_reached(store, trainer):
     run = Drained(store, LONG)
     run.until(lambda row: row.epoch >= 5)
-    store.stop(run.run_id)
+    store.queue.stop(run.run_id)
     run.until(lambda row: row.state is State.PAUSED)
     row = run.join()
     assert (row.reason, row.evaluation) == (None, EVALUATION)
-    assert store.checkpoint(run.run_id).epoch == row.epoch == store.history(run.run_id)[-1].epoch
+    assert store.progress.checkpoint(run.run_id).epoch == row.epoch == store.progress.history(run.run_id)[-1].epoch
 
 
 def test_stop_while_a_program_compiles_does_not_wait_for_it_and_the_trainer_quits_quietly(store, trainer, caplog):
     trainer.compiles_for = 4
     run = Drained(store, LONG)
-    run.until(lambda row: bool(store.history(row.run_id)))
-    store.stop(run.run_id)
+    run.until(lambda row: bool(store.progress.history(row.run_id)))
+    store.queue.stop(run.run_id)
     run.until(lambda row: row.state is State.PAUSED, seconds=3)
     assert not trainer.ended.is_set()
-    again = store.take(LONG, "another")
+    again = store.queue.take(LONG, "another")
     run.join()
     assert (trainer.ended.is_set(), run.error, caplog.text) == (True, None, "")
-    row = store.run(run.run_id)
+    row = store.runs.get(run.run_id)
     assert (row.state, row.attempt, row.epoch) == (State.RUNNING, again.attempt, 0)
-    assert store.checkpoint(run.run_id).epoch == 0
+    assert store.progress.checkpoint(run.run_id).epoch == 0
 
 
 def test_stop_that_is_taken_back_before_it_is_done_stops_nothing(store, trainer):
     trainer.pace = 0.3
     run = Drained(store, LONG)
     run.until(lambda row: row.epoch >= 1)
-    store.stop(run.run_id)
-    store.request(LONG)
-    epoch = store.run(run.run_id).epoch
+    store.queue.stop(run.run_id)
+    store.queue.request(LONG)
+    epoch = store.runs.get(run.run_id).epoch
     run.until(lambda row: row.epoch >= epoch + 3)
     assert run.state is State.RUNNING
-    store.stop(run.run_id)
+    store.queue.stop(run.run_id)
     run.join()
 
 
@@ -188,7 +188,7 @@ def test_run_that_nobody_watches_pauses_and_says_so(store, trainer):
     run = Drained(store, LONG, unwatched_seconds=0.5)
     row = run.join()
     assert (row.state, row.reason) == (State.PAUSED, "Nobody who pressed Train for it has been here for 0.5 seconds.")
-    assert store.checkpoint(run.run_id).epoch == row.epoch > 0
+    assert store.progress.checkpoint(run.run_id).epoch == row.epoch > 0
 
 
 def test_holder_of_its_own_keeps_a_run_watched(store, trainer, monkeypatch):
@@ -196,7 +196,7 @@ def test_holder_of_its_own_keeps_a_run_watched(store, trainer, monkeypatch):
     run = Drained(store, LONG, unwatched_seconds=1.5, holder="my browser")
     time.sleep(2)
     assert run.state is State.RUNNING
-    store.stop(run.run_id)
+    store.queue.stop(run.run_id)
     run.join()
 
 
@@ -207,19 +207,19 @@ def test_run_pauses_when_it_has_trained_as_long_as_the_host_allows(store, traine
 
 
 def test_caller_who_wants_no_more_pauses_the_run(store, trainer):
-    ticket = store.take(LONG, "w")
+    ticket = store.queue.take(LONG, "w")
     with closing(attempt.drain(store, ticket, threads=2)) as records:
         for record in records:
             if record.epoch == 4:
                 break
-    run = store.run(ticket.run_id)
-    assert (run.state, store.checkpoint(ticket.run_id).epoch) == (State.PAUSED, 4)
+    run = store.runs.get(ticket.run_id)
+    assert (run.state, store.progress.checkpoint(ticket.run_id).epoch) == (State.PAUSED, 4)
 
 
 def test_superseded_trainer_quits_without_a_word(store, trainer, caplog):
     run = Drained(store, LONG)
     run.until(lambda row: row.epoch >= 2)
-    store.lose(run.ticket)
+    store.queue.lose(run.ticket)
     run.join()
     assert (run.error, run.state, caplog.text) == (None, State.QUEUED, "")
 
@@ -243,16 +243,18 @@ def test_reason_is_one_line_that_any_database_can_keep():
 
 def test_checkpoints_are_written_now_and_then_and_less_often_when_they_are_slow(store, trainer, monkeypatch):
     written = []
-    save = store.save_checkpoint
+    save = store.attempts.save_checkpoint
     monkeypatch.setattr(attempt, "CHECKPOINT_SECONDS", 0.2)
-    monkeypatch.setattr(store, "save_checkpoint", lambda *args: (written.append(time.monotonic()), save(*args)))
+    monkeypatch.setattr(store.attempts, "save_checkpoint",
+                        lambda *args: (written.append(time.monotonic()), save(*args)))
     run = Drained(store, LONG)
     run.until(lambda _: len(written) >= 3)
-    store.stop(run.run_id)
+    store.queue.stop(run.run_id)
     run.join()
     assert all(later - earlier >= 0.2 for earlier, later in pairwise(written[:3]))
     slow = []
-    monkeypatch.setattr(store, "save_checkpoint", lambda *args: (slow.append(time.monotonic()), time.sleep(0.1)))
+    monkeypatch.setattr(store.attempts, "save_checkpoint",
+                        lambda *args: (slow.append(time.monotonic()), time.sleep(0.1)))
     Drained(store, LONG.model_copy(update={"seed": 1}), max_seconds=1.5).join()
     assert len(slow) == 1
 
@@ -260,11 +262,11 @@ def test_checkpoints_are_written_now_and_then_and_less_often_when_they_are_slow(
 def test_heartbeat_goes_on_while_a_program_compiles(store, trainer):
     trainer.compiles_for = 2.0
     run = Drained(store, LONG)
-    run.until(lambda row: bool(store.history(row.run_id)))
-    before = store.run(run.run_id).heartbeat_at
+    run.until(lambda row: bool(store.progress.history(row.run_id)))
+    before = store.runs.get(run.run_id).heartbeat_at
     run.until(lambda row: row.heartbeat_at > before + 1.0, seconds=2.0)
     assert not trainer.ended.is_set()
-    store.stop(run.run_id)
+    store.queue.stop(run.run_id)
     run.join()
 
 
@@ -291,8 +293,8 @@ def ride_out(store, fault, caplog):
         time.sleep(0.5)
     row = run.join()
     assert (run.error, row.state, row.attempt, row.epoch, row.reason) == (None, State.FINISHED, 1, 200, None)
-    assert [row.epoch for row in store.history(run.run_id)] == list(range(201))
-    assert [snapshot.epoch for snapshot in store.snapshots(run.run_id)] == list(range(201))
+    assert [row.epoch for row in store.progress.history(run.run_id)] == list(range(201))
+    assert [snapshot.epoch for snapshot in store.progress.snapshots(run.run_id)] == list(range(201))
     assert row.fingerprint == checkpoint(200).fingerprint
     assert len(said(caplog, "pulse")) <= 1
 
@@ -314,7 +316,7 @@ def test_run_whose_store_stays_away_is_given_up_and_found_by_its_old_heartbeat(i
     with faults.locked(impatient_store):
         row = run.join()
     assert (type(run.error).__name__, row.state) == ("OperationalError", State.RUNNING)
-    impatient_store.sweep(300, stale_seconds=0)
+    impatient_store.upkeep.sweep(300, stale_seconds=0)
     assert run.state is State.INTERRUPTED
 
 
@@ -331,31 +333,31 @@ def cut(function, times):
     return call
 
 
-@pytest.mark.parametrize("write", ["begin", "append", "save_checkpoint", "finish"])
+@pytest.mark.parametrize("write", ["start", "append", "save_checkpoint", "finish"])
 def test_write_whose_answer_was_lost_is_made_once(store, trainer, write, monkeypatch):
     monkeypatch.setattr(attempt, "CHECKPOINT_SECONDS", 0.1)
-    monkeypatch.setattr(store, write, cut(getattr(store, write), times=2))
+    monkeypatch.setattr(store.attempts, write, cut(getattr(store.attempts, write), times=2))
     run = Drained(store, config(1))
     row = run.join()
     assert (run.error, row.state, row.fingerprint) == (None, State.FINISHED, checkpoint(60).fingerprint)
-    assert [row.epoch for row in store.history(run.run_id)] == list(range(61))
+    assert [row.epoch for row in store.progress.history(run.run_id)] == list(range(61))
 
 
 def test_pause_whose_answer_was_lost_is_a_pause(store, trainer, monkeypatch):
-    monkeypatch.setattr(store, "pause", cut(store.pause, times=1))
+    monkeypatch.setattr(store.attempts, "pause", cut(store.attempts.pause, times=1))
     run = Drained(store, LONG, max_seconds=0.3)
     row = run.join()
     assert (run.error, row.state, "at most 0.3 seconds" in row.reason) == (None, State.PAUSED, True)
 
 
 def test_attempt_that_was_superseded_while_the_store_was_away_ends_quietly(store, trainer, monkeypatch, caplog):
-    append = store.append
+    append = store.attempts.append
     away = cut(append, times=1000)
     is_back = threading.Event()
-    monkeypatch.setattr(store, "append", lambda *args: (append if is_back.is_set() else away)(*args))
+    monkeypatch.setattr(store.attempts, "append", lambda *args: (append if is_back.is_set() else away)(*args))
     run = Drained(store, LONG)
     until(lambda: said(caplog, "training waits for the store"))
-    store.lose(run.ticket)
+    store.queue.lose(run.ticket)
     is_back.set()
     run.join()
     assert (run.error, run.state) == (None, State.QUEUED)
@@ -363,13 +365,13 @@ def test_attempt_that_was_superseded_while_the_store_was_away_ends_quietly(store
 
 def test_holders_are_given_a_moment_to_be_renewed_after_the_store_was_away(store, trainer, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(store, "beat", cut(store.beat, times=1000))
+        patch.setattr(store.attempts, "beat", cut(store.attempts.beat, times=1000))
         run = Drained(store, LONG, unwatched_seconds=0.8)
         time.sleep(1.2)
     time.sleep(0.3)
-    store.renew(["my browser"])
+    store.queue.renew(["my browser"])
     assert run.state is State.RUNNING
-    store.stop(run.run_id)
+    store.queue.stop(run.run_id)
     run.join()
 
 

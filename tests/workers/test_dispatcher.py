@@ -64,7 +64,7 @@ def test_a_new_process_imports_before_it_is_given_a_run_a_file_or_a_network_to_c
     look_round(engine)
     assert (imports.function, imports.args[0]) == (worker.warm_up, 0)
     assert [task.kind for task in cluster.tasks_given] == ["warm"]
-    assert engine.store.run(run_id).state is State.QUEUED
+    assert engine.store.runs.get(run_id).state is State.QUEUED
     imports.succeed(1)
     assert next_task(cluster, "run").args[1] == run_id
     next_task(cluster, "errand").succeed(b"file")
@@ -155,7 +155,7 @@ def test_an_engine_refuses_what_its_workers_have_no_memory_for(tmp_path: Path):
     with engine_with_fake_workers(url, memory_mb=1000) as (engine, _):
         with pytest.raises(LimitExceeded, match="must fit into 744 MB"):
             engine.submit(large)
-        assert engine.store.runs() == []
+        assert engine.store.runs.newest() == []
     with engine_with_fake_workers(url, memory_mb=1000, DASK_SCHEDULER_ADDRESS="tcp://elsewhere") as (engine, cluster):
         cluster.memory_limit = 700 * 2**20
         cluster.start_worker()

@@ -23,7 +23,7 @@ from echo_core.engine import Busy, Engine
 from echo_core.records import State
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
 from echo_core.store import Store
-from echo_core.store.database import CHECKPOINTS, RUNS
+from echo_core.store.schema import CHECKPOINTS, RUNS
 from echo_core.workers import cluster, dispatcher, roster
 from echo_core.workers.roster import Entry
 from tests.helpers.samples import TINY, config
@@ -60,10 +60,10 @@ def raiser(error):
 
 def until_it_trains(engine, run_id):
     """Wait until a worker has taken a run some way further than it was."""
-    before = engine.store.run(run_id).epoch
+    before = engine.store.runs.get(run_id).epoch
 
     def trains():
-        run = engine.store.run(run_id)
+        run = engine.store.runs.get(run_id)
         return run.state is State.RUNNING and run.epoch > before + 100
 
     until(trains)
@@ -97,7 +97,7 @@ def forget(engine, run_id):
     """Remove a run, so that the same config trains again from nothing; what it came to."""
     # Its next first attempt will have the key of this one, whose result Dask must not hold any more.
     until(lambda: all(each.ticket is None for each in engine.dispatcher.roster))
-    run = engine.store.run(run_id)
+    run = engine.store.runs.get(run_id)
     with engine.store.database.write() as connection:
         connection.execute(delete(RUNS).where(RUNS.c.run_id == run_id))
     return run
@@ -105,7 +105,7 @@ def forget(engine, run_id):
 
 def train(engine, config):
     run_id = engine.submit(config)
-    assert engine.wait(run_id, PATIENCE) is State.FINISHED, engine.store.run(run_id)
+    assert engine.wait(run_id, PATIENCE) is State.FINISHED, engine.store.runs.get(run_id)
     return run_id
 
 
@@ -117,13 +117,13 @@ def undisturbed(lab):
 
 def test_submitted_run_finishes_and_a_second_submit_is_answered_at_once(lab):
     run_id = train(lab, config(1))
-    run = lab.store.run(run_id)
+    run = lab.store.runs.get(run_id)
     assert (run.epoch, run.evaluation.windows >= 2000, run.threads) == (60, True, lab.settings.threads)
-    assert lab.store.history(run_id)[-1].epoch == 60
-    assert len(lab.store.snapshots(run_id)) >= 40
+    assert lab.store.progress.history(run_id)[-1].epoch == 60
+    assert len(lab.store.progress.snapshots(run_id)) >= 40
     assert lab.submit(config(1)) == run_id
     assert lab.wait(run_id, timeout=0) is State.FINISHED
-    assert lab.store.run(run_id).attempt == 1
+    assert lab.store.runs.get(run_id).attempt == 1
 
 
 def test_app_process_has_no_tensorflow_after_a_run_and_nothing_of_it_is_left(tmp_path, xla_cache):
@@ -174,10 +174,10 @@ def test_a_worker_makes_the_keras_file_beside_its_run_which_trains_the_same(lab,
     done_id, endless_id = train(lab, config(12)), lab.submit(ENDLESS)
     until_it_trains(lab, endless_id)
     assert lab.keras_file(done_id)[:2] == b"PK"
-    assert lab.store.run(endless_id).state is State.RUNNING
+    assert lab.store.runs.get(endless_id).state is State.RUNNING
     lab.stop(endless_id)
     run_id = lab.submit(LONG)
-    while lab.store.run(run_id).state.is_active:
+    while lab.store.runs.get(run_id).state.is_active:
         lab.keras_file(done_id)
     run = forget(lab, run_id)
     assert (run.state, run.attempt, run.fingerprint) == (State.FINISHED, 1, undisturbed)
@@ -189,7 +189,7 @@ def test_what_the_host_does_not_allow_is_refused_before_it_is_queued(lab, monkey
     monkeypatch.setattr(Engine, "limits", LIMITS.model_copy(update={"max_queue": 1}))
     monkeypatch.setattr(lab.dispatcher, "wake", lambda: None)
     first = lab.submit(ENDLESS.model_copy(update={"seed": 1}))
-    until(lambda: lab.store.run(first).state is State.RUNNING)
+    until(lambda: lab.store.runs.get(first).state is State.RUNNING)
     queued = lab.submit(ENDLESS.model_copy(update={"seed": 2}))
     with pytest.raises(QueueFull):
         lab.submit(ENDLESS.model_copy(update={"seed": 3}))
@@ -211,13 +211,13 @@ def test_wait_gives_up_after_its_time_and_knows_only_what_is_there(lab):
 def test_stopped_run_goes_on_and_the_resumed_run_equals_the_uninterrupted(lab, undisturbed):
     run_id = lab.submit(LONG)
     for _ in range(2):
-        epoch = lab.store.run(run_id).epoch
+        epoch = lab.store.runs.get(run_id).epoch
         until_it_trains(lab, run_id)
         assert lab.stop(run_id)
         assert lab.wait(run_id, PATIENCE) is State.PAUSED
-        paused = lab.store.run(run_id)
-        assert paused.epoch == lab.store.checkpoint(run_id).epoch > epoch
-        until(lambda: lab.store.run(run_id).evaluation is not None)
+        paused = lab.store.runs.get(run_id)
+        assert paused.epoch == lab.store.progress.checkpoint(run_id).epoch > epoch
+        until(lambda: lab.store.runs.get(run_id).evaluation is not None)
         lab.submit(LONG)
     assert lab.wait(run_id, PATIENCE) is State.FINISHED
     run = forget(lab, run_id)
@@ -227,10 +227,10 @@ def test_stopped_run_goes_on_and_the_resumed_run_equals_the_uninterrupted(lab, u
 def test_three_hundred_epochs_and_two_hundred_more_are_five_hundred_at_once(lab):
     longer = lab.extend(train(lab, TINY.model_copy(update={"epochs": 300, "seed": 7})), 500)
     assert lab.wait(longer, PATIENCE) is State.FINISHED
-    assert next(row.epoch for row in lab.store.history(longer)) == 0  # with the curve of what it goes on from
+    assert next(row.epoch for row in lab.store.progress.history(longer)) == 0  # with the curve of what it goes on from
     extended = forget(lab, longer)
     forget(lab, TINY.model_copy(update={"epochs": 300, "seed": 7}).run_id)
-    at_once = lab.store.run(train(lab, extended.config))
+    at_once = lab.store.runs.get(train(lab, extended.config))
     assert (extended.fingerprint, extended.epoch, at_once.attempt) == (at_once.fingerprint, 500, 1)
 
 
@@ -239,7 +239,7 @@ def test_killed_worker_costs_nothing_but_time(lab, undisturbed):
     until_it_trains(lab, run_id)
     doomed, = worker_processes()
     os.kill(doomed.pid, signal.SIGKILL)
-    until(lambda: lab.store.run(run_id).restarts == 1)
+    until(lambda: lab.store.runs.get(run_id).restarts == 1)
     assert lab.wait(run_id, PATIENCE) is State.FINISHED
     run = forget(lab, run_id)
     assert (run.fingerprint, run.restarts, run.attempt, run.reason) == (undisturbed, 1, 2, None)
@@ -255,18 +255,18 @@ def test_worker_that_is_too_busy_to_beat_is_vouched_for_as_long_as_it_was_heard_
     freeze(lab, frozen)
     try:
         time.sleep(0.3)
-        before = lab.store.run(run_id).heartbeat_at
-        until(lambda: lab.store.run(run_id).heartbeat_at > before)
+        before = lab.store.runs.get(run_id).heartbeat_at
+        until(lambda: lab.store.runs.get(run_id).heartbeat_at > before)
         monkeypatch.setattr(dispatcher, "HEARD_SECONDS", 0.0)
         time.sleep(0.5)
-        before = lab.store.run(run_id).heartbeat_at
+        before = lab.store.runs.get(run_id).heartbeat_at
         time.sleep(0.6)
-        assert lab.store.run(run_id).heartbeat_at == before
+        assert lab.store.runs.get(run_id).heartbeat_at == before
     finally:
         frozen.resume()
         lab.stop(run_id)
     assert lab.wait(run_id, PATIENCE) is State.PAUSED
-    assert lab.store.run(run_id).restarts == 0
+    assert lab.store.runs.get(run_id).restarts == 0
 
 
 @pytest.mark.slow
@@ -311,15 +311,15 @@ def test_run_that_no_connected_holder_watches_pauses_at_a_checkpoint(lab, monkey
     monkeypatch.setattr(lab.dispatcher, "settings", lab.settings.model_copy(update={"unwatched_seconds": 1.0}))
     run_id = lab.submit(ENDLESS, holder="a browser that went away")
     assert lab.wait(run_id, PATIENCE) is State.PAUSED
-    run = lab.store.run(run_id)
+    run = lab.store.runs.get(run_id)
     assert run.reason == "Nobody who pressed Train for it has been here for 1 second."
-    assert lab.store.checkpoint(run_id).epoch == run.epoch
+    assert lab.store.progress.checkpoint(run_id).epoch == run.epoch
 
 
 def test_connected_holder_is_renewed_until_its_last_tab_is_gone(lab, monkeypatch):
     monkeypatch.setattr("echo_core.engine.RENEW_SECONDS", 0.0)
     renewed = []
-    monkeypatch.setattr(lab.store, "renew", renewed.append)
+    monkeypatch.setattr(lab.store.queue, "renew", renewed.append)
     lab.connect("tab")
     lab.connect("tab")
     lab.disconnect("tab")
@@ -333,10 +333,10 @@ def test_connected_holder_is_renewed_until_its_last_tab_is_gone(lab, monkeypatch
 def test_nothing_is_swept_up_for_a_moment_after_the_store_was_away(lab, monkeypatch, caplog):
     monkeypatch.setattr("echo_core.engine.SWEEP_SECONDS", 0.05)
     monkeypatch.setattr("echo_core.engine.SPARED_SECONDS", 2.0)
-    ticket = lab.store.take(config(5), "a worker elsewhere")
+    ticket = lab.store.queue.take(config(5), "a worker elsewhere")
     with monkeypatch.context() as patch:
-        patch.setattr(lab.store, "sweep", raiser(ConnectionError("no answer")))
-        patch.setattr(lab.store, "renew", raiser(ConnectionError("no answer")))
+        patch.setattr(lab.store.upkeep, "sweep", raiser(ConnectionError("no answer")))
+        patch.setattr(lab.store.queue, "renew", raiser(ConnectionError("no answer")))
         until(lambda: "the store did not answer the keeper" in caplog.text)
         with lab.store.database.write() as connection:
             connection.execute(update(RUNS).where(RUNS.c.run_id == ticket.run_id).values(heartbeat_at=0.0))
@@ -344,31 +344,31 @@ def test_nothing_is_swept_up_for_a_moment_after_the_store_was_away(lab, monkeypa
         assert lab.trouble is not None
     assert caplog.text.count("did not answer the keeper") == 1
     time.sleep(0.3)
-    assert lab.store.run(ticket.run_id).state is State.RUNNING
-    until(lambda: lab.store.run(ticket.run_id).state is State.INTERRUPTED)
+    assert lab.store.runs.get(ticket.run_id).state is State.RUNNING
+    until(lambda: lab.store.runs.get(ticket.run_id).state is State.INTERRUPTED)
     assert lab.trouble is None
 
 
 def test_run_whose_worker_gave_up_on_the_store_goes_on_from_its_checkpoint(lab, monkeypatch):
     monkeypatch.setattr(lab.dispatcher, "employ", lambda *_: None)
-    ticket = lab.store.take(config(6), "a worker")
+    ticket = lab.store.queue.take(config(6), "a worker")
     away = pickle.loads(pickle.dumps(OperationalError("INSERT", {}, ConnectionError("no answer"))))
     future = SimpleNamespace(status="error", exception=lambda: away, release=lambda: None)
     lab.dispatcher.settle(Entry("tcp://nowhere", "a process", future, ticket, is_greeted=True))
-    run = lab.store.run(ticket.run_id)
+    run = lab.store.runs.get(ticket.run_id)
     assert (run.state, run.reason, run.restarts) == (State.QUEUED, None, 1)
     lab.stop(run.run_id)
 
 
 def test_failed_run_keeps_its_reason_and_starts_again_from_nothing(lab, undisturbed):
     store, run_id = lab.store, LONG.run_id
-    ticket = store.take(LONG, "somebody")
+    ticket = store.queue.take(LONG, "somebody")
     with store.database.write() as connection:
         connection.execute(CHECKPOINTS.insert().values(run_id=run_id, epoch=5, data=b"damaged"))
-    store.pause(ticket, None)
+    store.attempts.pause(ticket, None)
     lab.submit(LONG)
     assert lab.wait(run_id, PATIENCE) is State.FAILED
-    failed = store.run(run_id)
+    failed = store.runs.get(run_id)
     assert failed.reason.startswith(("BadZipFile", "ValueError", "OSError", "EOFError"))
     assert "\n" not in failed.reason
     lab.submit(LONG)
@@ -379,16 +379,16 @@ def test_failed_run_keeps_its_reason_and_starts_again_from_nothing(lab, undistur
 
 def test_twelve_runs_of_three_sessions_are_fair_and_none_is_lost_and_places_are_true(lab):
     blocker = lab.submit(ENDLESS.model_copy(update={"seed": 99}), session="Z")
-    until(lambda: lab.store.run(blocker).state is State.RUNNING)
+    until(lambda: lab.store.runs.get(blocker).state is State.RUNNING)
     names = {}
     for session in "ABC":
         for number in range(1, 5):
             run_id = lab.submit(TINY.model_copy(update={"seed": 1000 + len(names), "epochs": 20}), session=session)
             names[run_id] = f"{session}{number}"
-    places = {run_id: lab.store.place(run_id) for run_id in names}
+    places = {run_id: lab.store.queue.place(run_id) for run_id in names}
     lab.stop(blocker)
     assert {lab.wait(run_id, PATIENCE) for run_id in names} == {State.FINISHED}
-    runs = sorted((lab.store.run(run_id) for run_id in names), key=lambda run: run.started_at)
+    runs = sorted((lab.store.runs.get(run_id) for run_id in names), key=lambda run: run.started_at)
     assert " ".join(names[run.run_id] for run in runs) == "A1 B1 C1 A2 B2 C2 A3 B3 C3 A4 B4 C4"
     assert [places[run.run_id] for run in runs] == list(range(12))
     assert {run.attempt for run in runs} == {1}
@@ -400,10 +400,10 @@ def test_two_workers_train_side_by_side_and_give_what_each_gives_alone(tmp_path,
     settings = Settings(DATABASE_URL=f"sqlite:///{tmp_path / 'runs.db'}", workers=2, xla_cache=xla_cache)
     with Engine(settings) as engine:
         ids = [engine.submit(LONG.model_copy(update={"seed": seed})) for seed in (0, 1)]
-        until(lambda: all(engine.store.run(run_id).state is State.RUNNING for run_id in ids))
+        until(lambda: all(engine.store.runs.get(run_id).state is State.RUNNING for run_id in ids))
         assert {engine.wait(run_id, PATIENCE) for run_id in ids} == {State.FINISHED}
-        assert engine.store.run(ids[0]).fingerprint == undisturbed
-        assert len({engine.store.run(run_id).worker for run_id in ids}) == 2
+        assert engine.store.runs.get(ids[0]).fingerprint == undisturbed
+        assert len({engine.store.runs.get(run_id).worker for run_id in ids}) == 2
 
 
 @pytest.mark.slow
@@ -412,7 +412,7 @@ def test_a_warm_worker_stands_by_when_another_has_to_be_replaced(tmp_path, xla_c
     others = {process.pid for process in worker_processes()}
     settings = Settings(DATABASE_URL=f"sqlite:///{tmp_path / 'runs.db'}", workers=1, xla_cache=xla_cache)
     with Engine(settings) as engine:
-        first = engine.store.run(train(engine, config(1)))
+        first = engine.store.runs.get(train(engine, config(1)))
         old, = (process for process in worker_processes() if process.pid not in others)
         monkeypatch.setattr(roster, "FAR_TOO_MUCH", 1e3)
         monkeypatch.setattr(roster, "REST_SECONDS", 1e3)
@@ -427,13 +427,13 @@ def test_a_warm_worker_stands_by_when_another_has_to_be_replaced(tmp_path, xla_c
         running = set()
 
         def over():
-            states = [engine.store.run(run_id).state for run_id in ids]
+            states = [engine.store.runs.get(run_id).state for run_id in ids]
             running.add(states.count(State.RUNNING))
             return set(states) == {State.FINISHED}
 
         until(over)
         assert max(running) == 1
-        second = engine.store.run(ids[0])
+        second = engine.store.runs.get(ids[0])
         assert (second.fingerprint, second.restarts) == (undisturbed, 0)
         assert second.worker != first.worker
 
@@ -446,9 +446,9 @@ def test_closing_pauses_runs_at_a_checkpoint_and_leaves_no_process(tmp_path, xla
     until_it_trains(engine, run_id)
     engine.close()
     store = Store(settings.database_url)
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     assert run.state is State.PAUSED
-    assert store.checkpoint(run_id).epoch == run.epoch > 100
+    assert store.progress.checkpoint(run_id).epoch == run.epoch > 100
     assert {process.pid for process in worker_processes()} == before
     store.close()
 
@@ -469,9 +469,9 @@ def test_remote_cluster_that_shares_the_store_trains_and_goes_on_when_the_app_cl
         run_id = engine.submit(LONG)
         until_it_trains(engine, run_id)
     store = Store(settings.database_url)
-    assert store.run(run_id).state is State.RUNNING
-    until(lambda: store.run(run_id).state is State.FINISHED)
-    assert store.run(run_id).fingerprint == undisturbed
+    assert store.runs.get(run_id).state is State.RUNNING
+    until(lambda: store.runs.get(run_id).state is State.FINISHED)
+    assert store.runs.get(run_id).fingerprint == undisturbed
     store.close()
 
 
@@ -488,7 +488,7 @@ def test_remote_cluster_of_another_version_or_store_is_refused(remote, tmp_path,
         until(lambda: "is refused" in engine.status())
         assert said in engine.status()
         assert remote in engine.status()
-        assert engine.store.run(run_id).state is State.QUEUED
+        assert engine.store.runs.get(run_id).state is State.QUEUED
 
 
 def test_engine_that_is_closed_at_once_leaves_no_thread(tmp_path):

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from echo_core.records import State
-from echo_core.store.queue import STALE_SECONDS
+from echo_core.store.upkeep import STALE_SECONDS
 from echo_core.workers.cluster import has_ended, local_name
 from tests.helpers.dice import dice
 from tests.helpers.samples import TINY
@@ -38,13 +38,13 @@ def trial(tmp_path: Path) -> Iterator[Trial]:
 
 def until_it_trains(trial: Trial, run_id: str) -> int:
     """Wait until a run is further than it was; its epoch then."""
-    run, deadline = trial.store.run(run_id), time.monotonic() + PATIENCE
+    run, deadline = trial.store.runs.get(run_id), time.monotonic() + PATIENCE
     before = run.epoch
     while not (run.state is State.RUNNING and run.epoch > before):
         assert time.monotonic() < deadline, run
         trial.look()
         time.sleep(0.01)
-        run = trial.store.run(run_id)
+        run = trial.store.runs.get(run_id)
     return run.epoch
 
 
@@ -55,19 +55,19 @@ def test_killed_workers_and_apps_lose_no_run_and_change_no_bit(trial: Trial):
     until_it_trains(trial, first)
     trial.kill_worker(drawn)
     until_it_trains(trial, first)
-    trial.store.stop(first)
-    while trial.store.run(first).state is not State.PAUSED:
+    trial.store.queue.stop(first)
+    while trial.store.runs.get(first).state is not State.PAUSED:
         time.sleep(0.01)
-    kept = trial.store.checkpoint(first).epoch
+    kept = trial.store.progress.checkpoint(first).epoch
     until_it_trains(trial, second)
 
     trial.kill_app()
     began = time.monotonic()
-    while trial.store.run(second).state is State.RUNNING:  # nobody tells of it, so it takes a moment
+    while trial.store.runs.get(second).state is State.RUNNING:  # nobody tells of it, so it takes a moment
         assert time.monotonic() - began < STALE_SECONDS  # found by its dead app, and not only by its old heartbeat
         time.sleep(0.05)
-    assert trial.store.run(second).state is State.INTERRUPTED
-    assert trial.store.checkpoint(first).epoch == kept
+    assert trial.store.runs.get(second).state is State.INTERRUPTED
+    assert trial.store.progress.checkpoint(first).epoch == kept
     trial.look_on(PATIENCE)
     assert [same for _, same in trial.judge()] == [True, True]
     assert trial.troubles == []

@@ -14,7 +14,7 @@ from echo_core.engine import Engine
 from echo_core.records import State
 from echo_core.settings import Limits, Settings
 from echo_core.store import OUTAGES, Store, database
-from echo_core.store.queue import STALE_SECONDS
+from echo_core.store.upkeep import STALE_SECONDS
 from echo_core.workers import attempt, dispatcher
 from tests.helpers import faults, waiting
 from tests.helpers.samples import TINY, config
@@ -48,7 +48,7 @@ def undisturbed():
 
 def train_disturbed(store, disturb, caplog):
     """Train `LONG` into a store in this process while something befalls it; the run when it is over."""
-    ticket = store.take(LONG, "a worker")
+    ticket = store.queue.take(LONG, "a worker")
     errors = []
 
     def train():
@@ -60,13 +60,13 @@ def train_disturbed(store, disturb, caplog):
 
     thread = threading.Thread(target=train)
     thread.start()
-    until(lambda: store.run(ticket.run_id).epoch > 100)
+    until(lambda: store.runs.get(ticket.run_id).epoch > 100)
     with disturb(store):
         until(lambda: "training waits for the store" in caplog.text)
         time.sleep(0.3)  # it tries again meanwhile, in vain
     thread.join(waiting.PATIENCE)
     assert errors == []
-    return store.run(ticket.run_id)
+    return store.runs.get(ticket.run_id)
 
 
 @pytest.fixture
@@ -110,16 +110,16 @@ def lab(postgres_server, migrated, tmp_path_factory):
 @pytest.mark.slow
 def test_run_is_trained_stopped_and_gone_on_with_on_postgres_as_on_sqlite(lab, undisturbed):
     run_id = lab.submit(LONG)
-    until(lambda: lab.store.run(run_id).epoch > 100)
+    until(lambda: lab.store.runs.get(run_id).epoch > 100)
     assert lab.stop(run_id)
     assert lab.wait(run_id, waiting.PATIENCE) is State.PAUSED
-    assert 100 < lab.store.checkpoint(run_id).epoch == lab.store.run(run_id).epoch < LONG.epochs
+    assert 100 < lab.store.progress.checkpoint(run_id).epoch == lab.store.runs.get(run_id).epoch < LONG.epochs
     lab.submit(LONG)
     assert lab.wait(run_id, waiting.PATIENCE) is State.FINISHED
-    run = lab.store.run(run_id)
+    run = lab.store.runs.get(run_id)
     assert (run.attempt, run.epoch, run.fingerprint) == (2, LONG.epochs, undisturbed(LONG))
-    assert lab.store.history(run_id)[-1].epoch == LONG.epochs
-    assert len(lab.store.snapshots(run_id)) >= 40
+    assert lab.store.progress.history(run_id)[-1].epoch == LONG.epochs
+    assert len(lab.store.progress.snapshots(run_id)) >= 40
 
 
 @pytest.mark.slow
@@ -128,11 +128,11 @@ def test_run_is_trained_stopped_and_gone_on_with_on_postgres_as_on_sqlite(lab, u
 def test_run_outlives_a_crash_of_the_server_and_so_does_the_queue(lab, postgres_server, undisturbed, seconds):
     long = LONG.model_copy(update={"seed": int(seconds)})
     run_id, next_id = lab.submit(long), lab.submit(config(int(seconds)))
-    until(lambda: lab.store.run(run_id).epoch > 100)
+    until(lambda: lab.store.runs.get(run_id).epoch > 100)
     with faults.crashed(postgres_server):
         time.sleep(seconds)
-    until(lambda: not lab.store.run(next_id).state.is_active)
-    run, following = lab.store.run(run_id), lab.store.run(next_id)
+    until(lambda: not lab.store.runs.get(next_id).state.is_active)
+    run, following = lab.store.runs.get(run_id), lab.store.runs.get(next_id)
     assert (run.state, run.attempt, run.restarts, run.reason) == (State.FINISHED, 1, 0, None)
     assert run.fingerprint == undisturbed(long)
     assert (following.state, following.attempt) == (State.FINISHED, 1)

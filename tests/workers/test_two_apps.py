@@ -94,18 +94,18 @@ def test_run_that_one_app_began_is_stopped_in_the_other_and_each_run_is_executed
         store = running.enter_context(closing(Store(url)))
 
         long = one.ask("train", ENDLESS.to_json())
-        until(lambda: store.run(long).epoch > 0)
+        until(lambda: store.runs.get(long).epoch > 0)
         assert other.ask("train", ENDLESS.to_json()) == long  # joins it
         assert other.ask("stop", long) == "True"
-        until(lambda: not store.run(long).state.is_active)
-        assert (store.run(long).state, store.run(long).attempt) == (State.PAUSED, 1)
+        until(lambda: not store.runs.get(long).state.is_active)
+        assert (store.runs.get(long).state, store.runs.get(long).attempt) == (State.PAUSED, 1)
 
         wanted: list[RunConfig] = [config(number) for number in range(7)]
         for number, each in enumerate(wanted):
             for asked in {one, other} if number == 6 else {(one, other)[number % 2]}:
                 asked.say("train", each.to_json())
-        until(lambda: all((run := store.run(each.run_id)) and run.state is State.FINISHED for each in wanted))
-        runs = [store.run(each.run_id) for each in wanted]
+        until(lambda: all((run := store.runs.get(each.run_id)) and run.state is State.FINISHED for each in wanted))
+        runs = [store.runs.get(each.run_id) for each in wanted]
         assert {run.attempt for run in runs} == {1}
         assert len({run.worker for run in runs}) == 2
         with Client(address, set_as_default=False) as client:
@@ -130,10 +130,10 @@ def test_cluster_whose_workers_do_not_see_the_apps_file_is_refused_until_they_do
             "its workers cannot open the app's store (there is no store at sqlite:///runs.db.) Set"
         assert refused.ask("status") == (f"The cluster at {address} is refused: {why} DATABASE_URL to one that both "
                                          "reach, such as PostgreSQL.")
-        assert store.run(run_id).state is State.QUEUED
+        assert store.runs.get(run_id).state is State.QUEUED
         for file in elsewhere.glob("runs.db*"):
             file.unlink()
         (elsewhere / "runs.db").symlink_to(here / "runs.db")  # as when a disk is mounted
-        until(lambda: store.run(run_id).state is not State.QUEUED)
+        until(lambda: store.runs.get(run_id).state is not State.QUEUED)
         assert refused.ask("status") in ("warming", "ready")
         assert refused.ask("stop", run_id) == "True"

@@ -5,7 +5,7 @@ Logging is left as the application set it.
 
 from alembic import context
 
-from echo_core.store.database import METADATA
+from echo_core.store.schema import METADATA
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA, render_as_batch=True)
 with context.begin_transaction():

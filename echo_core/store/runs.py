@@ -23,7 +23,6 @@ from sqlalchemy import (
     and_,
     case,
     cast,
-    delete,
     func,
     insert,
     or_,
@@ -33,10 +32,8 @@ from sqlalchemy import (
 
 from echo_core.config import RunConfig
 from echo_core.records import Evaluation, State
-from echo_core.store.bulk_read import all_rows
-from echo_core.store.clock import now
-from echo_core.store.database import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, Database
-from echo_core.store.queue import Queue
+from echo_core.store.database import Database, all_rows
+from echo_core.store.schema import MARKS, PROGRESS, RUNS, now
 from echo_core.store.search import Description, Query, describe
 
 #: A deleted run can be brought back for so long.
@@ -47,8 +44,6 @@ EVERYBODY = ""
 _SPARKLINE = 60
 #: Descriptions of runs that are kept to be searched, and runs whose settings are read at once to make them.
 _MOST_DESCRIPTIONS, _DESCRIBED_AT_ONCE = 100_000, 500
-#: Runs that lose something in one transaction.
-_EVICTED_AT_ONCE = 100
 
 Sorting = Literal["created_at", "name", "variant", "state", "epoch", "loss", "token_accuracy", "window_accuracy",
                   "seconds"]
@@ -117,7 +112,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedRun:
     """A run in a list.
 
     Attributes:
@@ -135,34 +130,34 @@ class Entry:
 class Page:
     """Some of the runs that were wanted, and how many there are."""
 
-    entries: Sequence[Entry]
+    runs: Sequence[ListedRun]
     total: int
 
 
-class Catalogue(Queue):
-    """The part of the `Store` that lists runs and finds them."""
+class Runs:
+    """All runs but the deleted ones, and each visitor's names for them; see the module."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
+        self._database = database
         self._descriptions: dict[str, Description] = {}
 
-    def run(self, run_id: str) -> RunRow | None:
+    def get(self, run_id: str) -> RunRow | None:
         """One run; None if it is unknown or deleted, or of settings that this version cannot read."""
-        with self.database.read(alone=True) as connection:
+        with self._database.read(alone=True) as connection:
             row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, _present())).one_or_none()
         return run_row(row) if row else None
 
-    def runs(self, limit: int = 100, offset: int = 0) -> list[RunRow]:
+    def newest(self, limit: int = 100, offset: int = 0) -> list[RunRow]:
         """Runs, newest first, without those whose settings this version cannot read."""
         newest = select(RUNS).where(_present()).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id)
-        with self.database.read(alone=True) as connection:
+        with self._database.read(alone=True) as connection:
             rows = all_rows(connection, newest.limit(limit).offset(offset))
         return [run for row in rows if (run := run_row(row)) is not None]
 
     def active(self) -> dict[str, RunRow]:
         """Every queued or running run by its `run_id`, those first that were begun first."""
         wanted = select(RUNS).where(RUNS.c.state.in_((State.QUEUED, State.RUNNING))).order_by(RUNS.c.started_at)
-        with self.database.read(alone=True) as connection:
+        with self._database.read(alone=True) as connection:
             rows = [run_row(row) for row in all_rows(connection, wanted)]
         return {row.run_id: row for row in rows if row}
 
@@ -172,7 +167,7 @@ class Catalogue(Queue):
         joined = RUNS.outerjoin(MARKS, mark)
         where, order = _conditions(wanted), _order(wanted)
         listed = select(RUNS, MARKS.c.name, MARKS.c.hidden).select_from(joined)
-        with self.database.read() as connection:
+        with self._database.read() as connection:
             if query := wanted.text.strip():
                 every = select(RUNS.c.run_id, RUNS.c.state, MARKS.c.name).select_from(joined)
                 found = self._fitting(connection, every.where(*where).order_by(*order), Query(query))
@@ -183,7 +178,7 @@ class Catalogue(Queue):
                 total = connection.scalar(select(func.count()).select_from(joined).where(*where)) or 0
                 rows = all_rows(connection, listed.where(*where).order_by(*order).limit(limit).offset(offset))
             losses = _sparklines(connection, [row.run_id for row in rows])
-        return Page([Entry(run, row.name, bool(row.hidden), losses[run.run_id])
+        return Page([ListedRun(run, row.name, bool(row.hidden), losses[run.run_id])
                      for row in rows if (run := run_row(row)) is not None], total)
 
     def _fitting(self, connection: Connection, every: Select[Any], query: Query) -> list[str]:
@@ -212,13 +207,13 @@ class Catalogue(Queue):
 
     def name_of(self, run_id: str, visitor: str = EVERYBODY) -> str | None:
         """What a visitor calls a run."""
-        with self.database.read(alone=True) as connection:
+        with self._database.read(alone=True) as connection:
             return connection.scalar(select(MARKS.c.name).where(MARKS.c.run_id == run_id, MARKS.c.visitor == visitor))
 
-    def is_of(self, run_id: str, visitor: str) -> bool:
+    def belongs_to(self, run_id: str, visitor: str) -> bool:
         """Whether a run is one that this visitor asked for."""
         mine = select(MARKS.c.run_id).where(MARKS.c.run_id == run_id, MARKS.c.visitor == visitor)
-        with self.database.read(alone=True) as connection:
+        with self._database.read(alone=True) as connection:
             return connection.execute(mine).first() is not None
 
     def rename(self, run_id: str, name: str | None, visitor: str = EVERYBODY) -> None:
@@ -231,57 +226,26 @@ class Catalogue(Queue):
 
     def delete(self, run_ids: Collection[str]) -> list[str]:
         """Take runs out of all lists, for good after `UNDO_SECONDS`; those that were. One under way stays."""
-        ended = RUNS.c.run_id.in_(run_ids) & _ended() & _present()
-        with self.database.write(exclusive=True) as connection:
-            found = list(connection.scalars(select(RUNS.c.run_id).where(ended)))
+        may_go = RUNS.c.run_id.in_(run_ids) & is_inactive() & _present()
+        with self._database.write(exclusive=True) as connection:
+            found = list(connection.scalars(select(RUNS.c.run_id).where(may_go)))
             connection.execute(update(RUNS).where(RUNS.c.run_id.in_(found)).values(deleted_at=now()))
         return found
 
     def bring_back(self, run_ids: Collection[str]) -> None:
         """Undo `delete`."""
-        with self.database.write() as connection:
+        with self._database.write() as connection:
             connection.execute(update(RUNS).where(RUNS.c.run_id.in_(run_ids)).values(deleted_at=None))
 
-    def purge(self, undo_seconds: float = UNDO_SECONDS) -> None:
-        """Delete for good what was deleted so long ago."""
-        old = RUNS.c.deleted_at <= now() - undo_seconds
-        with self.database.read() as connection:
-            if not connection.scalar(select(func.count()).select_from(RUNS).where(old)):
-                return
-        with self.database.write() as connection:
-            connection.execute(delete(RUNS).where(old))
-
-    def size(self) -> int:
-        """Bytes of what the runs hold: weights, checkpoints, progress and snapshots."""
-        with self.database.read() as connection:
-            return _size(connection)
-
-    def evict(self, max_bytes: int) -> int:
-        """Make room until the store is that small, as far as it goes; how many runs lost something.
-
-        First go the moments of the oldest finished runs, which only extending them needs, then the weights of the
-        oldest runs without a name, then those of named ones. Settings, curves and answers stay, and so does what
-        runs under way need.
-        """
-        # Chosen while others may write, and taken away a few at a time: with many runs that is too long to lock.
-        with self.database.read() as connection:
-            chosen = _evictable(connection, _size(connection) - max_bytes)
-        evicted = 0
-        for table, run_ids in chosen:
-            with self.database.write(exclusive=True) as connection:
-                still_ended = select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids), _ended())
-                evicted += connection.execute(delete(table).where(table.c.run_id.in_(still_ended))).rowcount
-        return evicted
-
     def _set_mark(self, run_ids: Collection[str], visitor: str, **values: object) -> None:
-        with self.database.write(exclusive=True) as connection:
+        with self._database.write(exclusive=True) as connection:
             for run_id in connection.scalars(select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids))).all():
                 mine = (MARKS.c.run_id == run_id) & (MARKS.c.visitor == visitor)
                 if connection.execute(update(MARKS).where(mine).values(**values)).rowcount == 0:
                     connection.execute(insert(MARKS).values(run_id=run_id, visitor=visitor, **values))
 
 
-def longer(run: RunRow, epochs: int) -> RunConfig:
+def extended_config(run: RunRow, epochs: int) -> RunConfig:
     """What a run is with more epochs. Raises ValueError where that cannot be."""
     config = run.config.extended(epochs)
     if epochs <= run.epoch:
@@ -308,7 +272,8 @@ def _present() -> ColumnElement[bool]:
     return RUNS.c.deleted_at.is_(None)
 
 
-def _ended() -> ColumnElement[bool]:
+def is_inactive() -> ColumnElement[bool]:
+    """Runs that are neither queued nor running."""
     return RUNS.c.state.not_in((State.QUEUED, State.RUNNING))
 
 
@@ -360,31 +325,3 @@ def _at_equal_steps(points: list[tuple[float, float]]) -> tuple[float, ...]:
     return tuple(np.interp(np.linspace(epochs[0], epochs[-1], _SPARKLINE + 1), epochs, losses).tolist())
 
 
-def _size(connection: Connection) -> int:
-    parts = (select(func.coalesce(func.sum(RUNS.c.size), 0)),
-             *(select(func.coalesce(func.sum(func.length(table.c.data)), 0)) for table in (CHECKPOINTS, MOMENTS)))
-    return sum(int(connection.scalar(part) or 0) for part in parts)
-
-
-def _evictable(connection: Connection, excess: int) -> list[tuple[Any, Sequence[str]]]:
-    """What goes to make so much room, in the order in which it goes: some runs of a table at a time."""
-    named = select(MARKS.c.run_id).where(MARKS.c.name.is_not(None))
-    found: list[tuple[Any, Sequence[str]]] = []
-    for table in (MOMENTS, CHECKPOINTS):
-        is_named = RUNS.c.run_id.in_(named) if table is CHECKPOINTS else RUNS.c.run_id.is_(None)
-        held = [row.run_id for row in all_rows(connection, select(table.c.run_id).join(
-            RUNS, RUNS.c.run_id == table.c.run_id).where(_ended()).order_by(
-            is_named, RUNS.c.state != State.FINISHED, RUNS.c.ended_at, RUNS.c.run_id))]
-        for begin in range(0, len(held), _EVICTED_AT_ONCE):
-            if excess <= 0:
-                return found
-            some = held[begin:begin + _EVICTED_AT_ONCE]
-            sizes = {row.run_id: row.size for row in all_rows(connection, select(
-                table.c.run_id, func.length(table.c.data).label("size")).where(table.c.run_id.in_(some)))}
-            going = []
-            for run_id in some:
-                if excess > 0:
-                    going.append(run_id)
-                    excess -= sizes[run_id]
-            found.append((table, going))
-    return found

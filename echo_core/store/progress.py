@@ -9,10 +9,8 @@ import numpy as np
 from sqlalchemy import Row, Select, String, cast, func, select
 
 from echo_core.records import Checkpoint, Point, Snapshot
-from echo_core.store.bulk_read import all_rows
-from echo_core.store.catalogue import Catalogue
-from echo_core.store.clock import now
-from echo_core.store.database import CHECKPOINTS, PROGRESS, RUNS, SNAPSHOTS
+from echo_core.store.database import Database, all_rows
+from echo_core.store.schema import CHECKPOINTS, PROGRESS, RUNS, SNAPSHOTS
 
 #: Records of which the pace is read: some seconds of training.
 _PACE_RECORDS = 60
@@ -44,25 +42,23 @@ class Glance:
     snapshot: Snapshot | None
 
 
-class Readings(Catalogue):
-    """The catalogue, and all that is kept of each run."""
+class ProgressOfRuns:
+    """What each run has produced so far; see the module."""
 
-    def now(self) -> float:
-        """Seconds since 1970 by the store's clock, which gives all its times."""
-        with self.database.read(alone=True) as connection:
-            return float(connection.scalar(select(now())) or 0.0)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def history(self, run_id: str, after_epoch: int = -1) -> list[ProgressRow]:
         """The records of a run past an epoch, in order."""
         wanted = select(PROGRESS).where(PROGRESS.c.run_id == run_id, PROGRESS.c.epoch > after_epoch)
-        with self.database.read(alone=True) as connection:
+        with self._database.read(alone=True) as connection:
             rows = all_rows(connection, wanted.order_by(PROGRESS.c.epoch))
         return [ProgressRow(row.epoch, _or_nan(row.loss), _or_nan(row.accuracy), row.seconds,
                             tuple(Point(*point) for point in json.loads(row.points))) for row in rows]
 
     def glance(self, run_id: str) -> Glance:
         """What there is to draw of a run under way: one row, however many records there are."""
-        with self.database.read(alone=True) as connection:
+        with self._database.read(alone=True) as connection:
             row = connection.execute(_glance_of(run_id)).one_or_none()
         if row is None:
             return Glance([], [], None)
@@ -76,21 +72,21 @@ class Readings(Catalogue):
         """Epoch and seconds of training at the newest records of a run, in order."""
         newest = select(PROGRESS.c.epoch, PROGRESS.c.seconds).where(PROGRESS.c.run_id == run_id).order_by(
             PROGRESS.c.epoch.desc()).limit(_PACE_RECORDS)
-        with self.database.read(alone=True) as connection:
+        with self._database.read(alone=True) as connection:
             return [(row.epoch, row.seconds) for row in all_rows(connection, newest)][::-1]
 
     def snapshots(self, run_id: str, newest: int | None = None) -> list[Snapshot]:
         """The snapshots of a run in order of epochs; all of them, or so many of the newest."""
         config = select(RUNS.c.config).where(RUNS.c.run_id == run_id).scalar_subquery().label("config")
         wanted = select(SNAPSHOTS, config).where(SNAPSHOTS.c.run_id == run_id)
-        with self.database.read(alone=True) as connection:
+        with self._database.read(alone=True) as connection:
             rows = all_rows(connection, wanted.order_by(SNAPSHOTS.c.epoch.desc()).limit(newest))[::-1]
         width = _width(rows[0].config) if rows else 1
         return [_snapshot(row, width) for row in rows]
 
     def checkpoint(self, run_id: str) -> Checkpoint | None:
         """The newest checkpoint; of a finished run its weights."""
-        with self.database.read(alone=True) as connection:
+        with self._database.read(alone=True) as connection:
             data = connection.scalar(select(CHECKPOINTS.c.data).where(CHECKPOINTS.c.run_id == run_id))
         return Checkpoint.from_bytes(data) if data is not None else None
 

@@ -1,0 +1,141 @@
+"""What keeps a store in order: interrupted runs, runs that nobody watches, deleted runs and its size."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
+
+from echo_core.config import TRAINING_VERSION
+from echo_core.records import State
+from echo_core.store.database import Database, all_rows
+from echo_core.store.queue import CLOSED, HOLD_SECONDS, another_try, change, left_off, watched_at
+from echo_core.store.runs import UNDO_SECONDS, is_inactive
+from echo_core.store.schema import CHECKPOINTS, MARKS, MOMENTS, RUNS, WATCHERS, now
+from echo_core.text.plurals import counted
+
+#: A running run whose worker was not heard for so long is interrupted.
+STALE_SECONDS = 20.0
+#: One whose app is known to have ended, and its workers with it, is interrupted after so long.
+ORPHANED_SECONDS = 5.0
+#: A sweep that had to wait for the store so long is put off: workers had to wait as well, so heartbeats are old.
+MAX_SWEEP_WAIT_SECONDS = 1.0
+#: Runs that lose something in one transaction.
+_EVICTED_AT_ONCE = 100
+
+
+class Upkeep:
+    """What the app repeats every few seconds for all runs; see the module."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS,
+              has_ended: Callable[[str], bool] = lambda worker: False) -> None:
+        """Interrupt running runs of which nothing was heard, and pause queued ones that nobody holds.
+
+        One that was interrupted goes on by itself once somebody who holds it was seen again; one that was to stop is
+        paused instead.
+
+        Args:
+            has_ended: Whether a worker, by its name, is known to be there no more.
+        """
+        began = time.monotonic()
+        running, silent = RUNS.c.state == State.RUNNING, RUNS.c.heartbeat_at < now() - ORPHANED_SECONDS
+        stale = running & (RUNS.c.heartbeat_at < now() - stale_seconds)
+        left = (RUNS.c.state == State.QUEUED) & (watched_at() < now() - unwatched_seconds)
+        with self._database.read() as connection:
+            workers = connection.scalars(select(RUNS.c.worker).where(running & silent).distinct())
+            if ended := [name for name in workers if name and has_ended(name)]:
+                stale |= running & silent & RUNS.c.worker.in_(ended)
+            if not connection.scalar(select(func.count()).select_from(RUNS).where(stale | left | _awaited_again())):
+                return
+        with self._database.write(exclusive=True) as connection:
+            if time.monotonic() - began > MAX_SWEEP_WAIT_SECONDS:
+                return
+            was_stopped = RUNS.c.stop_requested & (func.coalesce(RUNS.c.reason, "") != CLOSED)
+            connection.execute(update(RUNS).where(stale & was_stopped).values(
+                state=State.PAUSED, ended_at=now(), reason=None, stop_requested=False))
+            connection.execute(update(RUNS).where(stale).values(
+                state=State.INTERRUPTED, ended_at=now(), reason="Nothing was heard of its worker any more.",
+                stop_requested=False))
+            connection.execute(update(RUNS).where(left).values(
+                state=State.PAUSED, ended_at=now(), reason=unwatched_reason(unwatched_seconds)))
+            for row in connection.execute(select(RUNS).where(_awaited_again())).all():
+                again = {"ended_at": None, "queued_at": now(), "reason": None}
+                counted = {"state": State.QUEUED, "urgent": True} if row.state == State.PAUSED else another_try(row)
+                connection.execute(change(row.run_id).values(**(again | counted)))
+
+    def purge(self, undo_seconds: float = UNDO_SECONDS) -> None:
+        """Delete for good what was deleted so long ago."""
+        old = RUNS.c.deleted_at <= now() - undo_seconds
+        with self._database.read() as connection:
+            if not connection.scalar(select(func.count()).select_from(RUNS).where(old)):
+                return
+        with self._database.write() as connection:
+            connection.execute(delete(RUNS).where(old))
+
+    def size(self) -> int:
+        """Bytes of what the runs hold: weights, checkpoints, progress and snapshots."""
+        with self._database.read() as connection:
+            return _size(connection)
+
+    def evict(self, max_bytes: int) -> int:
+        """Make room until the store is that small, as far as it goes; how many runs lost something.
+
+        First go the moments of the oldest finished runs, which only extending them needs, then the weights of the
+        oldest runs without a name, then those of named ones. Settings, curves and answers stay, and so does what
+        runs under way need.
+        """
+        # Chosen while others may write, and taken away a few at a time: with many runs that is too long to lock.
+        with self._database.read() as connection:
+            chosen = _evictable(connection, _size(connection) - max_bytes)
+        evicted = 0
+        for table, run_ids in chosen:
+            with self._database.write(exclusive=True) as connection:
+                still_ended = select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids), is_inactive())
+                evicted += connection.execute(delete(table).where(table.c.run_id.in_(still_ended))).rowcount
+        return evicted
+
+
+def _awaited_again() -> ColumnElement[bool]:
+    """Runs that were left off and have a holder who has come back since and is still here."""
+    is_back = exists().where(WATCHERS.c.run_id == RUNS.c.run_id, WATCHERS.c.seen_at > RUNS.c.ended_at,
+                             WATCHERS.c.seen_at >= now() - HOLD_SECONDS)
+    return (left_off() & is_back & (RUNS.c.training_version == TRAINING_VERSION)
+            & RUNS.c.deleted_at.is_(None))
+
+
+def unwatched_reason(seconds: float) -> str:
+    """What a run says that was paused because nobody held it."""
+    return f"Nobody who pressed Train for it has been here for {counted(seconds, 'second')}."
+
+
+def _size(connection: Connection) -> int:
+    parts = (select(func.coalesce(func.sum(RUNS.c.size), 0)),
+             *(select(func.coalesce(func.sum(func.length(table.c.data)), 0)) for table in (CHECKPOINTS, MOMENTS)))
+    return sum(int(connection.scalar(part) or 0) for part in parts)
+
+
+def _evictable(connection: Connection, excess: int) -> list[tuple[Any, Sequence[str]]]:
+    """What goes to make so much room, in the order in which it goes: some runs of a table at a time."""
+    named = select(MARKS.c.run_id).where(MARKS.c.name.is_not(None))
+    found: list[tuple[Any, Sequence[str]]] = []
+    for table in (MOMENTS, CHECKPOINTS):
+        is_named = RUNS.c.run_id.in_(named) if table is CHECKPOINTS else RUNS.c.run_id.is_(None)
+        held = [row.run_id for row in all_rows(connection, select(table.c.run_id).join(
+            RUNS, RUNS.c.run_id == table.c.run_id).where(is_inactive()).order_by(
+            is_named, RUNS.c.state != State.FINISHED, RUNS.c.ended_at, RUNS.c.run_id))]
+        for begin in range(0, len(held), _EVICTED_AT_ONCE):
+            if excess <= 0:
+                return found
+            some = held[begin:begin + _EVICTED_AT_ONCE]
+            sizes = {row.run_id: row.size for row in all_rows(connection, select(
+                table.c.run_id, func.length(table.c.data).label("size")).where(table.c.run_id.in_(some)))}
+            going = []
+            for run_id in some:
+                if excess > 0:
+                    going.append(run_id)
+                    excess -= sizes[run_id]
+            found.append((table, going))
+    return found
