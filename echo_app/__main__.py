@@ -1,7 +1,7 @@
-"""`python -m echo_app`: what `streamlit run streamlit_app.py` does, with the first visitor's wait done ahead.
+"""`python -m echo_app`: like `streamlit run streamlit_app.py`, but ready before the first visitor arrives.
 
-Streamlit imports a page when somebody asks for it, who then waits for pandas, Altair, SQLAlchemy and
-Dask, and for the store to be made. Here the server answers when that is done. Options go on to Streamlit.
+Streamlit imports a page on its first visit, which then waits for pandas, Altair, SQLAlchemy, Dask and the creation of
+the store. Here the server starts after all that. Options are passed to Streamlit.
 """
 
 import gc
@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from streamlit.web import cli
 
 _ROOT = Path(__file__).resolve().parent.parent
-#: The script of the app: an installed copy has it in a folder of its own (see pyproject.toml).
+#: The script of the app; an installed copy keeps it in the folder `echo_lab` (see pyproject.toml).
 APP = next(file for file in (_ROOT / "echo_lab" / "streamlit_app.py", _ROOT / "streamlit_app.py") if file.exists())
 
 
 def main() -> None:
-    """Do what the first visitor would wait for, then start the server."""
+    """Import the pages and create the store, then start the server."""
     _prepare()
     sys.argv = ["streamlit", "run", str(APP), *sys.argv[1:]]
     sys.exit(cli.main())
@@ -31,11 +31,11 @@ def _prepare() -> None:
     from echo_core.settings import Settings
     from echo_core.store import Store, StoreError
 
-    with suppress(StoreError, ValidationError):  # which the page says
+    with suppress(StoreError, ValidationError):  # the page will show them
         Store(Settings().database_url).close()
     importlib.import_module("distributed")
     gc.collect()
-    gc.freeze()  # what is imported stays: each full collection would look through it, and hold every page meanwhile
+    gc.freeze()  # full collections would scan the imported modules, and block every page meanwhile
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What visitors press and change: callbacks of widgets. Those that write to the store are `careful`."""
+"""Callbacks of widgets: presets, uploads, Train, Stop, resume. Those that use the store are marked `needs_store`."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from echo_app import links, state
-from echo_app.store_outages import careful, refuse
+from echo_app.store_outages import needs_store, refuse
 from echo_app.web import focus
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
@@ -30,20 +30,20 @@ def load_preset() -> None:
 
 
 def task_changed() -> None:
-    """Callback of the task control: pairs have settings of their own, and so has what was there before."""
+    """Callback of the task control: pairs and the other tasks each get back the settings that they had before."""
     session, before, after = st.session_state, st.session_state[state.TASK], st.session_state["task"]
     session["lag"] = max(1, session["lag"]) if after == "lag" else 0  # with a lag of 0 it would be whole echo
     if "pairs" not in (before, after):
         return
-    session[state.BEFORE][before] = RunConfig(**{**{name: session[name] for name in state.FIELDS}, "task": before,
-                                         "text": session[state.SETTLED_TEXT]})
+    fields = {name: session[name] for name in state.FIELDS}
+    session[state.BEFORE][before] = RunConfig(**{**fields, "task": before, "text": session[state.SETTLED_TEXT]})
     known = PRESETS["pairs"].config if after == "pairs" else RunConfig()
     restored = session[state.BEFORE].get(after) or mend({**known.model_dump(), "task": after})[0]
     state.load(restored)
 
 
 def own_words_changed() -> None:
-    """Callback of the switch for one's own words: something to begin with, and away with it."""
+    """Callback of the switch for one's own words: set sample words, or remove the words."""
     st.session_state["text"] = SAMPLE_WORDS if st.session_state[state.OWN_WORDS] else ""
 
 
@@ -53,7 +53,7 @@ def text_changed() -> None:
 
 
 def take_upload() -> None:
-    """Callback of the upload: a file's text replaces what is typed."""
+    """Callback of the upload: a file's pairs replace the typed ones."""
     file, session = st.session_state.get(state.UPLOAD), st.session_state
     text_changed()
     if file is None:
@@ -65,7 +65,7 @@ def take_upload() -> None:
 
 
 def take_config() -> None:
-    """Callback of the import: settings from a file that Share has made."""
+    """Callback of the import: load settings from a file that Share has made."""
     file, session = st.session_state.get(state.IMPORT), st.session_state
     session[state.FILE_ERRORS] = {}
     if file is None:
@@ -79,24 +79,24 @@ def take_config() -> None:
         session[state.FILE_ERRORS] = {state.IMPORT: (MENDED, notes)} if notes else {}
 
 
-@careful
+@needs_store
 def train() -> None:
-    """Callback of Train: ask for the run of these settings, or join it, or show it."""
-    state.settle()  # a changed control and the click may arrive together
-    _ask_for([state.config()])
+    """Callback of Train: submit the run of these settings, or join it, or show it."""
+    state.settle()  # a changed control may arrive in the same request as the press
+    _submit([state.config()])
 
 
-@careful
+@needs_store
 def train_seeds() -> None:
-    """Callback of Run 5 seeds: the same settings with this seed and the next ones."""
+    """Callback of Run 5 seeds: submit these settings with this seed and the next ones."""
     state.settle()
-    _ask_for(links.with_seeds(state.config(), NUM_SEEDS))
+    _submit(links.with_seeds(state.config(), NUM_SEEDS))
 
 
-@careful
+@needs_store
 def extend(run_id: str) -> None:
-    """Callback of Train longer: go on with a run as one with `MORE` epochs more."""
-    focus.follow("stop")
+    """Callback of Train longer: submit the run with `MORE` more epochs, which begins at its end."""
+    focus.move_to("stop")
     run = state.store().runs.get(run_id)
     if run is None:
         return
@@ -105,29 +105,28 @@ def extend(run_id: str) -> None:
     except ValueError as error:
         refuse("; ".join(explain(error)) if isinstance(error, ValidationError) else str(error))
         return
-    if _ask_for([wanted]):
+    if _submit([wanted]):
         state.load(wanted)
 
 
-@careful
+@needs_store
 def resume(run_id: str, again: bool = False) -> None:
-    """Callback of Go on, and of Train again: the shown run with its settings, whatever the controls say."""
-    focus.follow("stop")
+    """Callback of Go on and Train again: submit the shown run with its own settings, not those of the controls."""
+    focus.move_to("stop")
     is_own = run_id in state.wanted().shared or state.store().runs.belongs_to(run_id, state.visitor())
     if state.engine().settings.hosted and not again and not is_own:
         refuse("This run is another visitor's. Press Train to train its settings yourself.")
-    elif (run := state.store().runs.get(run_id)) and _ask_for([run.config], again):
+    elif (run := state.store().runs.get(run_id)) and _submit([run.config], again):
         state.load(run.config)
 
 
-def _ask_for(configs: list[RunConfig], again: bool = False) -> bool:
-    """Submit runs and show them, as far as this host allows; whether there is something to show."""
-    session, run_ids = st.session_state, []
-    refused = None
+def _submit(configs: list[RunConfig], again: bool = False) -> bool:
+    """Submit runs until this host refuses one, and show them. Returns whether any was accepted."""
+    session, run_ids, refused = st.session_state, [], None
     for wanted in configs:
         try:
             run_ids.append(state.engine().submit(wanted, None, session[state.HOLDER], again))
-        except ValueError as error:  # a limit of this host; it says which
+        except ValueError as error:  # a limit of this host
             refused = str(error)
             break
     state.stored_row.clear()
@@ -141,10 +140,10 @@ def _ask_for(configs: list[RunConfig], again: bool = False) -> bool:
     return bool(run_ids)
 
 
-@careful
+@needs_store
 def stop(run_id: str) -> None:
-    """Callback of Stop."""
-    focus.follow("go_on", "extend", "train_again")
+    """Callback of Stop: end this visitor's hold, and stop the run unless somebody else holds it."""
+    focus.move_to("go_on", "extend", "train_again")
     stopped = state.engine().stop(run_id, holder=st.session_state[state.HOLDER])
     state.stored_row.clear()
     if not stopped:
@@ -154,9 +153,9 @@ def stop(run_id: str) -> None:
                "everybody.")
 
 
-@careful
+@needs_store
 def stop_seeds() -> None:
-    """Callback of Stop all: of the seeds shown together, stop this visitor's own that are under way."""
+    """Callback of Stop all: like `stop`, for each of the seeds on the page that is under way."""
     found = [state.store().runs.get(seed.run_id) for seed in st.session_state[state.SEEDS]]
     runs = [run for run in found if run and run.state.is_active]
     # Queued runs first: otherwise one of them would start in place of a stopped one.
@@ -169,21 +168,21 @@ def stop_seeds() -> None:
 
 
 def show_other(run: RunRow) -> None:
-    """Callback: show another of one's own runs, with its settings."""
+    """Callback: show a run and load its settings."""
     state.load(run.config)
     show(run.run_id, run.config)
 
 
-@careful
+@needs_store
 def show_seed(run_id: str) -> None:
-    """Callback of a row of seeds: show its run below them. The controls stay, as they are those of all of them."""
+    """Callback of a row of seeds: show its run below them. The controls keep the settings of all seeds."""
     seeds = st.session_state[state.SEEDS]
     if (run := state.store().runs.get(run_id)) and run.config in seeds:
         show(run_id, run.config, seeds)
 
 
 def show(run_id: str, config: RunConfig, seeds: Sequence[RunConfig] = ()) -> None:
-    """Make a run the one that this page shows, in the address as well, or several seeds of it together."""
+    """Make this the run on the page and in its address, alone or below several seeds."""
     session = st.session_state
     session[state.RUN], session[state.SEEDS] = run_id, tuple(seeds)
     session[state.PLAYING], session[state.REPLAY_AT] = False, None

@@ -1,4 +1,4 @@
-"""What pages draw of a run: read from the store once for all sessions that look at the same moment of it."""
+"""What pages draw of runs, read from the store once for all sessions that show the same state of a run."""
 
 import math
 from collections.abc import Sequence
@@ -11,38 +11,37 @@ import streamlit as st
 
 from echo_app import store_outages
 from echo_app.charts.grid import grid
-from echo_app.state import LOOKED, store, time_bucket
+from echo_app.state import RECORDS, store, time_bucket
 from echo_core import tables
 from echo_core.config import RunConfig
 from echo_core.data import shown_examples
 from echo_core.records import Floats, Point, Snapshot
 from echo_core.store import RunRow
 
-#: So old may be what all visitors are told of the queue, and of how long runs took.
+#: Seconds for which the shared queue forecast and the list of finished runs are cached.
 _FORECAST_SECONDS, _FINISHED_SECONDS = 1.0, 2.0
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _forecast(time_bucket: int) -> dict[str, tables.Wait]:
-    """One for all sessions, however many wait."""
     return tables.forecast(store())
 
 
 def wait_of(run_id: str) -> tables.Wait:
-    """How long a queued run still waits."""
+    """The place of a queued run, and about how long it still waits."""
     known = _forecast(time_bucket(_FORECAST_SECONDS)).get(run_id)
     return known or tables.Wait(store().queue.place(run_id) or 0, math.nan)  # it was queued only just now
 
 
 @dataclass(frozen=True)
-class Look:
-    """What pages draw of a run as it stood at one moment: read once for all who look at it.
+class RunRecords:
+    """What pages draw of a run up to the epoch of its row.
 
     Attributes:
-        loss, accuracy: Arrow tables of the curves, with the columns epoch and loss, or accuracy.
-        speed: Epochs a second; NaN before there is one, and of a run that has ended.
-        seconds_left: About how long it will still train; NaN of a run that has ended.
-        snapshots: All of a run that has ended or is replayed, and the newest of one under way.
+        loss, accuracy: Arrow tables with the columns epoch and loss, or epoch and accuracy.
+        speed: Epochs a second; NaN before the first one, and of a run that has ended.
+        seconds_left: About how long it still trains; NaN of a run that has ended.
+        snapshots: All of a run that has ended or is replayed, otherwise the newest one, if any.
     """
 
     loss: Any
@@ -53,12 +52,12 @@ class Look:
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is a point to draw."""
+        """Whether the curves have a point."""
         return len(self.loss) > 0
 
 
 def curve(run: RunRow) -> pd.DataFrame:
-    """A run's curve, read once for all who look at it as it stands."""
+    """A run's curve up to the epoch of its row."""
     return _curve(run.run_id, run.attempt, run.epoch)
 
 
@@ -67,41 +66,38 @@ def _curve(run_id: str, attempt: int, epoch: int) -> pd.DataFrame:
     return tables.curve(store().progress.history(run_id))
 
 
-def look(run: RunRow, all_snapshots: bool = False) -> Look:
-    """The records of a run up to the epoch of its row; of one under way the newest snapshot, or all."""
-    if run.state.is_active:
-        return _look_at_live(run.run_id, run.attempt, run.epoch, run.seconds, all_snapshots, run.config)
-    return _look_at_ended(run.run_id, run.attempt, run.epoch, run.seconds)
+def run_records(run: RunRow, all_snapshots: bool = False) -> RunRecords:
+    """The records of a run; of one under way only the newest snapshot, unless all are asked for."""
+    is_active = run.state.is_active
+    return _run_records(run.run_id, run.attempt, run.epoch, run.seconds, is_active, all_snapshots or not is_active,
+                        run.config)
 
 
-def look_or_last(run: RunRow, all_snapshots: bool = False) -> Look:
-    """`look`; while the store cannot be asked, what this page drew of the run last, if it did."""
-    state = st.session_state
-    last: tuple[str, Look] | None = state.get(LOOKED)
+def run_records_or_last(run: RunRow, all_snapshots: bool = False) -> RunRecords:
+    """`run_records`; while the store fails, what this page drew of the run last, if it did."""
+    session = st.session_state
+    last: tuple[str, RunRecords] | None = session.get(RECORDS)
     try:
-        seen = look(run, all_snapshots)
+        records = run_records(run, all_snapshots)
     except store_outages.FAULTS as error:
         if last is None or last[0] != run.run_id:
             raise
-        store_outages.note(error)
+        store_outages.report(error)
         return last[1]
-    state[LOOKED] = run.run_id, seen
-    return seen
+    session[RECORDS] = run.run_id, records
+    return records
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _look_at_live(run_id: str, attempt: int, epoch: int, seconds: float, all_snapshots: bool,
-                  _config: RunConfig) -> Look:
-    glance = store().progress.glance(run_id)
-    left = tables.time_left(epoch, _config.epochs, glance.pace, _expected_seconds(run_id, attempt, _config))
-    snapshots = (store().progress.snapshots(run_id) if all_snapshots else [glance.snapshot] if glance.snapshot else [])
-    return Look(*_curve_tables(glance.points), tables.speed(glance.pace), left, snapshots)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _look_at_ended(run_id: str, attempt: int, epoch: int, seconds: float) -> Look:
-    progress = store().progress
-    return Look(*_curve_tables(progress.glance(run_id).points), math.nan, math.nan, progress.snapshots(run_id))
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _run_records(run_id: str, attempt: int, epoch: int, seconds: float, is_active: bool, all_snapshots: bool,
+                 _config: RunConfig) -> RunRecords:
+    glance, speed, left = store().progress.glance(run_id), math.nan, math.nan
+    if is_active:
+        speed = tables.speed(glance.pace)
+        left = tables.time_left(epoch, _config.epochs, glance.pace, _expected_seconds(run_id, attempt, _config))
+    newest = [glance.snapshot] if glance.snapshot else []
+    return RunRecords(*_curve_tables(glance.points), speed, left,
+                      store().progress.snapshots(run_id) if all_snapshots else newest)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -111,9 +107,9 @@ def _expected_seconds(run_id: str, attempt: int, _config: RunConfig) -> float:
 
 
 def _curve_tables(points: Sequence[Point]) -> tuple[pa.Table, pa.Table]:
-    """Loss and accuracy as Arrow tables: without pandas, which takes 20 times as long."""
+    """Loss and accuracy as Arrow tables; pandas would take 20 times as long."""
     epochs = pa.array([point.epoch for point in points], pa.int64())
-    loss = pa.array([point.loss for point in points], pa.float64(), from_pandas=True)  # NaN is nothing there
+    loss = pa.array([point.loss for point in points], pa.float64(), from_pandas=True)  # NaN becomes null
     accuracy = pa.array([point.accuracy for point in points], pa.float64(), from_pandas=True)
     return pa.table({"epoch": epochs, "loss": loss}), pa.table({"epoch": epochs, "accuracy": accuracy})
 
@@ -123,8 +119,8 @@ NO_CURVES = _curve_tables([])
 
 
 def windows(config: RunConfig, snapshot: Snapshot | None) -> str:
-    """The grid of windows as HTML, made once for everybody who looks at the same answers."""
-    # By the answers themselves: trained again on another kind of machine, a run may give others.
+    """The grid of windows as HTML, made once for all sessions that show the same answers."""
+    # The key holds the answers, as a run that is trained again on another kind of machine may give others.
     answers = (snapshot.epoch, snapshot.predicted.tobytes(), snapshot.confidence.tobytes()) if snapshot else None
     return _windows(config.run_id, answers, config, snapshot)
 
@@ -135,7 +131,7 @@ def _windows(run_id: str, answers: object, _config: RunConfig, _snapshot: Snapsh
 
 
 def answers(run: RunRow) -> tuple[str, str]:
-    """What a run that has ended answers in the end: all as CSV, and expected and predicted between tabs."""
+    """The last answers of a run that has ended: all columns as CSV, and expected and predicted separated by tabs."""
     return _answers(run.run_id, run.attempt, run.epoch)
 
 
@@ -149,7 +145,7 @@ def _answers(run_id: str, attempt: int, epoch: int) -> tuple[str, str]:
 
 
 def weights(run: RunRow) -> tuple[Floats, ...] | None:
-    """The weights of a run as they stand in the store; None before there are some."""
+    """The stored weights of a run that is not under way; None if it has none."""
     return None if run.state.is_active else _weights(run.run_id, run.attempt, run.epoch)
 
 

@@ -1,7 +1,7 @@
-"""The command `echo-lab` of an installed copy: the app by itself, and the command line with a word after it.
+"""The command `echo-lab` of an installed copy.
 
-    echo-lab                       opens the app; options go on to Streamlit: echo-lab --server.port=8502
-    echo-lab train --preset quick  is `python -m echo_core train --preset quick`, and so is every other command
+    echo-lab                       opens the app; options are passed to Streamlit: echo-lab --server.port=8502
+    echo-lab train --preset quick  is `python -m echo_core train --preset quick`, and likewise for other commands
 """
 
 import sys

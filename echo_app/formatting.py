@@ -1,4 +1,4 @@
-"""Numbers as a page says them, and text that it shows as it is."""
+"""Numbers as pages show them, and escaped text."""
 
 import math
 import re
@@ -9,7 +9,7 @@ __all__ = ["duration", "escape", "first_lines", "in_percent", "ordinal", "percen
 
 MAX_LINES = 10
 
-#: Invisible, and no line breaks at it. It splits a sign in two for programs that search text for links or emoji codes.
+#: An invisible character without a line break. In a link or an emoji code it keeps programs from finding them.
 _WORD_JOINER = "\u2060"
 
 
@@ -26,7 +26,7 @@ def duration(seconds: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as a percentage, rounded down: 100 % means every one."""
+    """A share as a percentage, rounded down, so that 100 % means all."""
     return "100 %" if share == 1 else f"{in_percent(share):.1f} %"
 
 
@@ -51,16 +51,16 @@ def spread(shares: list[float]) -> str:
 
 
 def first_lines(lines: Sequence[str]) -> str:
-    """The first `MAX_LINES` lines, and how many more there are: a link or file may bring one for each field."""
+    """The first `MAX_LINES` lines, and the number of the others."""
     more = [f"and {len(lines) - MAX_LINES} more."] if len(lines) > MAX_LINES else []
     return "\n".join([*lines[:MAX_LINES], *more])
 
 
 def plain(text: str) -> str:
-    """Text for a label, a caption or a box of Streamlit, which read Markdown: it is shown as it was typed.
+    """Escape text for Streamlit's labels, captions and boxes, which render Markdown: it is shown as it was typed.
 
-    A backslash keeps each sign from being read as Markdown, LaTeX, HTML or a colour. Streamlit looks for addresses,
-    emoji codes, icons and arrows once more afterwards, where backslashes are gone: a word joiner breaks these up.
+    Backslashes escape Markdown, LaTeX, HTML and colours. Streamlit then searches the rendered text for addresses,
+    emoji codes, icons and arrows; word joiners break these up.
     """
     line = " ".join(text.split())
     escaped = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line)

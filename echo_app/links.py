@@ -1,4 +1,4 @@
-"""The address of a page: from its query string to settings and a run, and back."""
+"""Links: from an address's query string to settings and a run, and back."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ from echo_core.config.presets import PRESETS
 from echo_core.config.repair import mend
 from echo_core.store import RunRow
 
-#: In a link to several seeds: the first of them, where another one's run is shown.
+#: The parameter for the first of several seeds, if the link's run has another one.
 FIRST_SEED = "first_seed"
 MOST_SEEDS = 2**31
 #: Characters of a packed text that a link may carry.
@@ -20,7 +20,7 @@ LONGEST_LINKED_TEXT = 1536
 
 
 def open_link(given: dict[str, list[str]]) -> None:
-    """Settings and run from the address. Damaged links give notes and a page that works."""
+    """Load the settings and the run of a query string, name -> values. What is not valid is left out, with a note."""
     query = {name: values[0] for name, values in given.items() if len(values) == 1}
     run_id, seeds, first_seed = query.pop("run", None), query.pop("seeds", None), query.pop(FIRST_SEED, "")
     run = state.store().runs.get(run_id) if run_id and re.fullmatch("[0-9a-f]{16}", run_id) else None
@@ -48,13 +48,13 @@ def open_link(given: dict[str, list[str]]) -> None:
 
 
 def with_seeds(config: RunConfig, number: int) -> list[RunConfig]:
-    """These settings with their seed and the next ones; the last ones that there are, where it is near the end."""
+    """These settings with their seed and the next ones; near the largest seed, with the last `number` of them."""
     first = min(config.seed, MOST_SEEDS - number)
     return [config.model_copy(update={"seed": seed}) for seed in range(first, first + number)]
 
 
 def links(config: RunConfig, run: RunRow | None) -> tuple[str | None, str | None]:
-    """A link to settings, every field of them, and one to a run; None where a text is too long for a link."""
+    """A link to settings with every field, and one to a run; None if there is no run or a text is too long."""
     base = str(st.context.url or "").split("?")[0].rstrip("/") + "/"
     settings = config.to_query()
     fits = len(settings["text"]) <= LONGEST_LINKED_TEXT
@@ -63,16 +63,13 @@ def links(config: RunConfig, run: RunRow | None) -> tuple[str | None, str | None
 
 
 def put_address_back() -> None:
-    """After a look at another page, which has an address of its own: that of the shown run."""
+    """Restore the address of the shown run after a visit to another page, which has an address of its own."""
     if "run" not in st.query_params and (run := state.shown_run()):
         st.query_params.from_dict(address(run.config, run.run_id))
 
 
 def address(config: RunConfig, run_id: str) -> dict[str, str]:
-    """The query string of a page that shows a run with its settings, alone or together with the other seeds.
-
-    Settings whose text is too long for a link are left out: the run has them.
-    """
+    """The query string of a run, its settings and the seeds on the page. Settings with a long text are left out."""
     query = {name: value for name, value in config.to_query().items() if value}
     if len(query.get("text", "")) > LONGEST_LINKED_TEXT:
         query = {}

@@ -1,8 +1,8 @@
-"""All that a visitor's session keeps, and what all sessions share: every key in one place.
+"""What a visitor's session holds, and the resources that all sessions share.
 
-Keys of `st.session_state`: each field of `RunConfig` by its name (its widget's key), those
-named below, and those of `store_outages`. The text is the exception: under its name stands what somebody types, and
-what of it serves the settings is under `SETTLED_TEXT`. Nothing is kept in modules, which all visitors would share.
+Keys of `st.session_state`: the name of each `RunConfig` field (the key of its widget), the names below, and those of
+`store_outages` and `web.focus`. The field `text` is an exception: its key holds what is typed, which may be invalid,
+and `SETTLED_TEXT` holds the text of the settings. Modules hold no state, as all visitors share them.
 """
 
 import math
@@ -23,35 +23,34 @@ from echo_core.store.errors import public_reason
 from echo_core.text import words as texts
 
 PRESET = "preset"          # name of the preset that the settings equal, or OWN
-RUN = "run_id"             # the run that is shown
-SEEN = "run_as_seen"       # as it was when the store was last asked
-LOOKED = "last_look"       # its run_id, and what was drawn of it last
+RUN = "run_id"             # the run on the page
+SEEN = "run_as_seen"       # its row, as it was read last
+RECORDS = "last_records"   # its run_id, and the records that were drawn last
 MINE = "my_runs"           # runs for which this session pressed Train, oldest first
-NOTES = "notes"            # lines about what was not accepted or had to follow
+NOTES = "notes"            # lines about settings that were not accepted or had to follow others
 SETTLED_TEXT = "settled_text"  # the text of the settings
-TEXT_ERROR = "text_error"  # why what is typed as a text does not serve
-OWN_WORDS = "own_words"    # echo and reverse are asked of one's own words
-UPLOAD = "upload"          # a file with a text
-FILE_ERRORS = "file_errors"  # for an uploader what is wrong with its file: a heading, and lines below it
-UPLOAD_NOTES = "upload_notes"  # what of that file was left out
-BEFORE = "before_task"     # for each task the settings that its controls had, to come back to
-TASK = "task_was"          # the task that the controls had before
+TEXT_ERROR = "text_error"  # why the typed text is not accepted
+OWN_WORDS = "own_words"    # the visitor types the words of echo and reverse
+UPLOAD = "upload"          # a file of pairs
+FILE_ERRORS = "file_errors"  # uploader -> what is wrong with its file: a heading, and lines below it
+UPLOAD_NOTES = "upload_notes"  # parts of the file of pairs that were left out
+BEFORE = "before_task"     # task -> settings that the controls had for it, to come back to
+TASK = "task_was"          # the task before the task control was changed
 READY = "session_is_ready"  # set once a new session has its settings
-HOLDER = "holder"          # who holds a run and waits in the queue: the browser, so that a reload goes on holding it
+HOLDER = "holder"          # who holds runs and waits in the queue: the browser, so that a reload keeps its holds
 REPLAY = "replay"          # the slider of the replay
-REPLAY_AT = "replay_at"    # epoch of the snapshot at which this visitor holds the replay; None follows the newest
-MORE = "more_epochs"       # how much longer Train longer trains
+REPLAY_AT = "replay_at"    # epoch of the snapshot that the visitor has picked; None follows the newest
+PLAYING = "playing"        # the replay is being played
+NEXT_AT = "next_at"        # when the replay's next picture is due, by the monotonic clock
+SLOW = "slow"              # the replay is slow
+MORE = "more_epochs"       # by how many epochs Train longer extends
 PRESSED = "pressed_train"  # Train was pressed in this run of the script
-DRAWN = "drawn"            # of which run and attempt the untrained network, or that it stops, was drawn
-ELSEWHERE = "elsewhere"    # what the page showed outside of its settings when it was drawn last
-PLAYING = "playing"
-NEXT_AT = "next_at"        # when the next picture of the replay is due
-SLOW = "slow"
-SEEDS = "seeds_shown"      # configs of the seeds that are shown together, in order; not all of them need be runs
-SELECTED = "selected"      # runs picked on the history page, in the order in which they were
-LOSS = "store_loss"        # the message about runs lost with their store, and when this session got it
+ELSEWHERE = "elsewhere"    # what the page outside of the settings' fragment showed when it was drawn last
+SEEDS = "seeds_shown"      # configs of the seeds on the page, in order; some may have no run
+SELECTED = "selected"      # runs picked on the history page, in the order of picking
+LOSS = "store_loss"        # the message about lost runs, and when this session got it
 DELETED = "deleted_runs"   # run_ids of the last deletion, which can be undone
-IMPORT = "import_config"   # a file with settings
+IMPORT = "import_config"   # a file of settings
 
 OWN = "own"
 #: Up to FEW_SESSIONS sessions read the store at every refresh; above that, rows are shared for _SHARED_SECONDS.
@@ -64,7 +63,7 @@ _TYPED = ("text", OWN_WORDS)
 
 
 class _Presence:
-    """One open page of a browser: while it lives, its runs are watched."""
+    """One open page: while it exists, the browser counts as connected and keeps its holds."""
 
     def __init__(self, engine: Engine, holder: str) -> None:
         self._engine, self._holder = engine, holder
@@ -76,12 +75,12 @@ class _Presence:
 
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
-    """The engine that every session of this server shares. Starts in the background."""
+    """The engine of this server, which starts in the background."""
     return Engine()
 
 
-def is_quiet_here() -> bool:
-    """Whether so few visitors are here that each may have more of this machine than a poll now and then."""
+def has_few_sessions() -> bool:
+    """Whether at most FEW_SESSIONS sessions are connected, so that each may poll often and compile ahead."""
     return engine().num_connected <= FEW_SESSIONS
 
 
@@ -106,20 +105,20 @@ def _presence(holder: str) -> _Presence:
 
 def loss() -> str | None:
     """The message about runs lost with their store: for a minute, in sessions that were open when it happened."""
-    session, said = st.session_state, engine().loss
-    known, since = session.setdefault(LOSS, (said, -math.inf))
-    if said != known:
-        session[LOSS] = known, since = said, time.monotonic()
+    session, message = st.session_state, engine().loss
+    known, since = session.setdefault(LOSS, (message, -math.inf))
+    if message != known:
+        session[LOSS] = known, since = message, time.monotonic()
     return known if time.monotonic() - since < _LOSS_SECONDS else None
 
 
 def store() -> Store:
-    """Where runs are kept."""
+    """The store of the runs."""
     return engine().store
 
 
 def workers_status() -> str:
-    """`Engine.status`; on a hosted copy without its addresses and exceptions."""
+    """`Engine.status`; on a hosted copy without addresses and exceptions."""
     status = engine().status()
     known = status in ("starting", "warming", "ready")
     return status if known or not engine().settings.hosted else (
@@ -127,29 +126,29 @@ def workers_status() -> str:
 
 
 def public(reason: str) -> str:
-    """Why a run stands as it does, as far as visitors of this copy may know it."""
+    """The reason of a run's state, as far as visitors of this copy may read it."""
     return public_reason(reason) if engine().settings.hosted else reason
 
 
 def visitor() -> str:
-    """Whose names and lists count: on a copy of one's own all visitors are one."""
+    """Whose names and hidden runs count: the browser's on a hosted copy, everybody's on a local one."""
     return str(st.session_state[HOLDER]) if engine().settings.hosted else EVERYBODY
 
 
 def wanted(**which: Any) -> Wanted:
-    """Which runs the history page lists: on a hosted copy a visitor's own and the presets'."""
+    """The query of the history page: on a hosted copy it finds the visitor's own runs and the presets' only."""
     hosted = engine().settings.hosted
     shared = [preset.config.run_id for preset in PRESETS.values()] if hosted else ()
     return Wanted(visitor=visitor(), only_own=hosted, shared=shared, **which)
 
 
 def name_of(run_id: str) -> str | None:
-    """What this visitor calls a run."""
+    """This visitor's name for a run."""
     return store().runs.name_of(run_id, visitor())
 
 
-def fill_in() -> None:
-    """Give a new session the value that each key has before anything is pressed."""
+def set_defaults() -> None:
+    """Give the keys of a new session their values."""
     session = st.session_state
     session[HOLDER] = browser_name() or uuid.uuid4().hex
     session[MINE], session[NOTES], session[RUN], session[BEFORE] = [], [], None, {}
@@ -157,7 +156,7 @@ def fill_in() -> None:
     session[SEEDS], session[SELECTED], session[DELETED] = (), [], []
 
 
-def keep() -> None:
+def refresh() -> None:
     """Called in each run of the script: keep typed texts, connect the browser, make the settings fit one another."""
     session = st.session_state
     for key in _TYPED:
@@ -168,12 +167,12 @@ def keep() -> None:
 
 
 def config() -> RunConfig:
-    """The settings as the controls stand; `keep` has made them fit."""
+    """The settings as the controls stand; `refresh` has made them fit."""
     return RunConfig(**{**{name: st.session_state[name] for name in FIELDS}, "text": st.session_state[SETTLED_TEXT]})
 
 
 def load(config: RunConfig) -> None:
-    """Put settings into the controls."""
+    """Put settings into the controls, their text included."""
     _put(config)
     session = st.session_state
     session["text"], session[OWN_WORDS] = config.text, config.task != "pairs" and bool(config.text)
@@ -181,7 +180,7 @@ def load(config: RunConfig) -> None:
 
 
 def _put(config: RunConfig) -> None:
-    """All but what is typed as a text, which stays as it was typed."""
+    """Put settings into the controls, except the text, which stays as it was typed."""
     session, values = st.session_state, config.model_dump()
     session[SETTLED_TEXT], session[TASK] = values.pop("text"), config.task
     session.update(values)
@@ -189,38 +188,38 @@ def _put(config: RunConfig) -> None:
 
 
 def text_bytes() -> int:
-    """Bytes of a typed text in its normal form, or as typed if it is too long to be normalised."""
+    """Bytes of the typed text in its normal form; of one too long to be normalised, as it was typed."""
     text = str(st.session_state.get("text") or "")
     return len((texts.normalise(text) if len(text) <= texts.MAX_CHARACTERS else text).encode(errors="replace"))
 
 
 def shown_run() -> RunRow | None:
-    """The run that this page shows, as the store has it now; while that cannot be asked, as it was seen last."""
+    """The run on the page, read from the store; while the store fails, as it was read last."""
     session = st.session_state
     if not session[RUN]:
         return None
-    if not store_outages.is_away():
+    if not store_outages.is_store_down():
         try:
-            shared = store_outages.is_alone() and not is_quiet_here()
+            shared = store_outages.is_fragment_rerun() and not has_few_sessions()
             run_id = session[RUN]
             session[SEEN] = stored_row(run_id, time_bucket(_SHARED_SECONDS)) if shared else store().runs.get(run_id)
         except store_outages.FAULTS as error:
-            store_outages.note(error)
+            store_outages.report(error)
     return seen_run()
 
 
 def seen_run() -> RunRow | None:
-    """The run that this page shows, as `shown_run` has seen it last: for the parts of one page."""
+    """The run on the page, as `shown_run` has read it last."""
     seen: RunRow | None = st.session_state.get(SEEN)
     return seen if seen and seen.run_id == st.session_state[RUN] else None
 
 
 def settle() -> None:
-    """Make the settings fit one another, as one control's change may ask of the others."""
+    """Make the settings fit one another after a change of some of them; `NOTES` says what had to follow."""
     session = st.session_state
     wanted = {name: session.get(name) for name in FIELDS}
-    wanted["text"] = text = _text_that_serves(str(wanted["task"]))
-    for name in following(wanted):  # without a word
+    wanted["text"] = text = _accepted_text(str(wanted["task"]))
+    for name in following(wanted):  # these follow from others, and need no note
         if name != "batch_size" or len(texts.pairs(text)) % session["batch_size"]:
             del wanted[name]
     settled, notes = mend(wanted)
@@ -229,8 +228,8 @@ def settle() -> None:
     _put(settled)
 
 
-def _text_that_serves(task: str) -> str:
-    """What is typed, if it can be learnt, and what could be before it else; `TEXT_ERROR` says why."""
+def _accepted_text(task: str) -> str:
+    """The typed text in its normal form. If it is not accepted, the text before it, and `TEXT_ERROR` says why."""
     session = st.session_state
     session[TEXT_ERROR] = None
     if task != "pairs" and not session.get(OWN_WORDS):

@@ -1,9 +1,9 @@
-"""What pages do while the store fails: say so in words, keep what can be kept, and go on by themselves afterwards.
+"""What pages do while the store fails: they say so, keep what they showed, and recover by themselves.
 
-A page is drawn by `page`, a fragment of it by `part`, what can be left out by `attempt`, and what visitors press
-is `careful`. The message stands in one place, at the top of the page, and stays in sight.
+`draw_page` draws a page, `fragment` makes a fragment of it, and `draw_optional` draws what a page can do without.
+Callbacks that use the store are marked with `needs_store`. The message is at the top of the page and stays in sight.
 
-Keys of `st.session_state` are those below; all of them are of one run of the script, but `_REFUSED` and `_TOLD`.
+Keys of `st.session_state` are those below. All but `_REFUSED` and `_SHOWN` are of one run of the script.
 """
 
 import logging
@@ -20,19 +20,19 @@ from echo_app.formatting import plain
 from echo_app.web import focus
 from echo_core.store.errors import FAULTS, Trouble, trouble_of
 
-__all__ = ["FAULTS", "attempt", "careful", "is_alone", "is_away", "leave_off", "note", "page", "part", "refusal",
-           "refuse"]
+__all__ = ["FAULTS", "draw_optional", "draw_page", "draw_refusal", "end_run", "fragment", "is_fragment_rerun",
+           "is_store_down", "needs_store", "refuse", "report"]
 
 logger = logging.getLogger(__name__)
 
-_REFUSED = "refused"       # why what was pressed last was not done, if it was not
+_REFUSED = "refused"       # why the last press was refused, if it was
 _TROUBLE = "trouble"       # what is wrong with the store
-_AWAY = "trouble_away"     # it did not answer, so it is not asked again
-_WHOLE = "whole_page"      # the whole page is drawn, not a fragment alone
-_TOLD = "trouble_told"     # the page says what is wrong
+_DOWN = "store_is_down"    # the store has failed, so this run of the script does not ask it again
+_WHOLE = "whole_page"      # the whole page is drawn, not one fragment
+_SHOWN = "trouble_shown"   # the page shows the message about the store
 
 _RETRY_SECONDS = 2.0
-#: So long a refusal stays at least, as pages are drawn anew for many reasons.
+#: Seconds for which a refusal stays at least: pages are redrawn for many reasons.
 READING_SECONDS = 10.0
 
 P = ParamSpec("P")
@@ -41,81 +41,82 @@ T = TypeVar("T")
 
 @dataclass
 class _Refusal:
-    """Why something was not done, since when, and whether a page says so."""
+    """Why a press was refused, since when, and whether a page shows it."""
 
     reason: str
     since: float = field(default_factory=time.monotonic)
-    is_told: bool = False
+    is_shown: bool = False
 
     @property
     def is_over(self) -> bool:
-        """Whether it has stood there for long enough."""
+        """Whether it was shown for long enough."""
         return time.monotonic() - self.since > READING_SECONDS
 
 
-def page(body: Callable[[], None]) -> None:
-    """Draw a page. Where the store fails, it says so above it, and the page is drawn again until it does not."""
-    state = st.session_state
-    state[_TROUBLE], state[_AWAY], state[_WHOLE] = None, False, True
-    refused = state.setdefault(_REFUSED, None)
+def draw_page(body: Callable[[], None]) -> None:
+    """Draw a page. If the store fails, show a message above it and redraw it until the store answers."""
+    session = st.session_state
+    session[_TROUBLE], session[_DOWN], session[_WHOLE] = None, False, True
+    refused = session.setdefault(_REFUSED, None)
     if refused and refused.is_over:
         refuse(None)
     place = st.container(key="store_trouble")
     try:
-        body()
-    except FAULTS as error:
-        note(error)
+        _draw(body)
     finally:
-        state[_WHOLE] = False
+        session[_WHOLE] = False
     focus.draw()
-    state[_TOLD] = state[_TROUBLE] is not None
-    if state[_TOLD]:
+    session[_SHOWN] = session[_TROUBLE] is not None
+    if session[_SHOWN]:
         with place:
-            _say(state[_TROUBLE])
-        leave_off()
+            _message(session[_TROUBLE])
+        end_run()
 
 
-def part(body: Callable[P, None]) -> Callable[P, None]:
-    """The body of a fragment: where the store fails, the page says so in its place, and says so no longer after."""
+def fragment(body: Callable[P, None], run_every: float | None = None, key: str | None = None) -> Callable[P, None]:
+    """A fragment that redraws the whole page when the message about the store, or a refusal, must come or go."""
     @wraps(body)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
-        state = st.session_state
-        alone, refused = is_alone(), state[_REFUSED]
-        if alone and refused and (not refused.is_told or refused.is_over):
-            st.rerun()  # the whole page, which says why what was pressed here was not done, or no longer
-        if alone:
-            state[_TROUBLE], state[_AWAY] = None, False
-        try:
-            body(*args, **kwargs)
-        except FAULTS as error:
-            note(error)
-        if alone:
-            focus.draw()
-        if alone and (state[_TROUBLE] is not None) != state[_TOLD]:
+    def draw(*args: P.args, **kwargs: P.kwargs) -> None:
+        if not is_fragment_rerun():
+            return _draw(body, *args, **kwargs)
+        session = st.session_state
+        refused = session[_REFUSED]
+        if refused and (not refused.is_shown or refused.is_over):
             st.rerun()
-        if alone and state[_TOLD]:
-            leave_off()
+        session[_TROUBLE], session[_DOWN] = None, False
+        _draw(body, *args, **kwargs)
+        focus.draw()
+        if (session[_TROUBLE] is not None) != session[_SHOWN]:
+            st.rerun()
+        if session[_SHOWN]:
+            end_run()
 
-    return drawn
+    return st.fragment(draw, run_every=run_every, key=key)
 
 
-def leave_off() -> NoReturn:
-    """End this run of the script here. Unlike its end, this forgets no widget that could not be drawn; and unlike
-    `st.stop`, it does not throw away what somebody has pressed meanwhile."""
+def draw_optional(draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Draw what a page can do without, unless the store fails."""
+    if not is_store_down():
+        _draw(draw, *args, **kwargs)
+
+
+def _draw(draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    try:
+        draw(*args, **kwargs)
+    except FAULTS as error:
+        report(error)
+
+
+def end_run() -> NoReturn:
+    """End this run of the script here, so that widgets that could not be drawn keep their values.
+
+    Unlike `st.stop`, this does not discard the presses that wait for the end of the run.
+    """
     raise StopException
 
 
-def attempt(draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Draw what a page can do without, unless the store fails."""
-    if not is_away():
-        try:
-            draw(*args, **kwargs)
-        except FAULTS as error:
-            note(error)
-
-
-def careful(act: Callable[P, T]) -> Callable[P, T | None]:
-    """A callback that writes to the store: where that fails, all is as before, and the page says why and what to do."""
+def needs_store(act: Callable[P, T]) -> Callable[P, T | None]:
+    """A callback that uses the store: if that fails, nothing changes, and the page says why and what to do."""
     @wraps(act)
     def done(*args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
@@ -131,49 +132,49 @@ def careful(act: Callable[P, T]) -> Callable[P, T | None]:
 
 
 def refuse(reason: str | None) -> None:
-    """Have the page say why what was pressed was not done, or no longer."""
+    """Have the page say why a press was refused; None removes the last refusal."""
     st.session_state[_REFUSED] = _Refusal(reason) if reason else None
 
 
-def refusal() -> None:
-    """Draw why what was pressed last was not done, if it was not."""
-    said: _Refusal | None = st.session_state[_REFUSED]
-    if said:
-        said.is_told = True
-        st.error(plain(said.reason), icon=":material/block:")
+def draw_refusal() -> None:
+    """Draw why the last press was refused, if it was."""
+    refused: _Refusal | None = st.session_state[_REFUSED]
+    if refused:
+        refused.is_shown = True
+        st.error(plain(refused.reason), icon=":material/block:")
 
 
-def note(found: Exception | Trouble) -> None:
-    """Have the page say what is wrong with the store: something that it raised, or that others have met."""
-    state = st.session_state
+def report(found: Exception | Trouble) -> None:
+    """Have the page show what is wrong with the store: an error that it raised here, or trouble met elsewhere."""
+    session = st.session_state
     if isinstance(found, Exception):
-        state[_AWAY] = True
-        if not state.get(_TOLD):
+        session[_DOWN] = True
+        if not session.get(_SHOWN):
             logger.warning("a page could not use the store: %s", _one_line(found))
         found = trouble_of(found)
-    state[_TROUBLE] = state[_TROUBLE] or found
+    session[_TROUBLE] = session[_TROUBLE] or found
 
 
-def is_away() -> bool:
-    """Whether the store has failed this run of the script: asking it again would make the visitor wait again."""
-    return bool(st.session_state[_AWAY])
+def is_store_down() -> bool:
+    """Whether the store has failed in this run of the script: asking again would make the visitor wait again."""
+    return bool(st.session_state[_DOWN])
 
 
-def is_alone() -> bool:
-    """Whether a fragment is drawn by itself, and not with the whole page."""
+def is_fragment_rerun() -> bool:
+    """Whether one fragment is rerun, not the whole page."""
     return not st.session_state[_WHOLE]
 
 
-def _say(found: Trouble) -> None:
+def _message(found: Trouble) -> None:
     st.warning("Runs under way go on, and what they learn is kept once the store can be used again. This page tries "
                "again by itself.", icon=":material/cloud_off:",
                title=f"The store of the runs cannot be used: {found.cause}")
     st.html(STYLE)
-    st.fragment(_again, run_every=_RETRY_SECONDS)(time.monotonic())
+    st.fragment(_retry, run_every=_RETRY_SECONDS)(time.monotonic())
 
 
-def _again(said_at: float) -> None:
-    if time.monotonic() - said_at > _RETRY_SECONDS / 2:  # not while the page itself is drawn
+def _retry(since: float) -> None:
+    if time.monotonic() - since > _RETRY_SECONDS / 2:  # not while the page itself is drawn
         st.rerun()
 
 
@@ -181,7 +182,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(getattr(error, "orig", error)).split())
 
 
-#: In sight wherever on the page the visitor is, below Streamlit's own bar.
+#: In sight wherever the page is scrolled to, below Streamlit's own bar.
 STYLE = """<style>
 [data-testid="stLayoutWrapper"]:has(> .st-key-store_trouble) { position: sticky; top: 3.75rem; z-index: 100; }
 .st-key-store_trouble [data-testid="stAlertContainer"] { backdrop-filter: blur(16px); }

@@ -1,4 +1,4 @@
-"""Charts: a table in, a Vega-Lite spec out. They know neither Streamlit nor Keras."""
+"""Charts as Vega-Lite specs, and the grid of windows as HTML. They know neither Streamlit nor Keras."""
 
 from echo_app.charts.curves import (
     COLOURS,

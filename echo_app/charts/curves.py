@@ -1,8 +1,4 @@
-"""Tables in, charts out: each a Vega-Lite spec that is built once and only ever gets new data.
-
-The page hands a spec and a table to Streamlit apart, so that a poll sends rows and not a chart.
-Nothing here knows Streamlit or Keras.
-"""
+"""Vega-Lite specs of the charts. Each is built once and cached; pages pass it to Streamlit with a table of new data."""
 
 from functools import lru_cache
 from typing import Any
@@ -11,11 +7,11 @@ import altair as alt
 
 Spec = dict[str, Any]
 
-#: Right and wrong, from Okabe and Ito's palette; always with a sign beside the colour.
+#: Colours of right and wrong, from Okabe and Ito's palette; a sign always stands beside the colour.
 RIGHT, WRONG = "#009E73", "#D55E00"
 _GREY = "#888888"
 
-#: Curves that lie over each other: Okabe and Ito's colours, each with dashes of its own.
+#: Colours and dashes of compared curves, from Okabe and Ito's palette.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#7A5C00")
 DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (12, 4), (4, 1), (1, 3), (10, 2, 2, 2, 2, 2))
 
@@ -24,7 +20,7 @@ DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (12, 4), (4, 1), (1, 3), (10, 2,
 def loss_curve(epochs: int, chance: float, top: float) -> Spec:
     """Loss against epoch, with the loss of pure guessing as a dashed line.
 
-    Columns: epoch, loss. `chance` in nats per token, or a squared error; `top` is where the axis ends.
+    Columns: epoch, loss. `chance`: nats per token, or a squared error. `top`: the end of the axis.
     """
     line = _line("loss", alt.Y("loss:Q", title="Loss", scale=alt.Scale(domain=[0, top])), epochs, ".3g")
     rule = alt.Chart().mark_rule(strokeDash=[5, 4], color=_GREY).encode(y=alt.datum(chance))
@@ -42,7 +38,7 @@ def accuracy_curve(epochs: int) -> Spec:
 
 @lru_cache(maxsize=64)
 def comparison(runs: tuple[str, ...], by: str, what: str, log: bool) -> Spec:
-    """Several runs' curves over each other, told apart by colour and dashes.
+    """Curves of several runs, which differ in colour and dashes.
 
     Columns: run, `by` (epoch or seconds), `what` (loss or accuracy).
     """
@@ -64,7 +60,7 @@ def comparison(runs: tuple[str, ...], by: str, what: str, log: bool) -> Spec:
 @lru_cache(maxsize=64)
 def band(what: str, epochs: int) -> Spec:
     """The mean of several seeds and a band of one standard deviation around it. Columns: epoch, mean, low, high."""
-    title = {"loss": "Loss", "accuracy": "Numbers right"}[what]  # a longer one would shrink its chart
+    title = {"loss": "Loss", "accuracy": "Numbers right"}[what]  # a longer title would shrink the chart
     x = alt.X("epoch:Q", title="Epoch", scale=alt.Scale(domain=[0, epochs], nice=False),
               axis=alt.Axis(tickCount=5, labelFlush=True))
     format_ = "%" if what == "accuracy" else ".2f"
@@ -80,7 +76,7 @@ def band(what: str, epochs: int) -> Spec:
 
 @lru_cache(maxsize=64)
 def one_hot_strip(length: int, vocab_size: int) -> Spec:
-    """A sequence as its one-hot rows: one mark a timestep, at its number. Columns: timestep, number."""
+    """A sequence as one-hot rows: one mark a timestep, at its number. Columns: timestep, number."""
     strip = alt.Chart().mark_rect(width={"band": 0.9}, height=max(3, 180 // vocab_size)).encode(
         x=alt.X("timestep:O", title="Timestep", axis=alt.Axis(labelOverlap=True, labelAngle=0)),
         y=alt.Y("number:Q", title="Number", scale=alt.Scale(domain=[0, vocab_size - 1])),
@@ -96,10 +92,10 @@ def _line(column: str, y: alt.Y, epochs: int, tooltip: str) -> alt.LayerChart:
 
 
 def _spec(chart: Any, height: int = 230) -> Spec:
-    # The last epoch's label stands half outside of the axis.
+    # Half of the last epoch's label is outside of the axis.
     padding = {"left": 5, "top": 5, "bottom": 5, "right": 16}
     spec: Spec = chart.properties(height=height, padding=padding).to_dict(validate=False)
-    # Streamlit puts the table into the spec; layers that draw no table have one row of their own.
+    # Streamlit adds the table to the spec; layers that draw constants get one row of their own.
     spec.pop("data", None)
     spec.pop("datasets", None)
     for part in spec.get("layer", ()):

@@ -1,4 +1,4 @@
-"""The grid of windows: what was read, what should come back, what came back. HTML from numbers and escaped words."""
+"""The grid of windows as HTML: input, expected and predicted numbers, or escaped words."""
 
 from html import escape
 
@@ -10,7 +10,7 @@ from echo_core.data import TASKS, Examples
 from echo_core.records import Snapshot
 from echo_core.text.plurals import counted
 
-#: Rows, and numbers in them, that are shown at most; the table for download has all.
+#: Rows, and numbers, that the grid shows at most; the table for download has all.
 MAX_ROWS, MAX_NUMBERS = 40, 1500
 
 STYLE = f"""<style>
@@ -43,17 +43,17 @@ STYLE = f"""<style>
 }}
 </style>"""
 
-#: Numbers in a row, beyond which input, expected and predicted stand below and not beside one another.
+#: Above this many numbers in a row, input, expected and predicted are stacked instead of side by side.
 WIDEST = 18
-#: Around one number of a row: a cell of its own. Words stand together in one cell, so that long ones find room.
+#: The tag around a number, which has its own cell, and around a word, which shares one so that long words fit.
 _CELL, _WORD = "td", "span"
 
 
 def grid(config: RunConfig, examples: Examples, snapshot: Snapshot | None) -> str:
-    """The windows that a run is watched on, each predicted number marked right (✓) or wrong (✗).
+    """The grid of windows, each predicted number marked right (✓) or wrong (✗).
 
     Args:
-        snapshot: What the network answered; None shows what it will be asked.
+        snapshot: The predictions; None leaves them empty.
     """
     rows = [_row(config, examples, snapshot, k) for k in range(_num_rows(examples))]
     kind = ' class="words"' if config.text else ' class="stacked"' if _is_wide(config) else ""
@@ -63,7 +63,7 @@ def grid(config: RunConfig, examples: Examples, snapshot: Snapshot | None) -> st
 
 
 def summary(config: RunConfig, examples: Examples, snapshot: Snapshot | None) -> str:
-    """In words: how many windows and numbers are right."""
+    """How many windows and numbers are right, in a sentence."""
     number, shown = len(examples.inputs), _num_rows(examples)
     rows, tokens = ("pair", "word") if config.task == "pairs" else ("window", "word" if config.text else "number")
     more = f" (the first {'one is' if shown == 1 else f'{shown} are'} shown)" if number > shown else ""
@@ -88,11 +88,11 @@ def _is_wide(config: RunConfig) -> bool:
 
 def _head(config: RunConfig) -> str:
     if _is_wide(config):
-        return ""  # each row says what it is
-    read, said = (1, 1) if config.text else (config.input_length, config.output_length)
-    return (f'<thead><tr><th colspan="{read}" scope="colgroup">Input</th><th></th>'
-            f'<th colspan="{said}" scope="colgroup">Expected</th><th></th>'
-            f'<th colspan="{said}" scope="colgroup">Predicted</th></tr></thead>')
+        return ""  # stacked rows have their own labels
+    inputs, outputs = (1, 1) if config.text else (config.input_length, config.output_length)
+    return (f'<thead><tr><th colspan="{inputs}" scope="colgroup">Input</th><th></th>'
+            f'<th colspan="{outputs}" scope="colgroup">Expected</th><th></th>'
+            f'<th colspan="{outputs}" scope="colgroup">Predicted</th></tr></thead>')
 
 
 def _row(config: RunConfig, examples: Examples, snapshot: Snapshot | None, k: int) -> str:
@@ -101,13 +101,13 @@ def _row(config: RunConfig, examples: Examples, snapshot: Snapshot | None, k: in
             for step, number in enumerate(examples.inputs[k])]
     expected = [_shown(config, number) for number in examples.expected[k]]
     if snapshot is None:
-        said = [_gap(config)] * (1 if config.text else config.output_length)
+        predicted = [_gap(config)] * (1 if config.text else config.output_length)
     else:
-        said = [_said(config, int(answer), int(number), float(sure)) for answer, number, sure
+        predicted = [_predicted(config, int(answer), int(number), float(sure)) for answer, number, sure
                 in zip(snapshot.predicted[k], examples.expected[k], snapshot.confidence[k], strict=True)]
-    parts = ["".join(part) for part in (read, expected, said)]
-    if config.text:  # with spaces, for who copies or hears it
-        parts = [f"<td>{' '.join(filter(None, part))}</td>" for part in (read, expected, said)]
+    parts = ["".join(part) for part in (read, expected, predicted)]
+    if config.text:  # with spaces, for copying and for screen readers
+        parts = [f"<td>{' '.join(filter(None, part))}</td>" for part in (read, expected, predicted)]
     if _is_wide(config):
         names = ("Input", "Expected", "Predicted")
         lines = [f'<th scope="row">{name}</th>{part}' for name, part in zip(names, parts, strict=True)]
@@ -128,8 +128,8 @@ def _gap(config: RunConfig) -> str:
     return f'<{tag} class="gap">·</{tag}>'
 
 
-def _said(config: RunConfig, answer: int, expected: int, sure: float) -> str:
-    """One predicted number; where nothing is expected, nothing is shown."""
+def _predicted(config: RunConfig, answer: int, expected: int, sure: float) -> str:
+    """One predicted number; nothing if nothing is expected there."""
     if expected == config.vocab_size:
         return "" if config.text else _gap(config)
     right, tag = answer == expected, _WORD if config.text else _CELL
@@ -144,7 +144,7 @@ def _said(config: RunConfig, answer: int, expected: int, sure: float) -> str:
 
 
 def _name(config: RunConfig, number: int | np.integer) -> str:
-    """A number as it is shown, or its word, safe in HTML. The padding of `padded` is a dot."""
+    """A number, its word, or a dot for padding, safe in HTML."""
     if number == config.vocab_size:
         return "·"
     return escape(config.vocabulary[number]) if config.text else str(number)

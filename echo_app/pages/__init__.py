@@ -1,1 +1,1 @@
-"""The pages, one module each; each reads from top to bottom."""
+"""The pages, one module each, in the order of the page from top to bottom."""

@@ -12,7 +12,7 @@ from echo_app import actions, state, store_outages
 from echo_app.formatting import in_percent
 from echo_app.pages.setup import begin
 from echo_app.panels import comparison
-from echo_app.store_outages import careful
+from echo_app.store_outages import needs_store
 from echo_app.web import focus
 from echo_core.config.compatibility import Variant
 from echo_core.config.presets import short_name
@@ -23,14 +23,14 @@ from echo_core.text.plurals import counted
 PAGE_SIZE = 25
 _TABLE = "runs_table"
 _PAGE, _FILTERS, _LISTED = "runs_page", ("runs_text", "runs_states", "runs_variants", "runs_hidden"), "runs_listed"
-#: What lists are sorted by, as people call it.
+#: Labels of the sort orders -> fields of the store's query.
 _SORTING = {"When": "created_at", "Windows right": "window_accuracy", "Numbers right": "token_accuracy", "Loss": "loss",
             "Seconds": "seconds", "Epochs": "epoch", "State": "state", "Name": "name", "Variant": "variant"}
 
 
 def runs_page(open_run: Callable[[], None]) -> None:
-    """From top to bottom: what is looked for, the runs, what can be done with those that are picked, their curves."""
-    store_outages.page(lambda: _page(open_run))
+    """From top to bottom: the search, the list, actions on the picked runs, and their curves."""
+    store_outages.draw_page(lambda: _page(open_run))
 
 
 def _page(open_run: Callable[[], None]) -> None:
@@ -69,7 +69,10 @@ def _first_page() -> None:
 
 
 def _find() -> tuple[Sequence[ListedRun], int]:
-    """The page of the list that is shown; the last one, if there are fewer by now."""
+    """The runs on the current page of the list, and how many were found in all.
+
+    If fewer runs are left than the current page needs, the last page becomes the current one.
+    """
     session = st.session_state
     wanted = state.wanted(
         text=session["runs_text"].strip(), states=session["runs_states"], variants=session["runs_variants"],
@@ -96,7 +99,7 @@ def _nothing(total: int) -> None:
 
 
 def _list(entries: Sequence[ListedRun], total: int) -> None:
-    """The table, whose picked rows are remembered by their runs and not by their places."""
+    """Draw the table. Picked rows are kept as run ids, as places change."""
     session = st.session_state
     ids = [entry.run.run_id for entry in entries]
     session[_LISTED] = ids
@@ -104,7 +107,7 @@ def _list(entries: Sequence[ListedRun], total: int) -> None:
     session[_TABLE] = {"selection": {"rows": rows, "columns": [], "cells": []}}
     st.dataframe(_table(entries), key=_TABLE, on_select=_pick, selection_mode="multi-row", hide_index=True,
                  placeholder="–", height=min(38 + 35 * len(entries), 600), column_config={
-        "run": st.column_config.TextColumn("Run", width=235),  # a telephone shows the state beside it
+        "run": st.column_config.TextColumn("Run", width=235),  # so that a telephone also shows the state
         "state": st.column_config.TextColumn("State", width="small"),
         "windows": st.column_config.NumberColumn("Windows right", format="%.1f %%", width=110),
         "tokens": st.column_config.NumberColumn("Numbers right", format="%.1f %%", width=115),
@@ -129,7 +132,7 @@ def _table(entries: Sequence[ListedRun]) -> pd.DataFrame:
 
 
 def _pick() -> None:
-    """Callback of the table: what is picked on other pages stays picked."""
+    """Callback of the table: runs picked on other pages of the list stay picked."""
     session, listed = st.session_state, st.session_state[_LISTED]
     now = [listed[place] for place in session[_TABLE]["selection"]["rows"] if place < len(listed)]
     kept = [run_id for run_id in session[state.SELECTED] if run_id not in listed or run_id in now]
@@ -147,14 +150,14 @@ def _pages(shown: int, total: int) -> None:
 
 
 def _turn(by: int) -> None:
-    focus.follow("runs_back", "runs_on")
+    focus.move_to("runs_back", "runs_on")
     st.session_state[_PAGE] += by
 
 
 def _actions(picked: Sequence[str], open_run: Callable[[], None]) -> None:
-    """What can be done with the picked runs."""
+    """Draw the actions on the picked runs."""
     _undo()
-    store_outages.refusal()
+    store_outages.draw_refusal()
     if not picked:
         st.caption("Tick runs at the left of the list to compare, open, name, hide or delete them.")
         return
@@ -170,26 +173,26 @@ def _actions(picked: Sequence[str], open_run: Callable[[], None]) -> None:
                           on_change=_rename, args=(picked[0],), placeholder="such as: two bits too few")
         label, icon = ("Hide", "visibility_off") if hides else ("Show again", "visibility")
         st.button(label, icon=f":material/{icon}:", key="runs_hide", on_click=_hide, args=(list(picked), hides))
-        if not state.engine().settings.hosted:  # there it is the operator's
+        if not state.engine().settings.hosted:  # there only the operator deletes
             st.button("Delete", icon=":material/delete:", key="runs_delete", on_click=_delete, args=(list(picked),))
-        st.button("Pick none", icon=":material/close:", key="runs_none", type="tertiary", on_click=_let_go)
+        st.button("Pick none", icon=":material/close:", key="runs_none", type="tertiary", on_click=_deselect)
 
 
-@careful
+@needs_store
 def _rename(run_id: str) -> None:
     state.store().runs.rename(run_id, st.session_state[f"runs_name_{run_id}"], state.visitor())
 
 
-@careful
+@needs_store
 def _hide(run_ids: list[str], hidden: bool) -> None:
-    focus.follow("runs_text")
+    focus.move_to("runs_text")
     state.store().runs.hide(run_ids, hidden, state.visitor())
     _pick_none()
 
 
-@careful
+@needs_store
 def _delete(run_ids: list[str]) -> None:
-    focus.follow("undo_delete")
+    focus.move_to("undo_delete")
     deleted = state.store().runs.delete(run_ids)
     st.session_state[state.DELETED] = deleted
     st.session_state[state.SELECTED] = [run_id for run_id in run_ids if run_id not in deleted]
@@ -201,8 +204,8 @@ def _pick_none() -> None:
     st.session_state[state.SELECTED] = []
 
 
-def _let_go() -> None:
-    focus.follow("runs_text")
+def _deselect() -> None:
+    focus.move_to("runs_text")
     _pick_none()
 
 
@@ -215,8 +218,8 @@ def _undo() -> None:
             st.button("Undo", icon=":material/undo:", key="undo_delete", on_click=_bring_back)
 
 
-@careful
+@needs_store
 def _bring_back() -> None:
-    focus.follow("runs_text")
+    focus.move_to("runs_text")
     state.store().runs.bring_back(st.session_state[state.DELETED])
     st.session_state[state.DELETED] = []

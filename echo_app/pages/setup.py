@@ -1,4 +1,4 @@
-"""What every page begins with."""
+"""What each page does first: prepare the session, or say why this host cannot work."""
 
 import logging
 import os
@@ -15,39 +15,39 @@ logger = logging.getLogger(__name__)
 
 
 def begin() -> None:
-    """Make the session ready; where the host is not, say why and end the page there."""
+    """Prepare the session. If this host cannot work, say why and end the page."""
     try:
         _begin_session()
     except StoreAway:
-        raise  # it may come back, for which the page waits
+        raise  # `store_outages` says so and tries again
     except (StoreError, ValidationError) as error:
         st.error("Echo Lab cannot work here as it is set up.", icon=":material/block:")
         details = " ".join(explain(error)) if isinstance(error, ValidationError) else str(error)
         log_once(details)
         st.text(_public(error) if _may_be_hosted() else details)
-        store_outages.leave_off()
+        store_outages.end_run()
     if loss := state.loss():
         st.warning(loss, icon=":material/delete_history:")
 
 
 def _begin_session() -> None:
-    """Open the link of a new session; make the settings fit.
+    """Open the link of a new session, and make the settings fit.
 
     Raises:
         StoreError: If the store cannot be opened.
         pydantic.ValidationError: If a setting of this host is not valid.
     """
     if state.READY not in st.session_state:
-        state.engine()  # first, as it may raise, and the link is opened once
-        state.fill_in()
+        state.engine()  # first, as it may raise
+        state.set_defaults()
         links.open_link({name: st.query_params.get_all(name) for name in st.query_params})
-        st.session_state[state.READY] = True  # last, as the link asks the store
-    state.keep()
+        st.session_state[state.READY] = True  # last, so that a link that meets a store outage is opened again
+    state.refresh()
 
 
 @lru_cache(maxsize=16)
 def log_once(details: str) -> None:
-    """Log each message once, however often a page is drawn."""
+    """Log each message once, not in each rerun."""
     logger.error("Echo Lab cannot work here as it is set up: %s", details)
 
 
@@ -59,5 +59,5 @@ def _public(error: StoreError | ValidationError) -> str:
 
 
 def _may_be_hosted() -> bool:
-    """Whether this copy is hosted; read by itself, because the other settings may be invalid."""
+    """Whether this copy is hosted, read without `Settings`, which may be the invalid ones."""
     return os.environ.get("ECHO_HOSTED", "").strip().lower() not in ("", "0", "false", "f", "no", "n", "off")

@@ -1,4 +1,4 @@
-"""The Train page: pick a network, watch it learn, see its echo."""
+"""The Train page: choose a network, watch it learn, and see its echo."""
 
 import math
 
@@ -16,18 +16,18 @@ from echo_core.settings import LimitExceeded
 from echo_core.store import RunRow
 from echo_core.text.plurals import counted
 
-#: The tabs below the run, and the one of them that tells of no size.
+#: The key of the tabs below the run, and the tab that does not depend on `units`.
 BEHIND, STORY = "behind", "How it works"
-#: Links to the visitor's other runs, and seconds between two updates of them.
+#: Buttons for the visitor's other runs, and seconds between two updates of them.
 _MOST_OTHERS, _OTHERS_POLL = 8, 1.0
-#: Characters of a setting that the line about the shown run repeats.
+#: Characters of a setting that the line about the shown run quotes.
 LONGEST_VALUE = 60
 
 
 def train_page() -> None:
-    """From top to bottom: the controls, the run, and what stands behind it."""
+    """From top to bottom: the controls, the run, and the tabs about how it works."""
     st.html(STYLE)
-    store_outages.page(_page)
+    store_outages.draw_page(_page)
 
 
 def _page() -> None:
@@ -39,74 +39,76 @@ def _page() -> None:
     behind = st.container()
     with left:
         st.session_state[state.ELSEWHERE] = _elsewhere(config, run, beyond)
-        st.fragment(store_outages.part(_settings), key="settings")()
+        store_outages.fragment(_settings, key="settings")()
         controls.advanced_controls(config.num_windows)
-        store_outages.attempt(_other_runs)
-    with behind:  # before the run, which waits for its first records: meanwhile a browser has this to draw
+        store_outages.draw_optional(_other_runs)
+    with behind:  # before the run, which may wait for its first records while the browser draws this
         if not beyond:
-            store_outages.attempt(_behind, config, run)
+            store_outages.draw_optional(_behind, config, run)
         if st.session_state.pop(state.PRESSED, False):
-            # On a telephone the run is drawn below the controls, out of sight.
+            # On a telephone the run is below the controls, out of sight.
             st.html("<script>if (innerWidth < 640) (document.querySelector('.st-key-seeds_head') ?? "
                     "document.querySelector('.st-key-run'))?.scrollIntoView({behavior: 'smooth'})</script>",
                     unsafe_allow_javascript=True)
     with panel:
         with st.container(key="seeds"):
             if run and st.session_state[state.SEEDS]:
-                store_outages.attempt(seeds.seeds_panel, st.session_state[state.SEEDS])
+                store_outages.draw_optional(seeds.seeds_panel, st.session_state[state.SEEDS])
                 st.subheader(f"One of them: seed {run.config.seed}", anchor=False)
         with st.container(key="run"):
             if run:
                 run_view.run_panel(run)
-            elif not beyond:  # a link may ask for more than a page can draw
+            elif not beyond:  # a link may ask for more windows than a page can draw
                 run_view.preview(config)
 
 
 def _settings() -> None:
-    """The controls and what they say: a fragment, as who moves one seldom changes the rest of the page."""
-    alone, session = store_outages.is_alone(), st.session_state
-    if alone:
+    """The controls and the lines about them: a fragment, as most changes of a control change nothing else."""
+    is_fragment_rerun, session = store_outages.is_fragment_rerun(), st.session_state
+    if is_fragment_rerun:
         begin()
-    config, run = state.config(), state.shown_run() if alone else state.seen_run()
+    config, run = state.config(), state.shown_run() if is_fragment_rerun else state.seen_run()
     beyond = _beyond_limits(config)
-    if alone and (state.PRESSED in session or session[state.ELSEWHERE] != _elsewhere(config, run, beyond)):
+    if is_fragment_rerun and (state.PRESSED in session or session[state.ELSEWHERE] != _elsewhere(config, run, beyond)):
         st.rerun()
     controls.main_controls()
     _buttons(config, run, beyond)
     _notes(beyond)
-    store_outages.attempt(what_it_takes, config)
-    if run and (said := _which(run.config, config)):
-        st.caption(plain(said))
-    if not beyond and state.is_quiet_here():
+    store_outages.draw_optional(what_it_takes, config)
+    if run and (difference := _difference(run.config, config)):
+        st.caption(plain(difference))
+    if not beyond and state.has_few_sessions():
         state.engine().compile_ahead(config)
 
 
 def _elsewhere(config: RunConfig, run: RunRow | None, beyond: str | None) -> tuple[object, ...]:
-    """All that decides what the page shows outside of `_settings`."""
-    session, free = st.session_state, dict[str, object]()
-    if session.get(BEHIND, STORY) == STORY:  # the other tabs tell of every setting
-        free["units"] = 1
-        if run:  # without one, the empty charts tell of epochs
-            free["epochs"] = 1
-    shown = run and run.run_id, session[state.SEEDS], session[state.TEXT_ERROR], beyond is None
-    return config.model_copy(update=free), *shown
+    """All that decides what the page shows outside of `_settings`; a change of it reruns the whole page."""
+    session, unused = st.session_state, dict[str, object]()
+    if session.get(BEHIND, STORY) == STORY:  # the other tabs depend on every setting
+        unused["units"] = 1
+        if run:  # without a run, the axes of the empty charts depend on `epochs`
+            unused["epochs"] = 1
+    others = run and run.run_id, session[state.SEEDS], session[state.TEXT_ERROR], beyond is None
+    return config.model_copy(update=unused), *others
 
 
 def _notes(beyond: str | None) -> None:
-    """Why Train cannot be pressed, or did nothing, and what came to be otherwise than was asked for: below the buttons,
-    as above them it would move them, and Train would be there twice meanwhile."""
+    """Draw why Train is disabled or was refused, and which settings had to change.
+
+    These lines are below the buttons: above them they would move Train, and Streamlit would show it twice for a moment.
+    """
     if beyond:
         st.error(beyond, icon=":material/block:")
     else:
-        store_outages.refusal()
+        store_outages.draw_refusal()
     if lines := st.session_state[state.NOTES]:
         st.warning("Some settings were not accepted or had to follow others:", icon=":material/tune:")
-        st.text(first_lines(lines))  # as plain text: a link may say anything
+        st.text(first_lines(lines))  # as plain text, as it quotes a link
         st.session_state[state.NOTES] = []
 
 
 def what_it_takes(config: RunConfig) -> None:
-    """What these settings mean, before a second is spent on them."""
+    """Draw what a run of these settings takes: parameters, windows, bits of memory and time."""
     seconds, rows = cached_reads.estimate_seconds(config), "pair" if config.task == "pairs" else "window"
     st.markdown(f"{counted(config.num_parameters, 'parameter', bold=True)}, "
                 f"{counted(config.num_windows, rows, bold=True)} an epoch. {_bits(config)}. "
@@ -115,7 +117,7 @@ def what_it_takes(config: RunConfig) -> None:
 
 
 def _bits(config: RunConfig) -> str:
-    """What its memory has to hold."""
+    """The bits that the network's memory must hold, in a sentence."""
     if config.variant == "one_to_one":
         return "All numbers reach it in one step, so it needs **no memory**: 0 bits"
     if config.bits == 0:
@@ -130,7 +132,7 @@ def _bits(config: RunConfig) -> str:
 
 
 def _beyond_limits(config: RunConfig) -> str | None:
-    """What this host does not allow of these settings, in a sentence."""
+    """The limit of this host that these settings exceed, in a sentence; None if they exceed none."""
     try:
         state.engine().limits.check(config)
     except LimitExceeded as error:
@@ -147,26 +149,26 @@ def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
                   on_click=actions.train_seeds, disabled=not can_train)
         share.share(config, run)
         if run:
-            store_outages.attempt(share.take_away, run)
+            store_outages.draw_optional(share.downloads, run)
 
 
-def _which(shown: RunConfig, controls: RunConfig) -> str:
-    """Which run is shown, where the controls stand at other settings."""
+def _difference(shown: RunConfig, controls: RunConfig) -> str:
+    """The settings of the shown run that differ from those of the controls, in a sentence."""
     differing = [name for name in state.FIELDS if getattr(shown, name) != getattr(controls, name)]
     settings = ", ".join(f"{name} {_short(written(getattr(shown, name))) or 'none'}" for name in differing)
     return f"This is the run with {settings}. Press Train for the settings at the controls." if differing else ""
 
 
 def _short(value: str) -> str:
-    """A value on one line, cut where it is long: a text may have 4,096 bytes."""
+    """A value on one line, cut at LONGEST_VALUE characters: a text may have 4,096 bytes."""
     line = " ".join(value.split())
     return line if len(line) <= LONGEST_VALUE else line[:LONGEST_VALUE] + "…"
 
 
 def _other_runs() -> None:
-    """The visitor's newest runs besides those on the page, live while one of them is under way."""
+    """Draw buttons for the visitor's newest other runs, redrawn while one of them is under way."""
     is_live = any(run.state.is_active for run in _others())
-    st.fragment(store_outages.part(_links), run_every=_OTHERS_POLL if is_live else None, key="others")(is_live)
+    store_outages.fragment(_links, run_every=_OTHERS_POLL if is_live else None, key="others")(is_live)
 
 
 def _others() -> list[RunRow]:
@@ -178,8 +180,8 @@ def _others() -> list[RunRow]:
 
 def _links(was_live: bool) -> None:
     others = _others()
-    if store_outages.is_alone() and was_live != any(run.state.is_active for run in others):
-        st.rerun()  # so that the timer ends
+    if store_outages.is_fragment_rerun() and was_live != any(run.state.is_active for run in others):
+        st.rerun()  # ends the timer
     if others:
         st.caption("Your other runs")
     for run in others:
@@ -188,11 +190,11 @@ def _links(was_live: bool) -> None:
         epoch = f", epoch {run.epoch:,}" if run.epoch else ""
         if st.button(f"{run.config.variant}, seed {run.config.seed}: {where.state}{epoch}", key=f"other_{run.run_id}",
                      type="tertiary", icon=":material/visibility:", on_click=actions.show_other, args=(run,)):
-            st.rerun()  # the run is drawn outside of this part
+            st.rerun()  # the run is drawn outside of this fragment
 
 
 def _behind(config: RunConfig, run: RunRow | None) -> None:
-    # The words come first: they are light, and tables and charts wait until somebody opens them.
+    # Tables and charts are drawn only when their tab is opened.
     titles = [STORY, "The data", "The code", "What a reset does"]
     story, data, code, resets_ = st.tabs(titles, on_change="rerun", key=BEHIND)
     if story.open:
@@ -206,4 +208,4 @@ def _behind(config: RunConfig, run: RunRow | None) -> None:
             tabs.code_view(config)
     if resets_.open:
         with resets_:
-            st.fragment(store_outages.part(state_demo.resets_view))(run)
+            store_outages.fragment(state_demo.resets_view)(run)

@@ -13,7 +13,7 @@ from echo_core.config.presets import differing, short_name
 from echo_core.store import RunRow
 from echo_core.text.plurals import counted
 
-#: As many as colours and dashes can tell apart.
+#: Colours and dashes tell as many lines apart.
 MOST = len(charts.COLOURS)
 _POLL = 1.0
 _SMOOTHING = 5
@@ -22,7 +22,7 @@ _LONGEST_CELL, _LONGEST_LABEL = 32, 60
 
 
 def comparison(run_ids: Sequence[str]) -> None:
-    """Draw the curves of these runs, live as long as one of them is under way, and what tells them apart."""
+    """Draw the curves of these runs and a table of their differences, redrawn while one of them is under way."""
     runs = [run for run_id in run_ids[:MOST] if (run := state.store().runs.get(run_id))]
     if not runs:
         return
@@ -35,14 +35,14 @@ def comparison(run_ids: Sequence[str]) -> None:
         st.toggle("Log scale", key="compare_log")
         st.toggle("Smooth", key="compare_smooth", help="Means over eleven points.")
     is_live = any(run.state.is_active for run in runs)
-    draw = st.fragment(store_outages.part(_curves), run_every=_POLL if is_live else None, key="comparison")
+    draw = store_outages.fragment(_curves, run_every=_POLL if is_live else None, key="comparison")
     draw([run.run_id for run in runs], is_live)
 
 
 def _curves(run_ids: list[str], was_live: bool) -> None:
     runs = [run for run_id in run_ids if (run := state.store().runs.get(run_id))]
     if was_live and not any(run.state.is_active for run in runs):
-        st.rerun()  # so that the timer ends
+        st.rerun()  # ends the timer
     session, labels = st.session_state, _labels(runs)
     curves = [_curve(run, label, session["compare_smooth"]) for run, label in zip(runs, labels, strict=True)]
     what, log = session["compare_what"], session["compare_log"] and session["compare_what"] == "loss"
@@ -61,15 +61,15 @@ def _curve(run: RunRow, label: str, smooth: bool) -> pd.DataFrame:
 
 
 def _labels(runs: Sequence[RunRow]) -> tuple[str, ...]:
-    """A letter for each run, and what it is called."""
+    """A label for each run: a letter, and its name."""
     names = [state.name_of(run.run_id) or short_name(run.config) for run in runs]
     return tuple(f"{chr(ord('A') + place)} · {name[:_LONGEST_LABEL]}" for place, name in enumerate(names))
 
 
 def differences(runs: Sequence[RunRow], labels: Sequence[str]) -> str:
-    """A table as HTML: each run with its line, how well it does, and the settings in which they differ.
+    """A table as HTML: each run with its line, its scores, and the settings in which they differ.
 
-    How well it does comes first and texts last, so that what is compared is in sight however much differs.
+    Scores come first and texts last, so that scores stay in sight however many settings differ.
     """
     fields = sorted(differing([run.config for run in runs]), key=lambda field: field == "text")
     heads = ["Line", "Run", "Windows right", "Numbers right", "Epochs trained", "Seconds", *map(label_of, fields)]
@@ -83,7 +83,7 @@ def differences(runs: Sequence[RunRow], labels: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """A text as plain text of a cell, short enough for the columns beside it to stay in sight; all of it on hover."""
+    """A cell's text, escaped, and cut if it would push the other columns out of sight; its tooltip has all of it."""
     if len(text) <= _LONGEST_CELL:
         return escape(text)
     return f'<span title="{escape(text)}">{escape(text[:_LONGEST_CELL - 1].rstrip())}…</span>'
@@ -94,7 +94,7 @@ def _share(run: RunRow, name: str) -> str:
 
 
 def _line(place: int) -> str:
-    """A piece of a run's line, as the chart draws it. A gradient, because pages let no drawings through."""
+    """A piece of a run's line as the chart draws it: a CSS gradient, because `st.html` removes SVG."""
     colour, parts, at = charts.COLOURS[place], [], 0
     for index, length in enumerate(charts.DASHES[place]):
         parts.append(f"{'transparent' if index % 2 else colour} {at}px {at + length}px")

@@ -1,4 +1,4 @@
-"""Widgets for the settings of a run. Each has its field's name as key, and that field's words as help."""
+"""Widgets for the settings of a run. The key of each is its field's name, and its help the field's description."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from echo_core.config.repair import following
 from echo_core.text import words as texts
 from echo_core.text.plurals import counted
 
-#: Pixels: two controls side by side in the column at 1280 pixels and on a telephone, framed or not.
+#: Pixels, so that two controls fit side by side at 1280 pixels and on a telephone: plain, and in the expander.
 _WIDTH, _FRAMED_WIDTH = 130, 117
 
 
@@ -27,7 +27,7 @@ def main_controls() -> None:
     preset = PRESETS.get(session[state.PRESET])
     st.caption(preset.watch_for if preset else "Settings of your own. Choose one above to begin afresh.")
     _choice("task", AXES["task"], on_change=actions.task_changed)
-    with st.container():  # a place of their own, so that what follows does not move
+    with st.container():  # also without pairs, so that Streamlit keeps the widgets below
         if session.task == "pairs":
             _pairs()
     _choice("variant", offered("variant", {"task": session.task}))
@@ -44,7 +44,7 @@ def main_controls() -> None:
 
 
 def advanced_controls(num_windows: int) -> None:
-    """The other settings, folded away. Only what makes sense beside the others is offered."""
+    """The other settings in an expander. Options that contradict other settings are not offered."""
     session, limits, framed = st.session_state, state.engine().limits, _FRAMED_WIDTH
     follows = following({"task": session.task, "text": session[state.SETTLED_TEXT]})
     pairs = session.task == "pairs"
@@ -78,7 +78,7 @@ def advanced_controls(num_windows: int) -> None:
 
 
 def _pairs() -> None:
-    """Where the visitor writes questions and answers, or brings a file of them."""
+    """Where visitors type pairs of questions and answers, or upload a file of them."""
     st.text_area("Question => answer, a pair a line", key="text", height=160, help=_help("text"),
                  on_change=actions.text_changed)
     _bytes_left()
@@ -91,7 +91,7 @@ def _pairs() -> None:
 
 
 def _own_words() -> None:
-    """Words in place of the random numbers."""
+    """Where visitors type words that replace the random numbers."""
     st.toggle("Your own words", key=state.OWN_WORDS, on_change=actions.own_words_changed, help=_help("text"))
     if st.session_state[state.OWN_WORDS]:
         st.text_area("Words, with spaces between them", key="text", height=90)
@@ -100,15 +100,15 @@ def _own_words() -> None:
 
 
 def file_errors(uploader: str) -> None:
-    """Below an uploader: why its file was refused, or what of it was not accepted."""
+    """Draw below an uploader why its file was refused, or which of its settings were not accepted."""
     if found := st.session_state[state.FILE_ERRORS].get(uploader):
         heading, lines = found
         st.error(heading, icon=":material/block:")
-        st.text(first_lines(lines))  # as plain text: it repeats what is in the file
+        st.text(first_lines(lines))  # as plain text, as it quotes the file
 
 
 def _bytes_left() -> None:
-    """How much more may be typed, in the unit of the limit: a letter beyond English takes several bytes."""
+    """Draw how many bytes may still be typed; letters other than English ones take several."""
     left = texts.MAX_BYTES - state.text_bytes()
     st.caption(f"{counted(left, 'byte')} of {texts.MAX_BYTES:,} left" if left >= 0 else
                f"{counted(-left, 'byte')} too many: a text has at most {texts.MAX_BYTES:,}")
@@ -117,17 +117,17 @@ def _bytes_left() -> None:
 def _text_error() -> None:
     if st.session_state[state.TEXT_ERROR]:
         st.error("These words cannot be learnt as they are:", icon=":material/edit_note:")
-        st.text(st.session_state[state.TEXT_ERROR])  # as plain text: it repeats what was typed
+        st.text(st.session_state[state.TEXT_ERROR])  # as plain text, as it quotes what was typed
 
 
 def _choice(field: str, options: tuple[str | bool, ...], **more: Any) -> None:
-    """One of a few values. What makes no sense beside the other settings is not offered."""
+    """A select box for a field."""
     st.selectbox(label_of(field), options, key=field, format_func=TITLES[field].__getitem__, help=_help(field), **more)
 
 
 def _number(field: str, most: int, *, least: int = 1, step: int = 1, disabled: bool = False,
             more: str = "", width: int = _WIDTH) -> None:
-    # A link may bring more than this host allows; Train says so, the control shows it.
+    # A link may ask for more than this host allows: the control shows it, and a message refuses it.
     most = max(most, int(st.session_state[field]))
     st.number_input(label_of(field), least, most, key=field, step=step, disabled=disabled, help=_help(field) + more,
                     width=width)

@@ -1,4 +1,4 @@
-"""What is wrong with a run or its settings, in boxes: the sentences are the core's."""
+"""Boxes about what is wrong with a run or its settings; the core writes their sentences."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _TITLES: dict[Kind, str] = {
 
 
 def show(verdicts: Sequence[Verdict]) -> None:
-    """Draw verdicts. Their sentences are plain text, as they repeat words that a visitor has typed."""
+    """Draw verdicts. Their sentences are drawn as plain text, as they quote what visitors have typed."""
     for verdict in verdicts:
         st.warning(_TITLES[verdict.kind], icon=":material/troubleshoot:")
         st.text(str(verdict))

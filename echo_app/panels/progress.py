@@ -1,4 +1,4 @@
-"""Where a run stands: its progress with Stop beside it, or how it ended and the buttons that go on with it."""
+"""A run's progress with Stop beside it, or how it ended and the buttons that continue it."""
 
 import math
 
@@ -15,12 +15,12 @@ from echo_core.text.plurals import counted
 
 #: Seconds after a run has paused in which its score may still come.
 JUDGING_SECONDS = 60.0
-#: What the engine's status adds to a run that waits.
+#: The engine's status -> what it adds to the line of a queued run.
 _STATUS = {"ready": "", "warming": "", "starting": ". The workers are starting …"}
 
 
-def progress_bar(run: RunRow, seen: cached_reads.Look) -> None:
-    """The bar, and in words: place in the queue, or epoch, speed and time left. Stop stands beside it."""
+def progress_bar(run: RunRow, records: cached_reads.RunRecords) -> None:
+    """Draw the bar with its line (place in the queue, or epoch, speed and time left), and Stop beside it."""
     if run.state is State.QUEUED:
         wait = cached_reads.wait_of(run.run_id)
         ahead = ("Next in the queue" if wait.place == 0 else
@@ -31,11 +31,11 @@ def progress_bar(run: RunRow, seen: cached_reads.Look) -> None:
     elif run.stop_requested:
         text = f"Stopping at epoch {run.epoch:,} …"
     elif run.epoch == 0:
-        text = ("Epoch 0: the untrained network. Compiling its program …" if seen.has_begun else
+        text = ("Epoch 0: the untrained network. Compiling its program …" if records.has_begun else
                 "Its worker is starting …")
     else:
-        pace = "" if math.isnan(seen.speed) else f" · {_speed(seen.speed)}"
-        left = "" if math.isnan(seen.seconds_left) else f" · {duration(seen.seconds_left)} left"
+        pace = "" if math.isnan(records.speed) else f" · {_speed(records.speed)}"
+        left = "" if math.isnan(records.seconds_left) else f" · {duration(records.seconds_left)} left"
         text = f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}{left}"
     with st.container(key="progress", horizontal=True, vertical_alignment="bottom"):
         st.progress(min(1.0, run.epoch / run.config.epochs), text=text)
@@ -44,12 +44,13 @@ def progress_bar(run: RunRow, seen: cached_reads.Look) -> None:
 
 
 def _speed(epochs_a_second: float) -> str:
-    shown = f"{epochs_a_second:,.0f}" if epochs_a_second >= 10 else f"{epochs_a_second:.2g}"  # 0 would mean it hangs
+    """Two digits of a slow speed, as "0 epochs/s" would look like a run that hangs."""
+    shown = f"{epochs_a_second:,.0f}" if epochs_a_second >= 10 else f"{epochs_a_second:.2g}"
     return f"{shown} {'epoch' if shown == '1' else 'epochs'}/s"
 
 
 def outcome(run: RunRow) -> None:
-    """How a run ended, in plain words."""
+    """Draw how a run ended."""
     judged = run.evaluation
     took = f"{counted(run.epoch, 'epoch')} in {duration(run.seconds)}"
     match run.state:
@@ -75,7 +76,7 @@ def outcome(run: RunRow) -> None:
 
 
 def continue_buttons(run: RunRow) -> None:
-    """Train a stopped run to its end, and any one longer."""
+    """Draw the buttons that continue a stopped run, and that extend or repeat a finished one."""
     if run.state is State.FAILED:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="going_on"):
@@ -96,13 +97,13 @@ def continue_buttons(run: RunRow) -> None:
 
 
 def is_being_judged(run: RunRow) -> bool:
-    """Whether a stopped run may still get its score, which comes after it has paused: with many windows, later."""
-    if run.state is not State.PAUSED or run.evaluation is not None or run.epoch == 0 or store_outages.is_away():
+    """Whether a paused run may still get its score, which its worker writes after the pause."""
+    if run.state is not State.PAUSED or run.evaluation is not None or run.epoch == 0 or store_outages.is_store_down():
         return False
-    try:  # by the store's clock, as this machine's may be another
+    try:  # by the store's clock, as this machine's may differ
         return state.store().now() - (run.ended_at or 0) < JUDGING_SECONDS
     except store_outages.FAULTS as error:
-        store_outages.note(error)
+        store_outages.report(error)
         return False
 
 

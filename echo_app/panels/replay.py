@@ -9,54 +9,54 @@ from echo_app import state
 from echo_app.web import focus
 from echo_core.records import Snapshot
 
-#: Pictures of a replay by which a browser may be late.
-_LATE = 3
+#: Snapshots by which a browser's slider may lag behind the server's.
+_LAG = 3
 
 
 def pick_snapshot(snapshots: list[Snapshot]) -> Snapshot | None:
-    """The kept snapshots under a slider, with Play, slow and step; the one that is to be shown."""
+    """Draw the slider over the kept snapshots, with Play, slow and step. Returns the snapshot to show."""
     if not snapshots:
         return None
     session, epochs = st.session_state, [snapshot.epoch for snapshot in snapshots]
     newest, held = len(epochs) - 1, session[state.REPLAY_AT]
     at = newest if held is None else max(0, bisect_right(epochs, held) - 1)
-    # By the clock: the page runs for other reasons as well, and each picture stays for its time.
+    # By the clock, as the page is also redrawn for other reasons.
     if session[state.PLAYING] and time.monotonic() >= session[state.NEXT_AT]:
         if at == newest:
             session[state.PLAYING], session[state.REPLAY_AT] = False, None
-            st.rerun()  # so that the timer ends
+            st.rerun()  # ends the timer
         at += 1
-        session[state.NEXT_AT] = time.monotonic() + 0.8 * frame_seconds()  # the timer is not exact
+        session[state.NEXT_AT] = time.monotonic() + 0.8 * frame_seconds()  # less, as the timer is not exact
     session[state.REPLAY_AT] = epochs[at] if at < newest or session[state.PLAYING] else None
     with st.container(horizontal=True, vertical_alignment="center", key="replay_buttons"):
         st.markdown("**Replay**", width="content")
         st.button("", icon=":material/skip_previous:", key="step_back", disabled=at == 0, help="One snapshot back",
-                  on_click=_show, args=(epochs[max(at - 1, 0)],))
+                  on_click=_hold, args=(epochs[max(at - 1, 0)],))
         start = epochs[0] if at == newest else None
         label, icon, then = (("Pause", "pause", (False, None)) if session[state.PLAYING] else
                              ("Play", "play_arrow", (True, start)))
         pressed = st.button(label, icon=f":material/{icon}:", key="play", on_click=_play, args=then)
         st.button("", icon=":material/skip_next:", key="step", disabled=at == newest,
-                  help="One snapshot on", on_click=_show, args=(epochs[min(at + 1, newest)],))
+                  help="One snapshot on", on_click=_hold, args=(epochs[min(at + 1, newest)],))
         slow = st.toggle("Slow", key="slow_toggle", value=session[state.SLOW])
     if pressed or slow != session[state.SLOW]:
         session[state.SLOW] = slow
-        st.rerun()  # the timer is armed by a run of the whole page alone
-    session[state.REPLAY] = epochs[at]  # each time: with other epochs it is another slider, which begins at 0
+        st.rerun()  # only a run of the whole page sets the timer
+    session[state.REPLAY] = epochs[at]  # in each run, as a slider with other epochs is a new widget
     st.select_slider("Epoch", epochs, key=state.REPLAY, format_func="{:,}".format, label_visibility="collapsed",
-                     on_change=_slide, args=(epochs[max(0, at - _LATE):at + 1],))
+                     on_change=_slide, args=(epochs[max(0, at - _LAG):at + 1],))
     return snapshots[at]
 
 
-def _show(epoch: int) -> None:
-    focus.follow("step_back", "step")
+def _hold(epoch: int) -> None:
+    focus.move_to("step_back", "step")
     st.session_state[state.PLAYING], st.session_state[state.REPLAY_AT] = False, epoch
 
 
-def _slide(just_shown: list[int]) -> None:
+def _slide(recent: list[int]) -> None:
     session = st.session_state
-    # A timer may send an old position of the slider, from before this page moved it on: the visitor has not moved it.
-    if not (session[state.PLAYING] and session[state.REPLAY] in just_shown):
+    # While it plays, a timer may send an older position of the slider, which the visitor has not moved.
+    if not (session[state.PLAYING] and session[state.REPLAY] in recent):
         session[state.REPLAY_AT] = session[state.REPLAY]
 
 

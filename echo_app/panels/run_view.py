@@ -1,8 +1,7 @@
-"""The panel of a run: where it stands, its curves, its windows, and its replay when it is over."""
+"""The panel of a run: its progress, curves and windows, and its replay once it has ended."""
 
 import math
 import time
-from typing import Any
 
 import pyarrow as pa
 import streamlit as st
@@ -13,60 +12,57 @@ from echo_core.config import RunConfig
 from echo_core.records import Snapshot, State
 from echo_core.store import RunRow
 
-#: Seconds between two looks at the store: for one visitor, and more for each of many.
+#: Seconds between two polls of a run: for up to FEW_SESSIONS, more for each further session, and the most.
 _POLL, _POLL_PER_SESSION, _SLOWEST_POLL = 0.3, 0.05, 2.5
-#: When the crowd has grown or shrunk so much that the pace should be this many times another, the timer is set anew.
+#: The timer is set anew when its seconds differ by this factor from what the run and the sessions now call for.
 _STEP = 1.5
-#: A run that has trained for so long is looked at half as often: a browser on a small machine of one's own takes
-#: much of what it could train with.
+#: After _LASTING_SECONDS of training a run is polled half as often: on a small machine the browser takes much of the
+#: processor that trains.
 _LASTING_SECONDS, _LASTING_POLL = 5.0, 0.6
-#: Before the first trained epoch, and after Stop, a page of few visitors waits on the server for what there is to
-#: draw next, at most so long: who has just pressed a button sees what comes of it at once, and a browser with
-#: nothing new to draw leaves the processor to the compiler.
-_NEWS_SECONDS, _LOOK_SECONDS = 0.4, 0.02
-#: After the first record one of a trained epoch may follow at once, and most runs stop so soon that they need not
-#: be drawn as stopping: so long these wait for what comes next.
-_NEXT_NEWS_SECONDS = {"begun": 0.05, "stopping": 0.2}
-#: Seconds between two looks at a stopped run, while its score may come and later.
+#: After Train a rerun waits up to _NEWS_SECONDS for the first record or trained epoch, and polls every _CHECK_SECONDS;
+#: after the first record it waits only _TRAINED_SECONDS more, as the program may be compiled already. After Stop it
+#: waits up to _STOP_SECONDS for the pause, in which most runs have paused.
+_NEWS_SECONDS, _CHECK_SECONDS, _TRAINED_SECONDS, _STOP_SECONDS = 0.4, 0.02, 0.05, 0.2
+#: Widths of the windows and of the curves beside them.
+_HALVES = (3, 2)
+#: Seconds between two polls of a stopped run, while its score may come and later.
 _JUDGED_POLL, _RESTING_POLL = 0.5, 2.5
 
 
 def run_panel(run: RunRow) -> None:
-    """Draw a run, and go on drawing it while it changes: one fragment, whatever state the run is in."""
-    panel = st.fragment(store_outages.part(_panel), run_every=_interval(run), key="panel")
+    """Draw a run in one fragment, which is redrawn while the run is under way or replayed."""
+    panel = store_outages.fragment(_panel, run_every=_interval(run), key="panel")
     panel(run.run_id, run.state.is_active, pace_of(run))
     if (seconds := watch_seconds(run)) is not None:
-        st.fragment(store_outages.part(watch), run_every=seconds, key="watch")(run.run_id, standing_of(run))
+        store_outages.fragment(watch, run_every=seconds, key="watch")(run.run_id, standing_of(run))
 
 
 def preview(config: RunConfig) -> None:
-    """What a run of these settings will be asked, before there is one."""
-    with st.container():  # the places of `_panel`, so that Train replaces what is here instead of adding to it
+    """Draw the windows and empty charts of these settings, before there is a run."""
+    with st.container():  # the same layout as `_panel`, so that Train replaces these elements
         st.container()
-        windows, curves = _halves()
+        windows, curves = st.columns(_HALVES, gap="medium")
     with windows:
         st.subheader("What the network will be asked", anchor=False)
         _windows(config, None)
         st.subheader("How to read it", anchor=False)
         st.markdown(tabs.how_to_read(config))
     with curves:
-        _curves(config, *cached_reads.NO_CURVES)  # so that the first point of a run is drawn into charts that are there
+        _curves(config, *cached_reads.NO_CURVES)  # their charts then get the run's first point
 
 
 def _interval(run: RunRow) -> float | None:
-    """Seconds until the panel is drawn again: while the run goes on or is replayed."""
+    """Seconds until the panel is redrawn; None if the run has ended and is not replayed."""
     picture = replay.frame_seconds() if st.session_state[state.PLAYING] else None
     if not run.state.is_active:
         return picture
-    if run.stop_requested and state.is_quiet_here():
-        return _LOOK_SECONDS
     return min(pace_of(run), picture or math.inf)
 
 
 def watch_seconds(run: RunRow) -> float | None:
-    """Seconds until a page checks again whether a stopped run was judged or went on.
+    """Seconds until a page checks again whether a stopped run was judged or continued; None of other runs.
 
-    Anybody who has its link may go on with it, in another browser or another tab. A finished run stays as it is.
+    Anybody with its link can continue it, in another browser or tab.
     """
     if run.state.is_active or run.state is State.FINISHED:
         return None
@@ -79,8 +75,8 @@ def standing_of(run: RunRow) -> tuple[object, ...]:
 
 
 def watch(run_id: str, standing: tuple[object, ...]) -> None:
-    """Draws nothing itself, but reruns the whole page once the run has changed."""
-    if not store_outages.is_alone():
+    """Draw nothing; rerun the whole page once the run has changed."""
+    if not store_outages.is_fragment_rerun():
         return
     run = state.shown_run()
     if run is None or run.run_id != run_id or standing_of(run) != standing:
@@ -88,71 +84,65 @@ def watch(run_id: str, standing: tuple[object, ...]) -> None:
 
 
 def pace_of(run: RunRow) -> float:
-    """Seconds between two looks at a run that goes on, for as many as are here now."""
+    """Seconds between two polls of a run under way, given the sessions that are connected now."""
     crowd = max(0, state.engine().num_connected - state.FEW_SESSIONS)
     poll = _LASTING_POLL if run.seconds > _LASTING_SECONDS else _POLL
     return min(_SLOWEST_POLL, poll + _POLL_PER_SESSION * crowd)
 
 
 def _panel(run_id: str, was_active: bool, pace: float) -> None:
-    run = _next_news(state.shown_run() if store_outages.is_alone() else state.seen_run())
-    if run is None or run.run_id != run_id or (run.state.is_active != was_active and not store_outages.is_alone()):
+    is_fragment_rerun = store_outages.is_fragment_rerun()
+    run = _wait_for_news(state.shown_run() if is_fragment_rerun else state.seen_run())
+    if run is None or run.run_id != run_id or (run.state.is_active != was_active and not is_fragment_rerun):
         st.rerun()
     is_active, session = run.state.is_active, st.session_state
     if is_active and (trouble := state.engine().trouble):
-        store_outages.note(trouble)
-    # A replay is shown to its end, even when somebody goes on with the run meanwhile.
+        store_outages.report(trouble)
+    # A replay is shown to its end, even if somebody continues the run meanwhile.
     is_replayed = not is_active or session[state.PLAYING] or session[state.REPLAY_AT] is not None
-    seen = cached_reads.look_or_last(run, all_snapshots=is_replayed)
+    records = cached_reads.run_records_or_last(run, all_snapshots=is_replayed)
     progress.tab_title(run)
     if is_active:
-        progress.progress_bar(run, seen)
+        progress.progress_bar(run, records)
     else:
         with st.container(key="progress"):
             progress.outcome(run)
             progress.continue_buttons(run)
-    windows, curves = _halves()
+    windows, curves = st.columns(_HALVES, gap="medium")
     with windows:
         with st.container(key="replay_panel"):
-            if is_active and run.restarts:  # here, as beside the progress it would leave no room for the bar
+            if is_active and run.restarts:  # beside the progress it would leave the bar no room
                 st.caption(":material/restart_alt: A worker was lost; the run went on by itself from its last "
                            "checkpoint.")
-            shown = replay.pick_snapshot(seen.snapshots) if is_replayed else _newest(seen.snapshots)
+            shown = replay.pick_snapshot(records.snapshots) if is_replayed else next(reversed(records.snapshots), None)
         _windows(run.config, shown)
         if shown and not is_active:
             _table(run)
     with curves:
-        _curves(run.config, seen.loss, seen.accuracy)
-    out_of_step = is_active and not 1 / _STEP < pace / pace_of(run) < _STEP
-    if is_active != was_active or out_of_step:
-        st.rerun()  # the rest of the page, and this panel's timer
+        _curves(run.config, records.loss, records.accuracy)
+    is_out_of_pace = is_active and not 1 / _STEP < pace / pace_of(run) < _STEP
+    if is_active != was_active or is_out_of_pace:
+        st.rerun()  # redraws the rest of the page, and sets this panel's timer
 
 
-def _next_news(run: RunRow | None) -> RunRow | None:
-    """The run once there is something new to draw of it, or as it is after a while."""
-    session, began = st.session_state, time.monotonic()
-    until = began + _NEWS_SECONDS
-    while run and _is_awaited(run) and state.is_quiet_here() and not store_outages.is_away():
-        news = "stopping" if run.stop_requested else "begun" if run.seconds > 0 else None
-        if news and session.get(state.DRAWN) != (run.run_id, run.attempt, news):
-            until = min(until, time.monotonic() + _NEXT_NEWS_SECONDS[news])
-            session[state.DRAWN] = (run.run_id, run.attempt, news)
-        if time.monotonic() >= until or (run.state is State.QUEUED and cached_reads.wait_of(run.run_id).place):
-            break
-        time.sleep(_LOOK_SECONDS)
+def _wait_for_news(run: RunRow | None) -> RunRow | None:
+    """Wait on the server, which shows the first points sooner and leaves the processor to the compiler meanwhile."""
+    last = st.session_state.get(state.RECORDS)
+    until = time.monotonic() + (_STOP_SECONDS if run and run.stop_requested else _NEWS_SECONDS)
+    has_drawn_record = bool(run and last and last[0] == run.run_id and last[1].has_begun)
+    while run and _is_awaited(run) and time.monotonic() < until:
+        if run.seconds > 0 and not has_drawn_record:
+            until = min(until, time.monotonic() + _TRAINED_SECONDS)
+        time.sleep(_CHECK_SECONDS)
         run = state.shown_run()
     return run
 
 
 def _is_awaited(run: RunRow) -> bool:
-    """Whether somebody has pressed Train or Stop and has not seen yet what comes of it."""
-    return run.state.is_active and not st.session_state[state.PLAYING] and (run.epoch == 0 or run.stop_requested)
-
-
-def _halves() -> tuple[Any, Any]:
-    """Where the windows go and where the curves go: side by side, one below the other on a telephone."""
-    windows, curves = st.columns([3, 2], gap="medium")
-    return windows, curves
+    """Whether a run may soon get its first record or trained epoch, or pause."""
+    return (run.state.is_active and (run.epoch == 0 or run.stop_requested) and not st.session_state[state.PLAYING]
+            and state.has_few_sessions() and not store_outages.is_store_down()
+            and not (run.state is State.QUEUED and cached_reads.wait_of(run.run_id).place))
 
 
 def _curves(config: RunConfig, loss: pa.Table, accuracy: pa.Table) -> None:
@@ -164,7 +154,7 @@ def _curves(config: RunConfig, loss: pa.Table, accuracy: pa.Table) -> None:
 
 
 def _scale(config: RunConfig) -> tuple[float, float]:
-    """The loss of pure guessing, and the top of the axis, where the loss of the untrained network has room."""
+    """The loss of pure guessing, and the top of the axis, above the loss of the untrained network."""
     untrained = config.chance_loss * config.answer_steps / config.output_length
     return config.chance_loss, untrained * (2.5 if config.representation == "linear" else 1.15)
 
@@ -174,12 +164,8 @@ def _windows(config: RunConfig, snapshot: Snapshot | None) -> None:
         st.html(cached_reads.windows(config, snapshot))
 
 
-def _newest(snapshots: list[Snapshot]) -> Snapshot | None:
-    return snapshots[-1] if snapshots else None
-
-
 def _table(run: RunRow) -> None:
-    """Expected and predicted as a table, to copy and to download."""
+    """Draw buttons that copy and download the expected and predicted numbers."""
     csv, text = cached_reads.answers(run)
     with st.container(horizontal=True):
         st.download_button("Download as CSV", lambda: csv, "windows.csv", "text/csv",  # a function as in `share`

@@ -1,4 +1,4 @@
-"""The same settings with several seeds: a row for each, one band on the charts, and how far chance moves the result."""
+"""The same settings with several seeds: a row for each, mean curves with a band, and the spread of the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from echo_core.records import Evaluation, State
 from echo_core.store import RunRow
 from echo_core.text.plurals import counted
 
-#: Seconds between two updates: while a run is under way, and while somebody may go on with one.
+#: Seconds between two updates: while a run is under way, and while one of them may be continued.
 _POLL, _RESTING_POLL = 1.0, 2.5
 _COLUMNS = ("State", "Epoch", "Windows right", "Seconds")
-#: A row's words for states. Queued and running runs have more precise words.
+#: A row's words for states; `to_row` has more precise ones for queued and running runs.
 _WORDS = {State.PAUSED: "paused", State.INTERRUPTED: "interrupted", State.FAILED: "failed", State.FINISHED: "finished"}
 
 
@@ -26,10 +26,10 @@ class Row:
     """One seed as its row shows it.
 
     Attributes:
-        state: In words; `not asked for` where there is no run.
-        why: What there is to say about the state, in a tooltip.
-        judged: How good a finished run is; None of one that is not finished, failed or diverged.
-        is_lost: It failed or diverged.
+        state: In words; `not asked for` without a run.
+        why: The reason of the state, for a tooltip.
+        judged: The evaluation of a finished run; None of any other, and of one that diverged.
+        is_lost: Whether it failed or diverged.
     """
 
     seed: int
@@ -51,19 +51,19 @@ class Row:
 
 
 def seeds_panel(configs: Sequence[RunConfig]) -> None:
-    """Draw seeds that were asked for together, live while one of them is under way."""
+    """Draw several seeds, and redraw them while one of their runs is under way."""
     runs, seeds = _runs(configs), tuple(configs)
     live = any(run.state.is_active for run in runs if run)
-    st.fragment(store_outages.part(_panel), run_every=_POLL if live else None, key="seeds_panel")(seeds, live)
+    store_outages.fragment(_panel, run_every=_POLL if live else None, key="seeds_panel")(seeds, live)
     if not live and any(run is None or run.state is not State.FINISHED for run in runs):
-        st.fragment(store_outages.part(_watch), run_every=_RESTING_POLL, key="seeds_watch")(seeds, _standing(runs))
+        store_outages.fragment(_watch, run_every=_RESTING_POLL, key="seeds_watch")(seeds, _standing(runs))
 
 
 def to_row(config: RunConfig, run: RunRow | None, place: int | None = None) -> Row:
     """The row of a seed, from its run if there is one.
 
     Args:
-        place: Of a queued run: how many are begun before it.
+        place: How many queued runs begin before it, if it is queued.
     """
     if run is None:
         return Row(config.seed, config.run_id, "not asked for")
@@ -85,7 +85,7 @@ def to_row(config: RunConfig, run: RunRow | None, place: int | None = None) -> R
 
 
 def in_words(rows: Sequence[Row], seconds: float) -> str:
-    """How many are finished, mean ± spread once there is something to average, and what is left out of it."""
+    """The counts of states, the mean ± spread of the finished runs, and which runs it leaves out."""
     judged = [row.judged for row in rows if row.judged]
     counts = [f"**{len(judged)} of {len(rows)} finished**"]
     for word in ("failed", "diverged", "paused", "interrupted", "not asked for"):
@@ -119,16 +119,16 @@ def _standing(runs: Sequence[RunRow | None]) -> tuple[object, ...]:
 
 
 def _watch(configs: tuple[RunConfig, ...], standing: tuple[object, ...]) -> None:
-    """Draws nothing itself, but reruns the whole page once one of them goes on or is judged."""
-    if store_outages.is_alone() and _standing(_runs(configs)) != standing:
+    """Draw nothing; rerun the whole page once one of the runs is continued or judged."""
+    if store_outages.is_fragment_rerun() and _standing(_runs(configs)) != standing:
         st.rerun()
 
 
 def _panel(configs: tuple[RunConfig, ...], was_live: bool) -> None:
     runs = _runs(configs)
     is_live = any(run.state.is_active for run in runs if run)
-    if is_live != was_live and store_outages.is_alone():
-        st.rerun()  # so that the timer ends, and the rest of the page knows
+    if is_live != was_live and store_outages.is_fragment_rerun():
+        st.rerun()  # ends the timer, and redraws the rest of the page
     places = {run.run_id: cached_reads.wait_of(run.run_id).place for run in runs if run and run.state is State.QUEUED}
     rows = [to_row(config, run, places.get(config.run_id)) for config, run in zip(configs, runs, strict=True)]
     with st.container(horizontal=True, vertical_alignment="center", key="seeds_head"):
@@ -169,7 +169,7 @@ def _table(rows: Sequence[Row]) -> None:
                     disabled=row.state == "not asked for", on_click=actions.show_seed, args=(row.run_id,))
                 st.html(_line(row.cells, "echo-seed", state.public(row.why)))
             if pressed:
-                st.rerun()  # the run is drawn outside of this part
+                st.rerun()  # the run is drawn outside of this fragment
 
 
 def _line(cells: Sequence[str], kind: str, why: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Share and take away: links to the settings and to the run, and the run as files."""
+"""Links to the settings and to the run, and the run as files to download."""
 
 import io
 import zipfile
@@ -27,13 +27,13 @@ from echo_core.exports.run_files import (
 from echo_core.exports.snippets import TRIED_WITH
 from echo_core.store import RunRow
 
-#: Each file of a run, as a person knows it.
+#: The label of each file's button.
 _TITLES = {SCRIPT: "Script of plain Keras", NOTEBOOK: "Notebook", WEIGHTS: "Weights for NumPy", HISTORY: "History",
            PICTURE: "Picture of the curves", MODEL: "Keras model", STATEFUL_MODEL: "Stateful Keras model, to train on"}
 
 
 def share(config: RunConfig, run: RunRow | None) -> None:
-    """Two links, ready to copy, and the settings as a file."""
+    """Draw links to copy and the settings as a file, for a run and for settings."""
     settings, result = links.links(config, run)
     with st.popover("Share", icon=":material/share:", key="share"):
         st.markdown("**This run**, as it stands and as it goes on. Where it is not known, the link offers to train it.")
@@ -46,8 +46,8 @@ def share(config: RunConfig, run: RunRow | None) -> None:
             st.code(settings, language=None, wrap_lines=True)
         else:
             st.caption("Their text is too long for a link. Send the file instead.")
-        # As a function: for a file that is there each page that is drawn asks at once, and finds none if another
-        # visitor's rerun has just swept up.
+        # A function, which is called when the button is pressed. With the content itself each page would fetch the
+        # file at once, and fail if another visitor's rerun had just removed it.
         st.download_button("Settings as a file", partial(config.model_dump_json, indent=2), "echo-lab-settings.json",
                            "application/json", key="download_settings", icon=":material/download:", on_click="ignore")
         st.file_uploader("Settings from a file", type="json", key=state.IMPORT, on_change=actions.take_config,
@@ -55,8 +55,8 @@ def share(config: RunConfig, run: RunRow | None) -> None:
         controls.file_errors(state.IMPORT)
 
 
-def take_away(run: RunRow) -> None:
-    """The files of a run that stands still, each made when somebody asks for it."""
+def downloads(run: RunRow) -> None:
+    """Draw the buttons for the files of a run that is not under way; a file is made when its button is pressed."""
     if run.state.is_active or cached_reads.weights(run) is None:
         return
     tried = ", ".join(map(" ".join, TRIED_WITH.items()))
@@ -95,7 +95,7 @@ def _files(run: RunRow) -> Mapping[str, bytes]:
 
 
 def _zip(run: RunRow) -> bytes:
-    """Every file of a run in a folder of its own."""
+    """A ZIP archive with every file of a run."""
     models = {name: _keras_file(run, stateful) for name, stateful in models_of(run.config).items()}
     files = {**_files(run), **models}
     packed = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The bug that a reader of the tutorial met, to see: a stateful network that nobody resets between two questions."""
+"""A bug that a reader of the tutorial met, demonstrated: a stateful network that is not reset between questions."""
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,12 @@ from echo_core.evaluation import Answers, answer, ask_again, judge
 from echo_core.records import Floats, Snapshot
 from echo_core.store import RunRow
 
-#: How often the same is asked.
+#: How often the same windows are asked.
 TIMES = 4
 
 
 def resets_view(run: RunRow | None) -> None:
-    """Ask the shown run's network several times, with and without a reset in between."""
+    """Ask the shown run's network several times, with and without resets, and draw its answers."""
     st.markdown(_STORY)
     weights = cached_reads.weights(run) if run else None
     if run is None or weights is None or not run.config.stateful or run.config.num_recurrent_layers == 0:
@@ -57,7 +57,7 @@ def _ask(config: RunConfig, weights: tuple[Floats, ...]) -> None:
 
 
 def _whole_batches(config: RunConfig) -> Examples:
-    """The shown windows, as many as make whole batches: a stateful network takes no others."""
+    """The shown windows that make whole batches, as a stateful network needs; repeated if they are too few."""
     shown = shown_examples(config)
     fits = len(shown.inputs) // config.batch_size * config.batch_size
     rows = np.arange(fits) if fits else np.arange(config.batch_size) % len(shown.inputs)

@@ -1,4 +1,4 @@
-"""What stands behind a run: how its network works, the data it learns from, and its plain Keras code."""
+"""The tabs below a run: how its network works, the data that it learns from, and its plain Keras code."""
 
 import math
 from typing import Any
@@ -18,12 +18,12 @@ from echo_core.tables import as_words
 from echo_core.text.plurals import counted
 from echo_core.text.words import pairs
 
-#: Rows of a table that are shown at most; longer ones say nothing more.
+#: Rows that a table shows at most.
 _MAX_ROWS = 200
 
 
 def how_to_read(config: RunConfig) -> str:
-    """What the grid shows before there is a run, for somebody who sees it for the first time."""
+    """An explanation of the grid of windows, for somebody who sees it for the first time."""
     if config.task == "pairs":
         return (
             "Each row is a **pair** of yours: a question that the network reads word by word, and the answer that it "
@@ -55,7 +55,7 @@ def how_to_read(config: RunConfig) -> str:
 
 
 def story(config: RunConfig) -> None:
-    """How this network works, and what its memory has to do. Words alone, so it is there at once."""
+    """Draw how this network works, and what its memory has to do."""
     network, memory = st.columns(2, gap="large")
     network.markdown(explanations.NETWORKS[config.variant])
     memory.markdown(_memory(config))
@@ -81,7 +81,7 @@ def _memory(config: RunConfig) -> str:
 
 
 def data_view(config: RunConfig) -> None:
-    """From a random sequence to windows and what should come back, for the settings at hand."""
+    """Draw the steps from a random sequence to windows and their echoes."""
     if config.task == "pairs":
         return _pairs_view(config)
     another = not config.text and st.button("Another sequence", icon=":material/casino:", key="another_sequence")
@@ -115,7 +115,7 @@ def data_view(config: RunConfig) -> None:
 
 
 def _shift_table_view(config: RunConfig, sequence: NDArray[np.int64]) -> None:
-    """The sequence beside its shifted copies, rows with gaps greyed, those that are kept all the same marked."""
+    """Draw the sequence beside its shifted copies: incomplete rows in grey, or marked where they are kept."""
     table = shift_table(sequence, config.input_length, config.input_length)
     lags = list(table.columns[:config.input_length])
     asked = TASKS[config.task](config, lags)
@@ -169,7 +169,7 @@ def _pairs_view(config: RunConfig) -> None:
 
 
 def code_view(config: RunConfig) -> None:
-    """The network as plain Keras, its summary, and what has changed since the tutorial was written."""
+    """Draw the network as plain Keras, its summary, and what has changed since the tutorial was written."""
     st.markdown("This network in plain Keras. It runs as it is; Echo Lab trains the same thing, many epochs a call.")
     st.code(keras_listing(config), language="python", height=420)
     st.markdown("What `model.summary()` prints:")

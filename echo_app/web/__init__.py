@@ -1,1 +1,1 @@
-"""What the app has to arrange with Streamlit's server and the browser. Knows nothing of runs."""
+"""Arrangements with Streamlit's server and with the browser. Knows nothing of runs."""

@@ -1,7 +1,4 @@
-"""Who is on the other side: a name for the browser, from the one cookie that Streamlit gives it.
-
-The only place that reads a detail which Streamlit does not document.
-"""
+"""A name for the visitor's browser, from the one cookie that Streamlit sets. The cookie's form is undocumented."""
 
 import hashlib
 
@@ -11,9 +8,9 @@ _COOKIE = "_streamlit_xsrf"
 
 
 def browser_name() -> str | None:
-    """A name that a browser keeps over reloads and tabs; None where it has no cookie.
+    """A name that stays the same over reloads and tabs of a browser; None without the cookie.
 
-    The cookie holds a random token under a mask that changes; see `server.enableXsrfProtection`.
+    The cookie holds a random token XORed with a mask that changes; see `server.enableXsrfProtection`.
     """
     parts = (st.context.cookies.get(_COOKIE) or "").strip('"').split("|")
     try:

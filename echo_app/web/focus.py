@@ -1,9 +1,9 @@
 """Keeps the keyboard's focus when a pressed button disappears or is disabled.
 
-A browser gives up the focus of an element that is removed or disabled: whoever works with the keyboard would begin
-again at the top of the page. A callback names what takes the button's place, and the page moves the focus there.
+A browser drops the focus of an element that is removed or disabled, so keyboard users would start again at the top of
+the page. A callback names the widgets that replace the button, and the page moves the focus to the first that exists.
 
-Key of `st.session_state`: `_WISH`.
+Key of `st.session_state`: `_REQUEST`.
 """
 
 import json
@@ -11,12 +11,12 @@ import time
 
 import streamlit as st
 
-__all__ = ["draw", "follow"]
+__all__ = ["draw", "move_to"]
 
-_WISH = "focus_wish"
+_REQUEST = "focus_request"
 _SECONDS = 10.0
 
-#: Milliseconds to wait for the pressed button to lose the focus, and then for its replacement to be drawn.
+#: Waits until the pressed button has lost the focus (5 s), and then until its replacement is drawn (60 s).
 _SCRIPT = """<script>(() => {
   const first = document.activeElement, began = Date.now();
   const timer = setInterval(() => {
@@ -29,19 +29,19 @@ _SCRIPT = """<script>(() => {
 })() /* NOW */</script>"""
 
 
-def follow(*keys: str) -> None:
-    """Called in a callback: when the focus is lost, move it to the first of these widgets that exists."""
-    st.session_state[_WISH] = keys, time.monotonic()
+def move_to(*keys: str) -> None:
+    """Called in a callback: once the focus is lost, move it to the first of these widgets that exists."""
+    st.session_state[_REQUEST] = keys, time.monotonic()
 
 
 def draw() -> None:
-    """Called at the end of a page and of a fragment: move the focus as `follow` has asked.
+    """Called at the end of a page and of a fragment: send the script that `move_to` has asked for.
 
-    For some seconds each of them has the same script, which a browser runs once: what a page draws and at once leaves
-    out again may never come to a browser.
+    It is sent with every rerun of the next `_SECONDS`, because a browser may never receive a page that the next rerun
+    replaces at once. A browser runs the same script only once.
     """
-    keys, since = st.session_state.get(_WISH, ((), 0.0))
+    keys, since = st.session_state.get(_REQUEST, ((), 0.0))
     if keys and time.monotonic() - since < _SECONDS:
-        # The time makes each script new, as a browser does not run the same script twice.
+        # The time makes each request's script new to the browser.
         script = _SCRIPT.replace("KEYS", json.dumps(keys)).replace("NOW", str(since))
         st.html(script, unsafe_allow_javascript=True)

@@ -42,7 +42,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store that answers, and whose clock a page asks."""
     opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
-    monkeypatch.setattr(store_outages, "is_away", lambda: False)
+    monkeypatch.setattr(store_outages, "is_store_down", lambda: False)
     monkeypatch.setattr(state, "store", lambda: opened)
     yield opened
     opened.close()
@@ -74,7 +74,7 @@ def looks_again(store: Store, run: RunRow, standing: tuple[object, ...], monkeyp
         raise Rerun
 
     with monkeypatch.context() as patch:
-        patch.setattr(store_outages, "is_alone", lambda: True)
+        patch.setattr(store_outages, "is_fragment_rerun", lambda: True)
         patch.setattr(state, "shown_run", lambda: store.runs.get(run.run_id))
         patch.setattr(st, "rerun", rerun)
         try:

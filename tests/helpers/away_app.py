@@ -18,10 +18,10 @@ def panel():
 
 
 def page():
-    st.fragment(store_outages.part(panel), run_every=3600)()
+    store_outages.fragment(panel, run_every=3600)()
     time.sleep(0.3)
     raise OperationalError("SELECT", {}, Exception("gone"))
 
 
 st.session_state.setdefault("pressed", 0)
-store_outages.page(page)
+store_outages.draw_page(page)

@@ -19,7 +19,7 @@ def press():
 def panel():
     st.button("Press", key="press", on_click=press)
     if state.told != state.pressed:
-        st.rerun()  # redraws the whole page
+        st.rerun()  # the whole page, which tells
 
 
 state.setdefault("pressed", 0)

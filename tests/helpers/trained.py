@@ -1,4 +1,4 @@
-"""Small networks that tests train in their own process, and their results."""
+"""What tests train in their own process: small networks, and what comes of them."""
 
 import numpy as np
 import tensorflow as tf

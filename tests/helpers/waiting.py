@@ -1,4 +1,4 @@
-"""Waiting for other threads and processes, with an error that names the condition."""
+"""How tests wait for other threads and processes."""
 
 import inspect
 import textwrap
@@ -20,8 +20,8 @@ def until(condition: Callable[[], object], seconds: float = PATIENCE, what: str 
 
 
 def _source(condition: Callable[[], object]) -> str:
-    """The source of a condition, as written in the test."""
+    """A condition as it stands in the test."""
     try:
         return textwrap.dedent(inspect.getsource(condition)).strip()
-    except (OSError, TypeError):  # it has no source
+    except (OSError, TypeError):  # it was made, and stands nowhere
         return repr(condition)
