@@ -1,4 +1,4 @@
-"""The app's pages by AppTest, Streamlit's own test runner: without a server or a browser."""
+"""The app's pages in AppTest, Streamlit's test runner, without a server or a browser."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A Dask cluster as somebody else would run it: a scheduler and workers, each started from a shell of its own."""
+"""A Dask cluster that the app did not start: a scheduler and workers, each a process of its own."""
 
 import json
 import os
@@ -14,16 +14,16 @@ import psutil
 
 from tests.helpers.server import ROOT
 
-#: A process of Dask's gets so long to be there, or to end.
+#: Seconds that a process of Dask may take to start, or to end.
 START_SECONDS, END_SECONDS = 60.0, 10.0
 
 
 @contextmanager
 def dask_cluster(folder: Path, workers: int, cwd: Path = ROOT, **environment: str) -> Iterator[str]:
-    """The address of a scheduler with workers on loopback, none of which shares a process with anything else.
+    """Start a scheduler and workers on loopback, each in its own process, and give the scheduler's address.
 
     Args:
-        folder: What they write goes here.
+        folder: Where they write.
         cwd: Where the workers are started.
     """
     contact = folder / "scheduler.json"
@@ -37,13 +37,13 @@ def dask_cluster(folder: Path, workers: int, cwd: Path = ROOT, **environment: st
         while address is None:
             assert time.monotonic() < deadline, "no scheduler"
             time.sleep(0.05)
-            with suppress(OSError, ValueError):  # it is not there, or not written to its end
+            with suppress(OSError, ValueError):  # the file is missing or not complete yet
                 address = json.loads(contact.read_text())["address"]
         yield address
 
 
 def runs_begun(dask_worker: Any) -> list[str]:
-    """The runs that a worker has begun to train, by the keys that their tasks have; called in the worker."""
+    """The runs that a worker has begun to train, from the keys of its tasks; called in the worker."""
     return [entry[0] for entry in dask_worker.state.log
             if str(entry[0]).startswith("run-") and entry[2:4] == ("executing", "executing")]
 

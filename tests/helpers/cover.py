@@ -1,7 +1,7 @@
-"""A few rows that stand for a table: every three values that occur together in the table do so in one of the rows.
+"""A few rows in place of a table: any three values that occur together in the table do so in one of the rows.
 
-Defects depend on one value, or on two or three together, hardly ever on more; so the quick tests of a tool need not
-walk the whole table. `make test-all` walks it.
+A defect rarely depends on more than three values together, so the quick tests of a tool use a few rows.
+`make test-all` uses the whole table.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -16,9 +16,9 @@ def meetings(row: Row, strength: int = 3) -> set[tuple[tuple[str, Hashable], ...
 
 
 def cover(table: Sequence[Row], strength: int = 3) -> list[Row]:
-    """Choose rows such that values that occur together in the table do so in one of them. Always the same rows.
+    """Choose rows so that values that occur together in the table do so in one of them. The choice is deterministic.
 
-    Greedy: the next row is the first with the most meetings that no row before it has.
+    Greedy: the next row is the first one with the most new meetings.
     """
     brought = [meetings(row, strength) for row in table]
     missing, chosen = set[tuple[tuple[str, Hashable], ...]]().union(*brought), []

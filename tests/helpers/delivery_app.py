@@ -19,7 +19,7 @@ def press():
 def panel():
     st.button("Press", key="press", on_click=press)
     if state.told != state.pressed:
-        st.rerun()  # the whole page, which tells
+        st.rerun()  # redraws the whole page
 
 
 state.setdefault("pressed", 0)

@@ -1,4 +1,4 @@
-"""A cluster of workers that do nothing by themselves: a test says how each of their tasks ends."""
+"""A cluster whose workers do nothing: the test decides how each of their tasks ends."""
 
 import concurrent.futures
 import itertools
@@ -15,7 +15,7 @@ from echo_core.workers import dispatcher
 
 
 class FakeTask:
-    """What `Cluster.submit` gives back, in the parts of a Dask future that the dispatcher uses."""
+    """What `Cluster.submit` returns: the parts of a Dask future that the dispatcher uses."""
 
     def __init__(self, address: str, key: str, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self.address, self.key, self.function, self.args = address, key, function, args
@@ -54,7 +54,7 @@ class FakeTask:
 
 
 class FakeCluster:
-    """In place of `echo_core.workers.cluster.Cluster`."""
+    """Replaces `echo_core.workers.cluster.Cluster`."""
 
     is_connected = True
 
@@ -67,12 +67,12 @@ class FakeCluster:
         self.memory_limit = 0
 
     def start_worker(self, address: str = "w1") -> None:
-        """A new process, perhaps in the place of one that had the same address."""
+        """Add a new process; it may replace one that had the same address."""
         self._workers[address] = {"local_directory": f"process {next(self._numbers)}", "last_seen": time.time(),
                                   "nanny": "n1" if self.has_nanny else None, "memory_limit": self.memory_limit}
 
     def given(self, kind: str) -> list[FakeTask]:
-        """The tasks of one kind, in the order in which workers got them."""
+        """The tasks of one kind, in the order of their submission."""
         return [task for task in self.tasks_given if task.kind == kind]
 
     def connect(self, on_exit: Callable[[], None]) -> None: ...

@@ -1,4 +1,4 @@
-"""What can befall a store while runs are trained into it, each as long as a `with` lasts."""
+"""Faults of a store while runs are trained into it, each for the length of a `with` block."""
 
 import shutil
 import sqlite3
@@ -17,7 +17,7 @@ from tests.helpers.postgres import Server
 
 @contextmanager
 def locked(store: Store) -> Iterator[None]:
-    """Another program has the file to itself."""
+    """Another program locks the file."""
     with closing(sqlite3.connect(store.database.url.database, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         yield
@@ -26,14 +26,14 @@ def locked(store: Store) -> Iterator[None]:
 @contextmanager
 def full(store: Store) -> Iterator[None]:
     """The file cannot grow, as on a full disk."""
-    # SQLite allows no limit below the size that the file has, so it is just that.
+    # SQLite allows no limit below the file's size, so this limit equals it.
     with _pragma(store, "max_page_count = 1", after="max_page_count = 1000000"):
         yield
 
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int = 8) -> Iterator[Path]:
-    """A disk of its own, mounted at a folder; only root may do that, and not everywhere."""
+    """Mount a disk of its own at a folder. It needs root, and not every system allows it."""
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder], check=False,
                              capture_output=True, text=True) if shutil.which("mount") else None
     if mounted is None or mounted.returncode:
@@ -46,7 +46,7 @@ def small_disk(folder: Path, megabytes: int = 8) -> Iterator[Path]:
 
 @contextmanager
 def filled(folder: Path) -> Iterator[None]:
-    """The disk that a folder is on is full to the last byte."""
+    """Fill the disk of a folder to the last byte."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file:
         for size in (2**16, 1):
@@ -68,7 +68,7 @@ def read_only(store: Store) -> Iterator[None]:
 
 @contextmanager
 def crashed(server: Server) -> Iterator[None]:
-    """The server is gone, with all connections to it."""
+    """Stop the server, which closes all its connections."""
     server.stop()
     try:
         yield
@@ -78,7 +78,7 @@ def crashed(server: Server) -> Iterator[None]:
 
 @contextmanager
 def _pragma(store: Store, during: str, after: str) -> Iterator[None]:
-    """Set something on every connection of a store in this process when it is used next, and set it back so."""
+    """Set a pragma on every connection of a store in this process at its next use, and set it back in the same way."""
     value = during
 
     def set_value(raw: Any, *_: Any) -> None:

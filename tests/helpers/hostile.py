@@ -1,4 +1,4 @@
-"""Text that would do something if a page read it as markup, and a finished run that is made of it."""
+"""Text that would have an effect if a page rendered it as markup, and a finished run made of it."""
 
 import numpy as np
 
@@ -9,15 +9,15 @@ from echo_core.records import Evaluation, Point, Progress, Snapshot
 from echo_core.store import Store
 from tests.helpers import samples
 
-#: Where the planted pictures and links lead: nothing listens there.
+#: The address of the planted pictures and links. Nothing listens there.
 PLANTED = "127.0.0.1:9"
-#: In the words of a text; each of them is one word or more, and stays one.
+#: Hostile words for a text.
 HOSTILE = (f"![x](http://{PLANTED}/x.png) [log in](http://{PLANTED}/) http://{PLANTED}/bare www.planted.example "
            f"<http://{PLANTED}/> <img/src=http://{PLANTED}/i.png> <b>bold</b> :red[now] :material/home: :smile: $x^2$ "
            "`code` **b** me@planted.example")
-#: In one word and short enough for a name, or for the value of a setting.
+#: One hostile word, short enough for a name or the value of a setting.
 HOSTILE_WORD = f"![x](http://{PLANTED}/x.png)"
-#: Longer than a page is wide, and written from right to left.
+#: A line longer than a page is wide, written from right to left.
 UNBROKEN, FROM_RIGHT = "x" * 300, "שלום עולם"
 
 PAIRS = mend({"task": "pairs", "units": 4, "epochs": 3,
@@ -25,7 +25,7 @@ PAIRS = mend({"task": "pairs", "units": 4, "epochs": 3,
 
 
 def keep_run(store: Store, config: RunConfig = PAIRS) -> str:
-    """Put a finished run into a store without training it; its run_id. It answers the first word to everything."""
+    """Put a finished run into a store without training. Returns its run_id. It answers everything with one word."""
     ticket = store.queue.take(config, worker="by hand", holder="nobody")
     assert ticket is not None
     store.attempts.start(ticket, threads=1)

@@ -1,11 +1,11 @@
 """Mutation testing: change one operator, number or condition at a time, and count the changes that the tests notice.
 
-    make mutants                            400 mutants, drawn from all that there are
+    make mutants                            400 random mutants
     make mutants ARGS="--sample 0"          every one (hours)
     make mutants ARGS="--only data --sample 100 --seed 3"
 
-Cosmic Ray makes the mutants. Each is tried in a clone of the last commit, with the quick tests of its module alone, so
-that a mutant which survives here might still be killed by another test of `make test`; none is killed here only.
+Cosmic Ray makes the mutants. Each is tried in a clone of the last commit with the quick tests of its own module. So
+another test of `make test` may kill a mutant that survives here.
 """
 
 import argparse
@@ -30,14 +30,14 @@ from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome
 
 ROOT = Path(__file__).resolve().parents[2]
-#: A mutant whose tests take longer than this counts as killed: they hang, or do many times the work.
+#: Seconds after which a mutant counts as killed: its tests hang or do many times the work.
 TIMEOUT_SECONDS = 240.0
 #: Equivalent mutants, which no test can notice: `path`, `line` as it is, `mutant` as it becomes, `because`.
 EQUIVALENT = Path(__file__).with_suffix(".json")
 
 
 class Target(NamedTuple):
-    """A module, the tests that hold it, and the functions to mutate; all of it where none are named."""
+    """A module, its tests, and the functions to mutate; without functions, the whole module."""
 
     module: str
     tests: tuple[str, ...]
@@ -58,7 +58,7 @@ TARGETS = (
         ("sample_examples", "train_epoch", "_update", "_losses", "_predicted", "_mean", "adam", "at",
          "snapshot_epochs"))),
 )
-#: A type union reads like an operation on bits, and turned into another one it fails at import, which shows nothing.
+#: A type union looks like a bitwise operation. Its mutants fail at import, which says nothing about the tests.
 LEFT_OUT = ("core/ReplaceBinaryOperator_BitOr_",)
 
 
@@ -80,7 +80,7 @@ def main() -> None:
     drawn = every if asked.sample in (0, None) or asked.sample >= len(every) else (
         random.Random(asked.seed).sample(every, asked.sample))
     print(f"{len(drawn)} of {len(every)} mutants, drawn with seed {asked.seed}", flush=True)
-    for target in targets:  # or a test that fails anyway would seem to notice every mutant
+    for target in targets:  # a test that fails without a mutant would seem to kill all of them
         subprocess.run(_command(target), shell=True, check=True, cwd=ROOT)
     results = list(_try_all(drawn, asked.jobs))
     sys.exit(_report(results, asked.least))
@@ -108,7 +108,7 @@ def _mutants(target: Target, path: Path) -> list[MutationSpec]:
 
 
 def _try_all(drawn: list[tuple[Target, MutationSpec]], jobs: int) -> Iterator[Result]:
-    """Each mutant in one of `jobs` clones, whose tests run at a time."""
+    """Try the mutants in `jobs` clones, in parallel."""
     with tempfile.TemporaryDirectory() as folder, multiprocessing.Pool(jobs, _enter_clone, (folder,)) as pool:
         for number, result in enumerate(pool.imap_unordered(_try, drawn), 1):
             if result.outcome != "killed":
@@ -118,12 +118,12 @@ def _try_all(drawn: list[tuple[Target, MutationSpec]], jobs: int) -> Iterator[Re
 
 
 def _enter_clone(folder: str) -> None:
-    """Make this process work in a clone of its own, at the last commit, with the tests' environment."""
+    """Move this process into a clone of its own, at the last commit, with the tests' environment."""
     clone = Path(folder) / f"clone-{os.getpid()}"
     subprocess.run(["git", "clone", "-q", "--shared", str(ROOT), str(clone)], check=True)
     (clone / ".venv").symlink_to((ROOT / ".venv").resolve())
     os.chdir(clone)
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # or a mutant could be run as the bytecode of the one before it
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # stale bytecode would run the mutant before this one
 
 
 def _try(drawn: tuple[Target, MutationSpec]) -> Result:

@@ -1,4 +1,4 @@
-"""The Train page in a browser: its address, its buttons, and when it is at rest."""
+"""The Train page in a browser: its address, its buttons, and waiting until it is idle."""
 
 import time
 from urllib.parse import urlencode
@@ -8,11 +8,11 @@ from playwright.sync_api import Page
 from echo_core.config.presets import PRESETS
 from tests.helpers.waiting import PATIENCE
 
-#: How long a browser waits for what a test names, in milliseconds.
+#: Milliseconds that the browser waits for an element.
 WAIT = 1000 * PATIENCE
-#: More epochs than a test waits for, where the server allows them.
+#: More epochs than any test waits for, on a server that allows them.
 ENDLESS = 9_000_000
-#: How Chromium is started, so that it asks nothing of the network or of a graphics card.
+#: Options that keep Chromium from the network and the graphics card.
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update"]
 
@@ -28,7 +28,7 @@ def small(**changes: object) -> str:
 
 
 def press(page: Page, key: str) -> float:
-    """Press a button by its widget's key; the time at which that was done."""
+    """Press a button by its widget's key. Returns the time of the press."""
     page.click(f".st-key-{key} button")
     return time.perf_counter()
 

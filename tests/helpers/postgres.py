@@ -6,8 +6,8 @@
         server.stop()                         # as when it crashes; what was committed stays
         server.start()
 
-The server's programs are those on PATH, or where systems put them. Where there are none and we may, the system's
-package is installed. Where none can be had the tests that need it are skipped, and that is said loudly; in CI it fails.
+The server's programs are found on PATH or in the usual folders. If there are none, root installs the system's package.
+If that fails too, the tests that need a server are skipped with a warning; in CI they fail.
 """
 
 import os
@@ -26,7 +26,7 @@ from typing import Any
 import psycopg
 
 USER = "echo"
-#: Where systems put what they do not put on PATH.
+#: Folders of servers that are not on PATH.
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/libexec/postgresql*",
           "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin",
           "/Applications/Postgres.app/Contents/Versions/latest/bin")
@@ -38,7 +38,7 @@ fsync = off  # only a crash of the whole machine would lose anything
 
 
 class NoPostgres(Exception):
-    """There is no server here, or it does not run; the message says why."""
+    """No server was found, or it does not run; the message has the reason."""
 
 
 class Server:
@@ -62,23 +62,23 @@ class Server:
         self._start_on_a_free_port()
 
     def url(self, database: str = "postgres") -> str:
-        """How to reach a database of it, as DATABASE_URL has it."""
+        """The URL of a database of this server, for DATABASE_URL."""
         return f"postgresql://{USER}:{self._password}@127.0.0.1:{self._port}/{database}"
 
     def start(self) -> None:
-        """Start it again, where it was; it takes connections then."""
+        """Start the server on its port, and wait until it takes connections."""
         self._run("pg_ctl", "start", "-D", "data", "-l", "log", "-w", "-t", "60", "-o", f"-p {self._port}")
 
     def stop(self) -> None:
-        """Stop it at once, as a crash does."""
+        """Stop the server at once, as in a crash."""
         self._run("pg_ctl", "stop", "-D", "data", "-m", "immediate", "-w")
 
     def create(self, database: str, template: str = "template1") -> None:
-        """Make a database, as a copy of one that nobody is connected to."""
+        """Create a database as a copy of another, to which nobody may be connected."""
         self.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
 
     def drop(self, database: str) -> None:
-        """Remove a database, whoever is connected to it."""
+        """Drop a database even if clients are connected to it."""
         self.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
 
     @contextmanager
@@ -103,14 +103,14 @@ class Server:
                 self._port = free.getsockname()[1]
             try:
                 return self.start()
-            except NoPostgres:  # somebody else may have taken the port meanwhile
+            except NoPostgres:  # another program may have taken the port meanwhile
                 if is_last:
                     raise
 
     def _run(self, program: str, *arguments: str) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         command = [str(self._programs / program), *arguments]
-        # The server inherits the outputs, so they are a file: a pipe would not end before it does.
+        # The server inherits the output. It is a file, because a pipe would stay open until the server ends.
         with (self._folder / f"{program}.out").open("w+b") as output:
             try:
                 subprocess.run(command, cwd=self._folder, env={**environment, "LC_ALL": "C"}, stdin=subprocess.DEVNULL,
@@ -123,32 +123,32 @@ class Server:
 
 @contextmanager
 def postgres() -> Iterator[Server]:
-    """A running PostgreSQL with nothing in it, which ends with all that it holds. Raises `NoPostgres`."""
+    """Run an empty PostgreSQL, and delete it at the end. Raises `NoPostgres`."""
     programs = find_postgres()
     if programs is None:
         raise NoPostgres("no PostgreSQL was found; where it may, `make postgres` installs one")
-    # Not below pytest's folder: that is closed to the user as whom the server runs where we are root.
+    # Not in pytest's folder, which the server's user may not enter when we are root.
     with tempfile.TemporaryDirectory(prefix="echo-postgres-", ignore_cleanup_errors=True) as folder:
         server = Server(programs, Path(folder))
         try:
             yield server
         finally:
-            with suppress(NoPostgres):  # it is stopped already
+            with suppress(NoPostgres):  # already stopped
                 server.stop()
 
 
 def in_ci() -> bool:
-    """Whether a missing server is a failure and not a pity."""
+    """Whether a missing server is a failure."""
     return os.environ.get("CI") == "true"
 
 
 def find_postgres() -> Path | None:
-    """The folder of a server's programs, the newest where there are several, or None."""
+    """The folder of a server's programs, of the newest server if there are several, or None."""
     return next((folder for folder in _candidates() if version(folder)), None)
 
 
 def version(programs: Path) -> str:
-    """What the server there says of itself; empty where it or what starts it is not there or does not run."""
+    """The version line of the server in a folder; empty if it, `initdb` or `pg_ctl` is missing or does not run."""
     try:
         said = [subprocess.run([programs / name, "--version"], capture_output=True, text=True, timeout=30, check=True)
                 for name in ("initdb", "pg_ctl", "postgres")]
@@ -158,7 +158,7 @@ def version(programs: Path) -> str:
 
 
 def provide_postgres() -> Path | None:
-    """`find_postgres`, after installing one where there is none and that can be done."""
+    """`find_postgres`, after an attempt to install one if there is none."""
     if (found := find_postgres()) is None and shutil.which("apt-get") and _is_root():
         print("No PostgreSQL yet; trying to install from system.", flush=True)
         for arguments in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "postgresql"]):
@@ -189,7 +189,7 @@ def _is_root() -> bool:
 
 
 def _unprivileged() -> dict[str, Any]:
-    """As whom the server runs, for `subprocess`: it refuses to run as root."""
+    """Arguments of `subprocess` that run the server as another user if we are root, as whom it refuses to run."""
     if not _is_root():
         return {}
     import pwd  # not on Windows
@@ -206,7 +206,7 @@ def _read(path: Path) -> str:
 
 
 def main() -> int:
-    """Say what there is; 1 where there is none that runs and there must be one."""
+    """Print which server the tests will use. Returns 1 if there is none and CI needs one."""
     programs = provide_postgres()
     try:
         with postgres():

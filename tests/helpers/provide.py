@@ -1,7 +1,7 @@
 """Find or provide a Chromium for the browser tests: `python tests/helpers/provide.py`.
 
-One already here; else the system's package, where that may be installed; else Playwright's own.
-Where none can be had the tests that need it are skipped, and that is said loudly; in CI it fails.
+It takes an installed one, else the system's package if we are root, else Playwright's own download.
+If all fail, the tests that need a browser are skipped with a warning; in CI they fail.
 """
 
 import os
@@ -18,7 +18,7 @@ MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 
 
 def in_ci() -> bool:
-    """Whether a missing browser is a failure and not a pity."""
+    """Whether a missing browser is a failure."""
     return os.environ.get("CI") == "true"
 
 
@@ -28,7 +28,7 @@ def find_browser() -> Path | None:
 
 
 def version(browser: Path) -> str:
-    """What it says of itself; empty where it does not run, as stand-ins of some systems do not."""
+    """The version line of a browser; empty if it does not run, like the placeholders of some systems."""
     try:
         said = subprocess.run([browser, "--version"], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
@@ -37,7 +37,7 @@ def version(browser: Path) -> str:
 
 
 def provide_browser() -> Path | None:
-    """`find_browser`, after installing one where there is none and that can be done."""
+    """`find_browser`, after attempts to install one if there is none."""
     for install in (None, _install_from_system, _install_playwrights_own):
         if install:
             print(f"No Chromium yet; trying {install.__name__.removeprefix('_').replace('_', ' ')}.", flush=True)
@@ -50,7 +50,7 @@ def provide_browser() -> Path | None:
 def _candidates() -> Iterator[Path]:
     yield from (Path(path) for name in NAMES if (path := shutil.which(name)))
     yield MAC
-    with sync_playwright() as playwright:  # only asked, as it takes a moment, where there is no other
+    with sync_playwright() as playwright:  # last, because starting Playwright takes a moment
         yield Path(playwright.chromium.executable_path)
 
 
@@ -67,7 +67,7 @@ def _install_playwrights_own() -> None:
 
 
 def _try(command: list[str], env: dict[str, str] | None = None) -> None:
-    """Run it and go on whatever comes of it: what counts is whether there is a browser then."""
+    """Run a command and ignore its failure: the caller looks for a browser afterwards."""
     try:
         subprocess.run(command, env=env, stdin=subprocess.DEVNULL, timeout=600, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -75,7 +75,7 @@ def _try(command: list[str], env: dict[str, str] | None = None) -> None:
 
 
 def main() -> int:
-    """Say what there is; 1 where there is none and there must be one."""
+    """Print which browser the tests will use. Returns 1 if there is none and CI needs one."""
     if browser := provide_browser():
         print(f"Browser for the tests: {version(browser)} ({browser})")
         return 0

@@ -1,7 +1,7 @@
-"""The app as `python -m echo_app` starts it, for tests, which wait for less.
+"""The app as `python -m echo_app` starts it, with shorter waits for tests.
 
-A worker that warms up compiles none of the presets, as they take a quarter of a minute of both cores; and what a page
-waits for is given up sooner: for a store that another program has locked, and for one that went away.
+A new worker compiles no presets, which would take both cores 15 s. Pages wait less long for a store that is
+locked or away.
 """
 
 import runpy

@@ -1,4 +1,4 @@
-"""Records made by hand, for tests of those who keep them and do not train; and a run of every kind."""
+"""Records made by hand, for tests that do not train; and a config of every kind of run."""
 
 import ast
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ TINY = RunConfig(variant="encoder_decoder", vocab_size=10, sequence_length=8, in
 
 
 def small(**settings: object) -> RunConfig:
-    """A run of any combination, of a few units and numbers, with sizes that fit."""
+    """The config of a small run of any combination, with sizes that fit."""
     if settings.get("task") == "pairs":
         sizes: dict[str, object] = {"text": "what is this => a test\nwho => me\nwho is a test => it is this one\n"
                                             "this => that"}
@@ -33,13 +33,13 @@ def small(**settings: object) -> RunConfig:
 
 
 WORDS = "a rose is a rose is a rose and so on " * 5
-#: Words that would end a string, begin a command or look like something else, wherever they are put unharmed.
+#: Words that would end a string or begin a command if they were pasted into code unescaped.
 NASTY = '''it's "quoted" \\ \\n \\" {c} {0} %s """ \'\'\' # ${HOME} \\u0041 \\N{BULLET} 日本語 😀 é ")]) \\'''
 
-#: The table of combinations, and a run of each.
+#: A config for each row of the table of combinations.
 TABLE = {"-".join(map(str, chosen.values())): chosen for chosen in combinations()}
 COMBINATIONS = {name: small(**chosen) for name, chosen in TABLE.items()}
-#: What there is beside combinations.
+#: Kinds of runs that the table of combinations does not have.
 MORE = {
     "echo that starts later": small(variant="many_to_one", task="reverse", echo_start=1),
     "later and masked": small(variant="encoder_decoder", echo_start=1, missing="mask"),
@@ -53,7 +53,7 @@ MORE = {
     "own words, padded": small(variant="padded", text=WORDS, vocab_size=6),
     "own words by size": small(text=WORDS, vocab_size=6, representation="linear"),
 }
-#: A run of every kind.
+#: A config of every kind of run.
 ALL = COMBINATIONS | MORE
 
 
@@ -67,7 +67,7 @@ def each(configs: Mapping[str, RunConfig]) -> pytest.MarkDecorator:
 
 
 def unused(code: str) -> set[str]:
-    """The names that a script imports, defines or assigns at its top and never uses."""
+    """The names that a script imports, defines or assigns at its top level and never uses."""
     tree = ast.parse(code)
     bound = {alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)
              for alias in node.names}
@@ -81,12 +81,12 @@ EVALUATION = Evaluation(token_accuracy=0.75, window_accuracy=0.5, windows=2000, 
 
 
 def config(number: int) -> RunConfig:
-    """A run of its own for each number."""
+    """A config for each number, each of another run."""
     return TINY.model_copy(update={"seed": number})
 
 
 def checkpoint(epoch: int) -> Checkpoint:
-    """One whose weights tell its epoch."""
+    """A checkpoint whose weights encode its epoch."""
     weights = (np.full((2, 3), epoch, np.float32), np.arange(3, dtype=np.float32))
     return Checkpoint(epoch, 2 * epoch, weights, tuple(np.ones_like(weight) for weight in weights * 2))
 

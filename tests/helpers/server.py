@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 #: Log messages that a healthy server never writes.
 TROUBLE = re.compile(r"Traceback|Exception|ERROR|CRITICAL|WARNING|Error:")
-#: Harmless messages of Streamlit, when a browser leaves at the moment in which it is sent something.
+#: Harmless messages of Streamlit when a browser disconnects during a send.
 GONE = re.compile(r"^Exception in ASGI application\nTraceback(?:(?!^Exception in ASGI).)*?"
                   r"^starlette\.websockets\.WebSocketDisconnected: Cannot call \"send\"[^\n]*\n",
                   re.DOTALL | re.MULTILINE)
@@ -26,18 +26,18 @@ GONE = re.compile(r"^Exception in ASGI application\nTraceback(?:(?!^Exception in
 
 @dataclass(frozen=True)
 class Server:
-    """A running app: where it answers, its process, and what it has logged."""
+    """A running app: its address, its process and its log."""
 
     url: str
     process: psutil.Process
     log: Path
 
     def trouble(self) -> list[str]:
-        """Lines of the log that a healthy server would not have written."""
+        """Lines of the log that a healthy server does not write."""
         return [line for line in GONE.sub("", self.log.read_text()).splitlines() if TROUBLE.search(line)]
 
     def workers(self) -> list[psutil.Process]:
-        """Its worker processes, by what they have loaded: TensorFlow."""
+        """Its worker processes: those that have loaded TensorFlow."""
         return [child for child in self.process.children(recursive=True) if loads_tensorflow(child)]
 
 
@@ -48,19 +48,19 @@ def loads_tensorflow(process: psutil.Process) -> bool:
     return False
 
 
-#: Settings of a server for one test or a few: one worker that starts soon, and no short limit for a run.
+#: Settings of a server for one test: one worker that starts soon, and no short limit for runs.
 QUICK = {"ECHO_WORKERS": "1", "ECHO_THREADS": "1", "ECHO_STANDBY": "false", "ECHO_COMPILE_AHEAD": "false",
          "ECHO_MAX_EPOCHS": "10000000"}
 
 
 def serve_quick(folder: Path, **environment: str) -> AbstractContextManager[Server]:
-    """`serve` for tests: a worker compiles what is trained and nothing before."""
+    """`serve` for tests, whose workers compile no presets."""
     return serve(folder, "tests.helpers.quick_app", **{**QUICK, **environment})
 
 
 @contextmanager
 def serve(folder: Path, *module: str, **environment: str) -> Iterator[Server]:
-    """Start the app on loopback, or another module with its arguments, and end it with all that it started."""
+    """Start the app, or another module with its arguments, on loopback; end it and its child processes afterwards."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -77,7 +77,7 @@ def serve(folder: Path, *module: str, **environment: str) -> Iterator[Server]:
         yield Server(url, process, log)
     finally:
         family = [process]
-        with suppress(psutil.NoSuchProcess):  # somebody has killed it
+        with suppress(psutil.NoSuchProcess):  # a test has killed it
             family += process.children(recursive=True)
         started.terminate()
         with suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""What visitors do on the History page, for the tests of a real Chromium."""
+"""What visitors do on the History page, for tests in Chromium."""
 
 from urllib.parse import parse_qs, urlparse
 
@@ -15,22 +15,22 @@ def history(page: Page) -> None:
 
 
 def tick(page: Page, row: int) -> None:
-    """Pick a row of the list: its cells are drawn, not elements."""
+    """Pick a row of the list. Its cells are drawn on a canvas, so the click goes to a position."""
     settled(page)
     page.wait_for_function("least => document.querySelector('.st-key-runs_table canvas')?.clientHeight >= least",
-                           arg=35 + 35 * (row + 1))  # a row that has just come back is there
+                           arg=35 + 35 * (row + 1))  # a row that was brought back has been drawn
     box = page.locator(".st-key-runs_table canvas").first.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 14, box["y"] + 52 + 35 * row)
 
 
 def press_as_a_timer_is_late(page: Page, key: str) -> None:
-    """Press a button in a busy browser, whose timer that draws a part of the page anew is due before it sends that."""
+    """Press a button in a busy browser whose timer for a fragment fires before the press is sent."""
     page.eval_on_selector(f".st-key-{key} button", """button => {
       for (const began = performance.now(); performance.now() - began < 1000;);
       setTimeout(() => button.click()); }""")
 
 
 def run_of(page: Page) -> str:
-    """The run that a page shows, by its address."""
+    """The run_id in the address of a page."""
     return parse_qs(urlparse(page.url).query)["run"][0]

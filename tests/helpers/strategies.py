@@ -1,4 +1,4 @@
-"""What Hypothesis draws: texts of a visitor's own, and configs of every kind."""
+"""Hypothesis strategies: visitors' texts, and configs of every kind."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -18,12 +18,12 @@ VARIANTS_IN_WORDS = ("'whole', 'encoder_decoder', 'padded', 'attention', 'one_to
 
 
 def fewer_examples(part: float) -> settings:
-    """The settings of a test whose examples are dear: a part of those that the chosen profile asks for."""
+    """Settings for a test with slow examples: a fraction of the profile's number of examples."""
     chosen = settings()
     return settings(chosen, max_examples=max(1, round(part * chosen.max_examples)))
 
 
-#: A word of any characters that people see.
+#: A word of any visible characters.
 tokens = (st.text(st.characters(exclude_categories=("C", "Z")) | st.just("\u200d"), min_size=1, max_size=6)
           | st.sampled_from(["how", "are", "you", "?", "<b>", "1.0", "0", "zip:", "zip:eJw", "=", ">", "&text=", "#"])
           ).map(lambda text: "".join(words(normalise(text)))).filter(lambda token: token and ARROW not in token)
@@ -32,26 +32,26 @@ sides = st.lists(tokens, min_size=1, max_size=5).map(tuple)
 
 @st.composite
 def word_texts(draw):
-    """A row of words in its form that can be trained on."""
+    """A normalised row of words that can be trained on."""
     different = draw(st.lists(tokens, min_size=2, max_size=8, unique=True))
     more = draw(st.lists(st.sampled_from(different), max_size=30))
     shuffled = draw(st.permutations(different + more))
     return "".join(token + draw(st.sampled_from(" \n")) for token in shuffled).strip()
 
 
-#: Pairs in their form that can be trained on.
+#: Normalised pairs that can be trained on.
 pair_texts = st.lists(st.tuples(sides, sides), min_size=1, max_size=12).map(
     lambda rows: "\n".join(f"{' '.join(question)} {ARROW} {' '.join(answer)}" for question, answer in rows)
 ).filter(lambda text: len(vocabulary(text)) > 1)
 
 
-#: Lengths as people have them, and now and then any at all.
+#: Mostly usual lengths, and sometimes any length.
 lengths = st.integers(1, 40) | st.integers(1, 100_000)
 
 
 @st.composite
 def configs(draw):
-    """Any config that can be: of every combination, of numbers, of words and of pairs."""
+    """Any valid config: of every combination, of numbers, of words and of pairs."""
     chosen = draw(st.sampled_from(COMBINATIONS))
     if chosen["task"] == "pairs":
         sizes = sizes_of_text("pairs", text := draw(pair_texts))

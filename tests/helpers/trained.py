@@ -1,4 +1,4 @@
-"""What tests train in their own process: small networks, and what comes of them."""
+"""Small networks that tests train in their own process, and their results."""
 
 import numpy as np
 import tensorflow as tf

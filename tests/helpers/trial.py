@@ -1,4 +1,4 @@
-"""A trial with kills: the processes of an app and its workers are killed while a visitor wants runs finished."""
+"""A trial with kills: the app and its workers are killed while a visitor waits for runs to finish."""
 
 import json
 import os
@@ -22,20 +22,20 @@ from echo_core.records import State
 from echo_core.store import RunRow, Store
 from tests.helpers.server import ROOT, serve
 
-#: Runs that are asked for at a time, so that one is trained and one waits.
+#: Requested runs at a time: one that trains and one that waits.
 AT_A_TIME = 2
-#: Seconds that workers may outlive their app, and that all runs may take to finish after the last kill.
+#: Seconds that workers may outlive their app, and seconds that all runs may take to finish after the last kill.
 ORPHANS_SECONDS, PATIENCE = 15.0, 900.0
 #: Of this many starts of the app, one starts the real server.
 REAL_EVERY = 4
 
-#: A visitor without a browser. The queue is in the store, so Train is a row there.
+#: The holder of a visitor without a browser. The queue is in the store, so Train only writes a row.
 VISITOR = "a visitor"
 RENEW_SECONDS = 5.0
 
 
 def be_an_app() -> None:
-    """An engine, in place of the app because it starts sooner, until standard input ends."""
+    """Run an engine until standard input ends. It replaces the app, because it starts sooner."""
     with Engine():
         sys.stdin.read()
 
@@ -72,12 +72,12 @@ def visited_server(folder: Path, **environment: str) -> Iterator[psutil.Process]
 
 
 class Trial:
-    """A store, an app that trains from it, and a visitor who wants every run finished.
+    """A store, an app that trains its runs, and a visitor who wants every run finished.
 
     Attributes:
-        asked: The runs that were asked for, by `run_id`.
-        finished: The fingerprints that finished runs had when they were first seen so.
-        troubles: What must not happen, in words.
+        asked: The requested runs, by `run_id`.
+        finished: The fingerprints of finished runs when they were first seen finished.
+        troubles: Sentences about things that must not happen.
     """
 
     def __init__(self, folder: Path, real_every: int = REAL_EVERY, **environment: str) -> None:
@@ -96,18 +96,18 @@ class Trial:
         self.store.close()
 
     def start(self) -> None:
-        """Start the app; every few times the real one."""
+        """Start an engine, or at every few starts the real server."""
         self.is_real = next(self._starts) % self._real_every == 0
         begin = visited_server if self.is_real else engine_process
         self.process = self._app.enter_context(begin(self._folder, **self._environment))
 
     def ask(self, config: RunConfig) -> str:
-        """Press Train for it."""
+        """Request a run, as Train does."""
         self.asked[config.run_id] = config
         return self.store.queue.request(config, VISITOR, VISITOR)
 
     def look(self) -> list[RunRow]:
-        """All runs as they are; Train is pressed for those that stopped, and finished ones must stay so."""
+        """Read all runs, press Train for those that stopped, and check that finished ones stay finished."""
         if time.monotonic() - self._renewed_at > RENEW_SECONDS:
             self.store.queue.renew([VISITOR])
             self._renewed_at = time.monotonic()
@@ -130,7 +130,7 @@ class Trial:
         return rows
 
     def look_on(self, seconds: float, configs: Iterable[RunConfig] = ()) -> list[RunRow]:
-        """Look on for a while, or until all is finished, asking for more where too few runs are under way."""
+        """Watch for a while or until all runs have finished, and request more while too few are under way."""
         deadline, more = time.monotonic() + seconds, iter(configs)
         while True:
             rows = self.look()
@@ -142,7 +142,7 @@ class Trial:
                 time.sleep(min(0.1, max(0.0, deadline - time.monotonic())))
 
     def until_it_trains(self, configs: Iterable[RunConfig] = ()) -> None:
-        """Wait until a run is under way, and not where it was."""
+        """Wait until a run is under way at another epoch than before."""
         before, deadline = {run.run_id: run.epoch for run in self.look()}, time.monotonic() + PATIENCE
         while not any(run.state is State.RUNNING and run.epoch not in (0, before.get(run.run_id))
                       for run in self.look_on(0.1, configs)):
@@ -153,7 +153,7 @@ class Trial:
         """The worker processes, including those that are still starting."""
         found = []
         for child in self.process.children(recursive=True):
-            with suppress(psutil.Error):  # it ended meanwhile
+            with suppress(psutil.Error):  # it has ended meanwhile
                 if any("spawn_main" in word for word in child.cmdline()):
                     found.append(child)
         return found
@@ -169,7 +169,7 @@ class Trial:
         return ", ".join(said) or "nothing under way"
 
     def kill_worker(self, dice: random.Random) -> str:
-        """Kill one of them with SIGKILL; in words, which."""
+        """Kill a worker with SIGKILL. Returns a sentence that names it."""
         while not (workers := self.workers()):
             time.sleep(0.05)
         chosen = dice.choice(workers)
@@ -177,7 +177,7 @@ class Trial:
         return f"a worker of {len(workers)}" if len(workers) > 1 else "the worker"
 
     def kill_app(self) -> str:
-        """Kill the app with SIGKILL, see its workers end with it, and start another one."""
+        """Kill the app with SIGKILL, check that its workers end too, and start another app."""
         workers, began = self.workers(), time.monotonic()
         self.process.kill()
         _, left = psutil.wait_procs(workers, timeout=ORPHANS_SECONDS)
@@ -189,7 +189,7 @@ class Trial:
         return said
 
     def judge(self) -> list[tuple[RunRow, bool]]:
-        """Each run, and whether its weights, in the store too, are those of an undisturbed training."""
+        """Check that the weights of each run, also those in the store, equal those of an undisturbed training."""
         expected = undisturbed(self.asked.values(), **self._environment)
         judged = []
         for run in self.look():
@@ -202,8 +202,8 @@ class Trial:
 
 
 def undisturbed(configs: Iterable[RunConfig], **environment: str) -> dict[str, str]:
-    """The fingerprints of runs that the command line trains at one go, by `run_id`: runs that differ in seeds alone
-    by one process."""
+    """The fingerprints of runs that the command line trains without interruption, by `run_id`. Runs that differ in
+    their seed alone share a process."""
     kinds: dict[str, list[RunConfig]] = {}
     for config in configs:
         kinds.setdefault(config.model_copy(update={"seed": 0}).run_id, []).append(config)

@@ -1,4 +1,4 @@
-"""A page of one visitor without a browser: it speaks to a real server as a browser does."""
+"""A visitor's page without a browser: it speaks to a real server by the browser's protocol."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ class Session:
 
     def __init__(self, socket: ClientConnection, query: str) -> None:
         self._socket, self.query = socket, query
-        self.timers: dict[str, tuple[float, float]] = {}  # fragment -> (interval, when it is due)
+        self.timers: dict[str, tuple[float, float]] = {}  # fragment -> (interval, next time)
         self.widgets: dict[str, tuple[str, str]] = {}  # key -> (id, its fragment)
         self.errors: list[str] = []
 
@@ -33,7 +33,7 @@ class Session:
                 else:
                     widget.double_value = value
         if not message.rerun_script.fragment_id:
-            self.timers.clear()  # a full run arms them anew
+            self.timers.clear()  # a full run sets all timers again
         started = time.perf_counter()
         await self._socket.send(message.SerializeToString())
         while not self.take(ForwardMsg.FromString(await asyncio.wait_for(self._socket.recv(decode=False), 60))):
@@ -41,7 +41,7 @@ class Session:
         return time.perf_counter() - started
 
     def take(self, message: ForwardMsg) -> bool:
-        """Read one message. Returns whether the script has ended."""
+        """Read one message. Returns True when the script has ended."""
         kind = message.WhichOneof("type")
         if kind == "auto_rerun":
             interval = message.auto_rerun.interval

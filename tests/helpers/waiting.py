@@ -1,4 +1,4 @@
-"""How tests wait for other threads and processes."""
+"""Waiting for other threads and processes, with an error that names the condition."""
 
 import inspect
 import textwrap
@@ -20,8 +20,8 @@ def until(condition: Callable[[], object], seconds: float = PATIENCE, what: str 
 
 
 def _source(condition: Callable[[], object]) -> str:
-    """A condition as it stands in the test."""
+    """The source of a condition, as written in the test."""
     try:
         return textwrap.dedent(inspect.getsource(condition)).strip()
-    except (OSError, TypeError):  # it was made, and stands nowhere
+    except (OSError, TypeError):  # it has no source
         return repr(condition)
