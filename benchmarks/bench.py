@@ -22,6 +22,7 @@ import click
 
 from benchmarks.measure import AXES, LARGE, PEERS, SETTINGS, Cost, Measure
 from echo_core.config import RunConfig
+from echo_core.config.sizes import flops_per_window
 from echo_core.settings import Settings
 from echo_core.workers.process import environment
 from echo_core.workers.xla_cache import program_folder
@@ -180,7 +181,7 @@ def shares(measures: Mapping[str, list[Measure]], config: RunConfig) -> Iterator
     yield "| | ms an epoch | of JAX's | GFLOP/s | of its own matrix product | of the fastest one |"
     yield "|---|---|---|---|---|---|"
     # Backwards is twice the work of forwards.
-    work = 3 * config.flops_per_window * config.num_windows / 1e6  # in millions, as time is in milliseconds
+    work = 3 * flops_per_window(config) * config.num_windows / 1e6  # in millions, as time is in milliseconds
     fastest = max(median(measured, "matrix_gflops") for measured in measures.values())
     for peer, measured in measures.items():
         milliseconds = median(measured, "epoch_milliseconds")

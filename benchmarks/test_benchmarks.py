@@ -14,6 +14,7 @@ from benchmarks.measure import AXES, LARGE, PEERS, SETTINGS, Cost, Measure, cloc
 from benchmarks.peers import Trained, echo_lab, tutorial
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
+from echo_core.config.sizes import flops_per_window
 from echo_core.data import one_hot_decode
 from echo_core.models import first_weights
 from tests.helpers.server import serve
@@ -77,7 +78,7 @@ def test_the_large_setting_is_as_large_as_it_says():
     assert (LARGE.input_length, LARGE.output_length, LARGE.units, LARGE.num_windows) == (50, 25, 512, 256)
     assert LARGE.updates_per_epoch == 1
     # Twice the multiplications: 75 recurrent steps, one context and 25 readouts of a window.
-    assert LARGE.flops_per_window == 2 * (75 * 512 * 2048 + 512 * 2048 + 25 * 512 * 100)
+    assert flops_per_window(LARGE) == 2 * (75 * 512 * 2048 + 512 * 2048 + 25 * 512 * 100)
 
 
 def test_an_axis_changes_one_thing():

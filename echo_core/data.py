@@ -286,8 +286,8 @@ def network_input(config: RunConfig, inputs: ArrayLike) -> OneHot:
     """Windows of integers, (windows, input_length), as `build_model(config)` takes them.
 
     Returns:
-        One-hot (windows, input_length, vocab_size), or scaled to 0…1 (windows, input_length, 1); for `one_to_one` a
-        single timestep with all features. Every feature of a gap is -1, which the network masks.
+        One-hot (windows, input_length, vocab_size), or scaled to 0…1 (windows, input_length, 1); or all features as
+        a single timestep, for a network that reads all at once. Every feature of a gap is -1, which the network masks.
     """
     inputs = tokens_of("inputs", inputs, config, gaps=True)
     if inputs.ndim != 2:
@@ -299,7 +299,7 @@ def network_input(config: RunConfig, inputs: ArrayLike) -> OneHot:
     else:
         shown = one_hot_encode(known, config.vocab_size)
     shown = np.where(present[..., None], shown, np.float32(GAP))
-    return shown.reshape(len(inputs), 1, -1) if config.variant == "one_to_one" else shown
+    return shown.reshape(len(inputs), 1, -1) if config.traits.reads_all_at_once else shown
 
 
 def scale(numbers: ArrayLike, vocab_size: int) -> OneHot:

@@ -28,7 +28,6 @@ from keras.layers import (
 )
 
 from echo_core.config import RunConfig
-from echo_core.config.compatibility import Variant
 from echo_core.data import GAP
 from echo_core.records import Floats
 
@@ -88,10 +87,7 @@ class _Layers:
     def begin(self) -> list[Any]:
         """The input, and what masks its gaps."""
         c = self._config
-        steps, features = c.input_length, c.num_features
-        if c.variant == "one_to_one":
-            steps, features = 1, c.input_length * c.num_features
-        read = keras.Input(batch_shape=(c.batch_size if c.stateful else None, steps, features), name="windows")
+        read = keras.Input(batch_shape=(c.batch_size if c.stateful else None, *c.input_shape), name="windows")
         return [read, Masking(GAP, name="gaps")] if c.has_gaps else [read]
 
     def recurrent(self, name: str, **options: Any) -> Any:
@@ -131,7 +127,7 @@ def _build_encoder_decoder(c: RunConfig, layers: _Layers) -> keras.Model:
         RepeatVector(c.output_length, name="context"),                   # (B, output_length, units)
         layers.recurrent("decoder", return_sequences=True),              # (B, output_length, units)
         layers.dense(c.num_classes),                                     # (B, output_length, classes)
-    ], name="encoder_decoder")
+    ], name=c.variant)
 
 
 def _build_attention(c: RunConfig, layers: _Layers) -> keras.Model:
@@ -142,7 +138,7 @@ def _build_attention(c: RunConfig, layers: _Layers) -> keras.Model:
     decoded = layers.recurrent("decoder", return_sequences=True)(context)
     found = Attention(name="attention")([decoded, encoded])              # (B, output_length, units), by dot product
     joined = Concatenate(name="joined")([decoded, found])                # (B, output_length, 2·units)
-    return keras.Model(read, layers.dense(c.num_classes)(joined), name="attention")
+    return keras.Model(read, layers.dense(c.num_classes)(joined), name=c.variant)
 
 
 def _build_one_to_one(c: RunConfig, layers: _Layers) -> keras.Model:
@@ -159,10 +155,10 @@ def _build_no_memory(c: RunConfig, layers: _Layers) -> keras.Model:
         *layers.begin(),                                                 # (B, input_length, vocab_size)
         Cropping1D((c.input_length - c.output_length, 0), name="newest"),  # (B, output_length, vocab_size)
         layers.dense(c.num_classes),                                     # the same one at every timestep
-    ], name="no_memory")
+    ], name=c.variant)
 
 
-MODEL_BUILDERS: Mapping[Variant, Callable[[RunConfig, _Layers], keras.Model]] = MappingProxyType({
+MODEL_BUILDERS: Mapping[str, Callable[[RunConfig, _Layers], keras.Model]] = MappingProxyType({
     "whole": _build_whole,
     "encoder_decoder": _build_encoder_decoder,
     "padded": _build_whole,

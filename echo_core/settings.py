@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 
 from echo_core import machine
 from echo_core.config import RunConfig, divisors
-from echo_core.config.footprint import training_mb
+from echo_core.config.sizes import training_mb
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 

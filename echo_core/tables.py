@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from echo_core.config import RunConfig
 from echo_core.config.checks import check_count, tokens_of
+from echo_core.config.sizes import flops_per_window
 from echo_core.data import shown_examples
 from echo_core.evaluation import judge
 from echo_core.records import Snapshot, State
@@ -113,7 +114,7 @@ def as_words(config: RunConfig, numbers: ArrayLike) -> NDArray[Any]:
         ValueError: If they are not integers of the vocabulary.
     """
     numbers = tokens_of("numbers", numbers, config, gaps=True)
-    if not (config.text or config.has_target_gaps or config.variant == "padded"):
+    if not (config.text or config.has_target_gaps or config.traits.has_padding):
         return numbers
     names: NDArray[Any] = np.array([*(config.vocabulary or map(str, range(config.vocab_size))), ""], dtype=object)
     named: NDArray[Any] = names[numbers]
@@ -210,6 +211,6 @@ def _without_start(seconds: float) -> float:
 
 def _guess(config: RunConfig) -> float:
     """Seconds of `train` in all: the forward pass, the backward pass (twice that), and Adam."""
-    flops = 3 * config.flops_per_window * config.num_windows + 30 * config.num_parameters * config.updates_per_epoch
+    flops = 3 * flops_per_window(config) * config.num_windows + 30 * config.num_parameters * config.updates_per_epoch
     return _START_SECONDS + config.epochs * (
         flops / _GUESSED_FLOPS + _GUESSED_UPDATE_SECONDS * config.updates_per_epoch)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -14,8 +14,8 @@ from echo_app.pages.setup import begin
 from echo_app.panels import comparison
 from echo_app.store_outages import needs_store
 from echo_app.web import focus
-from echo_core.config.compatibility import Variant
 from echo_core.config.presets import short_name
+from echo_core.config.variants import VARIANTS
 from echo_core.records import State
 from echo_core.store import ListedRun
 from echo_core.text.plurals import counted
@@ -58,7 +58,7 @@ def _filters() -> None:
         with st.popover("Filter", icon=":material/filter_list:"):
             st.multiselect("State", list(State), key="runs_states", on_change=_first_page, placeholder="any state",
                            format_func=str)
-            st.multiselect("Network", get_args(Variant), key="runs_variants", on_change=_first_page,
+            st.multiselect("Network", tuple(VARIANTS), key="runs_variants", on_change=_first_page,
                            placeholder="any network")
             st.toggle("Smallest first", key="runs_ascending", on_change=_first_page)
             st.toggle("Hidden ones", key="runs_hidden", on_change=_first_page)

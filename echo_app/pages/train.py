@@ -118,15 +118,15 @@ def what_it_takes(config: RunConfig) -> None:
 
 def _bits(config: RunConfig) -> str:
     """The bits that the network's memory must hold, in a sentence."""
-    if config.variant == "one_to_one":
+    if config.traits.reads_all_at_once:
         return "All numbers reach it in one step, so it needs **no memory**: 0 bits"
     if config.bits == 0:
         return "It answers while it reads, so it needs **no memory**: 0 bits"
     numbers = round(config.bits / math.log2(config.vocab_size))
     held = f"**{config.bits:.1f} bits** ({numbers} × log₂ {config.vocab_size})"
-    if config.variant == "no_memory":
+    if config.traits.num_recurrent_layers == 0:
         return f"It would have to remember {held}, and has no memory"
-    if config.variant == "attention":
+    if config.traits.has_attention:
         return f"It must say {held} again, and may look back at what it has read"
     return f"It must remember {held}"
 

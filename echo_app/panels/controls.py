@@ -11,6 +11,7 @@ from echo_core.config.compatibility import AXES, offered
 from echo_core.config.labels import TITLES, label_of
 from echo_core.config.presets import PRESETS
 from echo_core.config.repair import following
+from echo_core.config.variants import VARIANTS
 from echo_core.text import words as texts
 from echo_core.text.plurals import counted
 
@@ -34,12 +35,12 @@ def main_controls() -> None:
     with st.container(horizontal=True):
         _number("units", limits.max_units)
         _number("epochs", limits.max_epochs, step=100)
-        whole, pairs = session.variant == "whole", session.task == "pairs"
+        whole, pairs = VARIANTS[session.variant].answers_every_step, session.task == "pairs"
         if session.task == "lag":  # in place of the output length, which is the input length
             _number("lag", session.input_length - 1, least=0)
         else:
             _number("output_length", max(session.input_length, session.output_length), disabled=whole or pairs,
-                    more=" Whole echo answers at every step, so it is the input length." if whole else
+                    more=" This network answers at every step, so it is the input length." if whole else
                     " It is the longest answer of your pairs." if pairs else "")
 
 
@@ -56,7 +57,8 @@ def advanced_controls(num_windows: int) -> None:
                 others = {name: session[name] for name in AXES if name != field}
                 _choice(field, offered(field, others), width=framed)
             _number("echo_start", max(0, session.input_length - session.output_length), least=0,
-                    disabled=pairs or session.task == "lag" or session.variant == "whole", width=framed)
+                    disabled=pairs or session.task == "lag" or VARIANTS[session.variant].answers_every_step,
+                    width=framed)
         with st.container(horizontal=True):
             _number("input_length", min(limits.max_input_length, session.sequence_length),
                     disabled="input_length" in follows, width=framed)

@@ -21,7 +21,7 @@ def resets_view(run: RunRow | None) -> None:
     """Ask the shown run's network several times, with and without resets, and draw its answers."""
     st.markdown(_STORY)
     weights = cached_reads.weights(run) if run else None
-    if run is None or weights is None or not run.config.stateful or run.config.num_recurrent_layers == 0:
+    if run is None or weights is None or not run.config.carries_state:
         st.info(_missing(run), icon=":material/model_training:")
         return
     _ask(run.config, weights)
@@ -31,7 +31,7 @@ def _missing(run: RunRow | None) -> str:
     partial = PRESETS["partial"].title
     if run is None:
         return f"Train a stateful network first, such as preset *{partial}*; then it can be asked here."
-    if not run.config.stateful or run.config.num_recurrent_layers == 0:
+    if not run.config.carries_state:
         return f"The network of this run keeps no state between batches. Try preset *{partial}*, which does."
     return "This run has no weights yet. They are there when it has finished or is paused."
 
@@ -49,7 +49,7 @@ def _ask(config: RunConfig, weights: tuple[Floats, ...]) -> None:
         st.dataframe(table, hide_index=True, key="resets_table", alt="Share of windows right, with and without resets",
                      column_config={name: st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
                                     for name in ("reset before", "never reset")})
-        st.markdown(_WHOLE if config.variant in ("whole", "padded") else _PARTIAL)
+        st.markdown(_WHOLE if config.traits.answers_while_reading else _PARTIAL)
     with windows:
         chosen = st.segmented_control("Answers without a reset", range(TIMES), default=1, key="resets_time",
                                       format_func=lambda k: f"{_ORDINALS[k]} time") or 0

@@ -13,7 +13,7 @@ from echo_app.panels import explanations
 from echo_core.config import RunConfig
 from echo_core.data import TASKS, generate_sequence, shift_table, shown_sequence, text_examples, to_examples
 from echo_core.exports.listing import keras_listing
-from echo_core.exports.summary import keras_summary
+from echo_core.exports.summary import summary
 from echo_core.tables import as_words
 from echo_core.text.plurals import counted
 from echo_core.text.words import pairs
@@ -32,11 +32,11 @@ def how_to_read(config: RunConfig) -> str:
             "tiny network can do with a dozen sentences: it remembers, and understands nothing.")
     one, backwards = "word" if config.text else "number", ", **backwards**" if config.task == "reverse" else ""
     of = "your own words" if config.text else "one random sequence"
-    when = ("It says each one while it reads it" if config.bits == 0 and config.variant in ("whole", "no_memory") else
-            "All of them reach it in one step" if config.variant == "one_to_one" else
+    when = ("All of them reach it in one step" if config.traits.reads_all_at_once else
             f"It says nothing for {counted(config.answer_steps - config.output_length, 'step')} and then begins, still "
-            "reading"
-            if config.variant == "padded" else "It reads all of them first, and only then begins to answer")
+            "reading" if config.traits.has_padding else
+            "It says each one while it reads it" if config.bits == 0 else
+            "It reads all of them first, and only then begins to answer")
     said = f"must say the **bold** one again{backwards}. {when}" if config.output_length == 1 else (
         f"must say the {config.output_length} **bold** ones again{backwards}. {when}")
     if config.task == "lag":
@@ -57,27 +57,15 @@ def how_to_read(config: RunConfig) -> str:
 def story(config: RunConfig) -> None:
     """Draw how this network works, and what its memory has to do."""
     network, memory = st.columns(2, gap="large")
-    network.markdown(explanations.NETWORKS[config.variant])
+    network.markdown(config.traits.story)
     memory.markdown(_memory(config))
 
 
 def _memory(config: RunConfig) -> str:
-    parts = []
-    if config.task == "pairs":
-        parts.append(explanations.PAIRS)
-    elif config.task == "lag":
-        parts.append(explanations.LAG)
-    elif config.variant not in ("encoder_decoder", "no_memory"):
-        parts.append(explanations.PARTIAL)
-    else:
-        parts.append(explanations.WHOLE)
-    if config.cell != "lstm":
-        parts.append(explanations.CELLS[config.cell])
-    if config.representation == "linear":
-        parts.append(explanations.LINEAR)
-    if config.missing == "mask":
-        parts.append(explanations.MASK)
-    return "\n\n".join(parts)
+    memory = {"pairs": explanations.PAIRS, "lag": explanations.LAG}.get(config.task, config.traits.memory_story)
+    parts = [memory, explanations.CELLS.get(config.cell), explanations.LINEAR if config.representation == "linear" else
+             None, explanations.MASK if config.missing == "mask" else None]
+    return "\n\n".join(part for part in parts if part)
 
 
 def data_view(config: RunConfig) -> None:
@@ -172,6 +160,6 @@ def code_view(config: RunConfig) -> None:
     """Draw the network as plain Keras, its summary, and what has changed since the tutorial was written."""
     st.markdown("This network in plain Keras. It runs as it is; Echo Lab trains the same thing, many epochs a call.")
     st.code(keras_listing(config), language="python", height=420)
-    st.markdown("What `model.summary()` prints:")
-    st.code(keras_summary(config), language=None)
+    st.markdown("Its layers, as `model.summary()` lists them:")
+    st.code(summary(config), language=None)
     st.markdown(explanations.CHANGES)

@@ -90,8 +90,9 @@ def windows_of(config: RunConfig, windows: ArrayLike) -> Ints:
 
 
 def check_weights(config: RunConfig, weights: Sequence[NDArray[np.floating]]) -> None:
-    """Raise ValueError unless these can be the weights of a run's network: as many arrays, with as many numbers."""
-    arrays, numbers = 3 * config.num_recurrent_layers + 2, sum(np.size(array) for array in weights)
+    """Raise ValueError unless the number of arrays and the numbers in them fit a run's network."""
+    arrays = sum({"recurrent": 3, "Dense": 2}.get(layer.kind, 0) for layer in config.traits.layers)
+    numbers = sum(np.size(array) for array in weights)
     if (len(weights), numbers) != (arrays, config.num_parameters):
         raise ValueError(f"weights must be {arrays} arrays with {config.num_parameters:,} numbers in all, as in "
                          f"build_model(config).trainable_variables; received {len(weights)} with {numbers:,}.")

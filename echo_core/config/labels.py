@@ -4,19 +4,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from echo_core.config.run_config import RunConfig, written
+from echo_core.config.variants import VARIANTS
 
 #: Titles of choices, by field and value.
 TITLES: Mapping[str, Mapping[object, str]] = MappingProxyType({
     "task": {"echo": "Echo: say it again", "reverse": "Reverse: say it backwards",
              "pairs": "Pairs: questions of your own", "lag": "Lag: say it some steps later"},
-    "variant": {
-        "whole": "Whole: answers while it reads",
-        "encoder_decoder": "Encoder–decoder: reads, then answers",
-        "padded": "Padded: one layer that waits",
-        "attention": "Attention: may look back",
-        "one_to_one": "One to one: all timesteps at once",
-        "many_to_one": "Many to one: the answer in one go",
-        "no_memory": "No memory: the baseline"},
+    "variant": {name: f"{variant.title}: {variant.help}" for name, variant in VARIANTS.items()},
     "cell": {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "Simple RNN"},
     "representation": {"one_hot": "One-hot", "linear": "Scaled 0…1"},
     "missing": {"drop": "Drop", "mask": "Keep and mask"},

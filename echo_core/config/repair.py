@@ -9,8 +9,11 @@ from typing import Annotated, Any
 from pydantic import TypeAdapter, ValidationError
 
 from echo_core.config.compatibility import network_for, refusal
+from echo_core.config.fields import LARGEST
 from echo_core.config.presets import SAMPLE_PAIRS
-from echo_core.config.run_config import LARGEST, RunConfig, by_nearness, check_text, sizes_of_text, written
+from echo_core.config.run_config import RunConfig, check_text, written
+from echo_core.config.sizes import by_nearness, sizes_of_text
+from echo_core.config.variants import VARIANTS
 from echo_core.text import words as texts
 
 #: Bytes that a file with settings may have; one with the longest text has about 5 kB.
@@ -184,7 +187,7 @@ def _combine(values: dict[str, Any]) -> dict[str, Any]:
 
 def _fit_lengths(values: dict[str, Any], given: Set[str], longest: int) -> dict[str, int]:
     """Lengths of which each holds the next: a text or sequence, the window, the block that comes back."""
-    whole = values["variant"] == "whole" or values["task"] == "lag"  # the answer is as long as the window
+    whole = VARIANTS[values["variant"]].answers_every_step or values["task"] == "lag"
     lag = values["lag"] if values["task"] == "lag" else 0
     sequence, read, echo = values["sequence_length"], values["input_length"], values["output_length"]
     start = 0 if whole else values["echo_start"]

@@ -99,7 +99,7 @@ def ask(config: RunConfig, weights: Sequence[Floats], question: str) -> Reply:
         raise ValueError("weights must be finite numbers to be asked; received NaN or infinity. Try a run that did not "
                          "diverge.")
     outputs = predict(config, weights, window[None])[0, -config.output_length:]  # (output_length, num_classes)
-    names = [*_vocabulary(config), *([PADDING] if config.variant == "padded" else [])]
+    names = [*_vocabulary(config), *([PADDING] if config.traits.has_padding else [])]
     filled = window[window < config.vocab_size] if config.task == "pairs" else window
     given = [names[token] if token < config.vocab_size else GAP for token in filled]
     expected = _expected(config, window)

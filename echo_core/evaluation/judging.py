@@ -3,10 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from echo_core.config import RunConfig, written
-from echo_core.config.compatibility import Variant
 from echo_core.config.repair import with_settings
 from echo_core.data import unseen_sequences
 from echo_core.evaluation.scores import evaluate
@@ -14,14 +12,6 @@ from echo_core.records import Evaluation, Floats
 
 #: What may differ from training, as no weight depends on it. `seed` chooses other unseen windows.
 FREE = ("input_length", "output_length", "echo_start", "sequence_length", "seed")
-
-_ALL_AT_ONCE = "its readout gives all numbers at once, with weights of their own for each"
-#: For each variant the lengths that its weights do depend on, and why, to be read after "because".
-FIXED: Mapping[Variant, Mapping[str, str]] = MappingProxyType({
-    "one_to_one": {"input_length": "it reads all numbers in one step, with weights of their own for each",
-                   "output_length": _ALL_AT_ONCE},
-    "many_to_one": {"output_length": _ALL_AT_ONCE},
-})
 
 #: The quantile of the normal distribution for a 95 % interval.
 _Z = 1.959963984540054
@@ -96,7 +86,11 @@ def _check_free(config: RunConfig, name: str, value: object) -> None:
         because = "because it is part of what was trained" if name in RunConfig.model_fields else "as it is no setting"
         raise ValueError(f"{name} cannot be set to judge a run, {because}; received {value}. Try one of "
                          f"{', '.join(FREE)}.")
-    because = FIXED.get(config.variant, {}).get(name, "")
+    because = ""
+    if name == "input_length" and config.traits.reads_all_at_once:
+        because = "it reads all numbers in one step, with weights of their own for each"
+    elif name == "output_length" and config.traits.one_vector_for_all:
+        because = "its readout gives all numbers at once, with weights of their own for each"
     if because and str(value).strip() != written(getattr(config, name)):
         raise ValueError(f"{name} must stay {getattr(config, name)} for variant {config.variant}, because {because}; "
                          f"received {value}. Try a run of variant=encoder_decoder.")

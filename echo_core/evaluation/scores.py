@@ -152,7 +152,7 @@ def shown_loss(config: RunConfig, weights: Sequence[Floats]) -> tuple[float, flo
     else:
         losses = -np.log(np.take_along_axis(answered, known[..., None], axis=-1)[..., 0] + 1e-12)
     total, counted = float(losses[present].sum()), int(present.sum())
-    if config.variant == "padded":
+    if config.traits.has_padding:
         before = outputs[:, :-config.output_length, config.vocab_size]  # probabilities of the padding
         total, counted = total - float(np.log(before + 1e-12).sum()), counted + before.size
     return total / counted, float(right[present].mean())

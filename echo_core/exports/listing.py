@@ -39,7 +39,7 @@ def _decode(c: RunConfig) -> list[str]:
     """The function that decodes an answer, where that takes more than a line."""
     numbers = snippets.numbers_meant(c, "values")
     if c.text:
-        words = '[*WORDS, "(padding)"]' if c.variant == "padded" else "WORDS"
+        words = '[*WORDS, "(padding)"]' if c.traits.has_padding else "WORDS"
         return [snippets.decoder("The words", f'" ".join({words}[number] for number in {numbers})')]
     return [snippets.decoder("The whole numbers", numbers)] if c.representation == "linear" else []
 

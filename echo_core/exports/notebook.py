@@ -6,7 +6,7 @@ from types import MappingProxyType
 import nbformat
 
 from echo_core.config import RunConfig
-from echo_core.config.compatibility import Cell, Variant
+from echo_core.config.compatibility import Cell
 from echo_core.exports import snippets
 from echo_core.exports.script import WEIGHTS, joined, steps, trained
 from echo_core.text.plurals import counted
@@ -77,11 +77,11 @@ def _data(c: RunConfig) -> str:
 
 
 def _network(c: RunConfig) -> str:
-    cell = f"\n\n{_CELLS[c.cell]}" if c.num_recurrent_layers else ""
+    cell = f"\n\n{_CELLS[c.cell]}" if c.traits.num_recurrent_layers else ""
     state = ("\n\nWhile it is trained it is **stateful**: its memory goes on from one batch to the next until somebody "
              "resets it. When it is asked, each window begins with an empty memory, so the same question gets the same "
              "answer." if c.carries_state else "")
-    return f"## The network\n\n{_NETWORKS[c.variant]}{cell}{state}"
+    return f"## The network\n\n{c.traits.story.strip()}{cell}{state}"
 
 
 def _training(c: RunConfig) -> str:
@@ -99,24 +99,6 @@ def _windows(c: RunConfig) -> str:
 
 _WEIGHTS = ("## What it learnt\n\nAll that a network knows is in its weights: {count} numbers here, as they were after "
             "{epochs} of training.")
-
-_NETWORKS: Mapping[Variant, str] = MappingProxyType({
-    "whole": "One recurrent layer reads a window step by step, and the `Dense` layer turns what it says at each step "
-             "into an answer at once. To say what it has just read, it need not remember anything.",
-    "encoder_decoder": "The **encoder** reads the whole window and keeps its last output alone. `RepeatVector` shows "
-                       "that to the **decoder** at each step of the answer, so all that is said again must have gone "
-                       "through it.",
-    "padded": "One recurrent layer reads a window step by step and answers at each of them. Until the echo is due it "
-              "has to say a padding, which is one class more.",
-    "attention": "The **encoder** reads the window and keeps what it made of every step. At each step of the answer "
-                 "the **decoder** looks them through: `Attention` weighs them by how well they fit what it is after.",
-    "one_to_one": "The whole window is one long row, read in a single step, and the answer is another one, cut into "
-                  "blocks. There is nothing to remember, as nothing comes later.",
-    "many_to_one": "One recurrent layer reads a window step by step. Its last output becomes one long row of answers, "
-                   "which is cut into blocks.",
-    "no_memory": "One `Dense` layer, the same at every step, sees a single number at a time. It has no memory: what it "
-                 "cannot see, it cannot say.",
-})
 
 _CELLS: Mapping[Cell, str] = MappingProxyType({
     "lstm": "An **LSTM** (long short-term memory) has a memory that is carried from step to step. Three gates, numbers "

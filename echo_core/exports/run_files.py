@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from echo_core.config import RunConfig
+from echo_core.config.sizes import sized_layers
 from echo_core.evaluation import take_snapshot
 from echo_core.exports.notebook import keras_notebook
 from echo_core.exports.script import SCRIPT, WEIGHTS, keras_script
 from echo_core.exports.snippets import OLDEST_KERAS, TRIED_WITH
-from echo_core.exports.summary import layers
 from echo_core.exports.svg import picture
 from echo_core.records import Checkpoint, Floats, Snapshot
 from echo_core.store import ProgressRow
@@ -87,8 +87,8 @@ def named_weights(config: RunConfig, weights: Sequence[Floats]) -> bytes:
 
 def weight_names(config: RunConfig) -> list[str]:
     """A name for each of `build_model(config).trainable_variables`, in their order."""
-    return [f"{layer.name}/{part}" for layer in layers(config) if layer.parameters
-            for part in (("kernel", "bias") if layer.kind == "Dense" else ("kernel", "recurrent_kernel", "bias"))]
+    return [f"{sized.layer.name}/{part}" for sized in sized_layers(config) if sized.parameters
+            for part in (("kernel", "bias") if sized.layer.kind == "Dense" else ("kernel", "recurrent_kernel", "bias"))]
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> None:

@@ -113,7 +113,7 @@ def _some(c: RunConfig) -> str:
 def _spell(c: RunConfig) -> str:
     """The function that prints numbers or words."""
     what, name = ("The words behind numbers", "WORDS[number]") if c.text else ("Numbers as text", "str(number)")
-    if c.variant == "padded" or (c.has_target_gaps and c.task != "pairs"):
+    if c.traits.has_padding or (c.has_target_gaps and c.task != "pairs"):
         what, name = f"{what}, and a dot where nothing is", f'"·" if number == {c.vocab_size} else {name}'
     return _SPELL.format(what=what, name=name)
 

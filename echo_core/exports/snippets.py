@@ -9,19 +9,14 @@ import textwrap
 from collections.abc import Mapping
 
 from echo_core.config import RunConfig
+from echo_core.config.sizes import SizedLayer, sized_layers
 from echo_core.data import paddings
-from echo_core.exports.summary import CELL_LAYERS, layers
 from echo_core.text import words as texts
 
 #: The versions that exported files were tried with. A test compares them with requirements.txt.
 TRIED_WITH: Mapping[str, str] = {"keras": "3.15.1", "tensorflow": "2.21.0", "numpy": "2.4.6"}
 #: Before it, Keras has no `mean_with_sample_weight` or no masked `Attention` in a functional model.
 OLDEST_KERAS = (3, 12)
-
-#: What the summary of `attention` has beside the layers that people write.
-_UNWRITTEN = ("InputLayer", "NotEqual", "Any")
-
-_MASKING = 'Masking(-1.0, name="gaps")'
 
 
 def literal(text: str) -> str:
@@ -49,7 +44,7 @@ def checked_imports(c: RunConfig) -> str:
 
 
 def _layers(c: RunConfig) -> str:
-    kinds = {layer.kind for layer in layers(c)}.difference(_UNWRITTEN)
+    kinds = {sized.keras_class for sized in sized_layers(c)}
     imported = sorted(kinds, key=lambda kind: (not kind.isupper(), kind))
     return f"from keras.layers import {', '.join(imported)}"
 
@@ -113,15 +108,14 @@ def framing(c: RunConfig) -> list[str]:
 def echoing(c: RunConfig) -> list[str]:
     """Lines that return the network's input and its expected answer, both made of `numbers`."""
     lines = [f"windows = {'encode(numbers)' if c.has_gaps else _rows(c)}"]
-    if c.variant == "padded":
+    if c.traits.has_padding:
         wait = c.answer_steps - c.output_length
         echo = f"numbers{block(c)}"
         if wait:
             echo = f"np.pad({echo}, ((0, 0), ({wait}, 0)), constant_values={c.vocab_size})"
         return [*lines, f"echo = {echo}", f"return windows, keras.utils.to_categorical(echo, {c.num_classes})"]
-    if c.variant == "one_to_one":
-        features = c.input_length * c.num_features
-        return [*lines, f"return windows.reshape(-1, 1, {features}), windows{block(c)}"]
+    if c.traits.reads_all_at_once:
+        return [*lines, f"return windows.reshape(-1, 1, {c.input_shape[1]}), windows{block(c)}"]
     if c.lag:
         return [*lines, *lagged(c, "echo", "windows", "-1.0"), "return windows, echo"]
     return [*lines, f"return windows, windows{block(c)}"]
@@ -142,7 +136,7 @@ def block(c: RunConfig) -> str:
 def purpose(c: RunConfig, of: str) -> str:
     """The docstring of a function that makes windows and echoes from `of`."""
     shown = "windows of scaled numbers" if c.representation == "linear" else "one-hot windows"
-    at_once = " of one step" if c.variant == "one_to_one" else ""
+    at_once = " of one step" if c.traits.reads_all_at_once else ""
     if c.lag:
         steps = "a step" if c.lag == 1 else f"{c.lag} steps"
         return f'"""{of} as {shown}, and the number of {steps} before as the echo at each step."""'
@@ -229,41 +223,36 @@ size, begins with the state that the one before it left. That is for training al
 
 def _network(c: RunConfig, batch_size: str, stateful: str) -> tuple[list[str], str]:
     """The lines before the network, and the network as an expression."""
-    steps, features = c.input_length, c.num_features
-    if c.variant == "one_to_one":
-        steps, features = 1, c.input_length * c.num_features
-    shape = f"batch_shape=({batch_size}, {steps}, {features})"
-    softmax = "" if c.representation == "linear" else ', activation="softmax"'
-    readout = f'Dense({c.num_classes}{softmax}, name="readout")'
-    if c.variant == "attention":
-        encoder = _recurrent(c, stateful, "encoder", "return_sequences", "return_state")
-        return [
-            f'read = keras.Input({shape}, name="windows")',
-            *([f"shown = {_MASKING}(read)"] if c.has_gaps else []),
-            f"encoded, last, *_ = {encoder}({'shown' if c.has_gaps else 'read'})",
-            f'context = RepeatVector({c.output_length}, name="context")(last)',
-            f"decoded = {_recurrent(c, stateful, 'decoder', 'return_sequences')}(context)",
-            'found = Attention(name="attention")([decoded, encoded])',
-            'joined = Concatenate(name="joined")([decoded, found])',
-        ], f'keras.Model(read, {readout}(joined), name="attention")'
-    if c.variant in ("whole", "padded"):
-        row = [_recurrent(c, stateful, c.cell, "return_sequences"), readout]
-    elif c.variant == "encoder_decoder":
-        row = [_recurrent(c, stateful, "encoder"), f'RepeatVector({c.output_length}, name="context")',
-               _recurrent(c, stateful, "decoder", "return_sequences"), readout]
-    elif c.variant == "no_memory":
-        row = [f'Cropping1D(({c.input_length - c.output_length}, 0), name="newest")', readout]
-    else:  # one_to_one and many_to_one
-        row = [_recurrent(c, stateful, c.cell), f'Dense({c.output_length * c.num_classes}, name="readout")',
-               f'Reshape(({c.output_length}, {c.num_classes}), name="blocks")',
-               *(['Activation("softmax", name="probabilities")'] if softmax else [])]
-    row = [f"keras.Input({shape})", *([_MASKING] if c.has_gaps else []), *row]
-    return [], "\n".join(["keras.Sequential([", *(f"    {layer}," for layer in row), f'], name="{c.variant}")'])
+    shape = f"batch_shape=({batch_size}, {', '.join(map(str, c.input_shape))})"
+    layers = [(sized.layer, _layer(c, sized, stateful)) for sized in sized_layers(c)]
+    if c.traits.is_sequential:
+        row = [f"keras.Input({shape})", *(code for _, code in layers)]
+        return [], "\n".join(["keras.Sequential([", *(f"    {code}," for code in row), f'], name="{c.variant}")'])
+    lines, before = [f'read = keras.Input({shape}, name="windows")'], "read"
+    for layer, code in layers:
+        reads = ", ".join(layer.reads) or before
+        call = f"{code}({f'[{reads}]' if len(layer.reads) > 1 else reads})"
+        if not layer.gives:
+            break  # the last layer
+        before, *states = layer.gives
+        lines.append(f"{', '.join([before, *states, *(['*_'] if states else [])])} = {call}")
+    return lines, f'keras.Model(read, {call}, name="{c.variant}")'
 
 
-def _recurrent(c: RunConfig, stateful: str, name: str, *options: str) -> str:
-    given = "".join(f", {option}=True" for option in options) + (f", stateful={stateful}" if c.stateful else "")
-    return f'{CELL_LAYERS[c.cell]}({c.units}{given}, name="{name}")'
+def _layer(c: RunConfig, sized: SizedLayer, stateful: str) -> str:
+    """One layer as an expression."""
+    layer, activation = sized.layer, 'activation="softmax", '
+    if layer.kind == "recurrent":
+        options = {"return_sequences": layer.every_step, "return_state": len(layer.gives) > 1}
+        arguments = f"{c.units}, " + "".join(f"{option}=True, " for option, is_set in options.items() if is_set)
+        arguments += f"stateful={stateful}, " if c.stateful else ""
+    else:
+        is_probability = c.representation == "one_hot" and not c.traits.one_vector_for_all
+        arguments = {
+            "Masking": "-1.0, ", "RepeatVector": f"{c.output_length}, ", "Reshape": f"{sized.gives}, ",
+            "Dense": f"{sized.gives[-1]}, {activation if is_probability else ''}", "Activation": '"softmax", ',
+            "Cropping1D": f"({c.input_length - c.output_length}, 0), "}.get(layer.kind, "")
+    return f'{sized.keras_class}({arguments}name="{layer.name}")'
 
 
 def compiling(c: RunConfig, trained: str = "model") -> list[str]:

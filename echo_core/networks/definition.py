@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from echo_core.config import NUM_STATES, RunConfig
-from echo_core.config.compatibility import Variant
 
 Array = Any  # of NumPy or TensorFlow
 CellState = tuple[Array, ...]
@@ -95,17 +94,12 @@ def run(ops: Ops, config: RunConfig, weights: Sequence[Array], tokens: Array, st
 
 def state_sizes(config: RunConfig) -> tuple[int, ...]:
     """How many vectors of (windows, units) the state of each recurrent layer has."""
-    return (NUM_STATES[config.cell],) * config.num_recurrent_layers
+    return (NUM_STATES[config.cell],) * config.traits.num_recurrent_layers
 
 
 def _whole(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
-    # Whole echo is learnt in so few epochs that compiling is most of the time.
-    outputs, state = _read(ops, c, Layer(*weights[:3]), tokens, states[0], may_unroll=False)
-    return Answer(ops.dense(outputs, *weights[3:]), (state,))
-
-
-def _padded(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
-    outputs, state = _read(ops, c, Layer(*weights[:3]), tokens, states[0])
+    # Whole echo is learnt in so few epochs that compiling takes most of the time, and an unrolled loop compiles slowly.
+    outputs, state = _read(ops, c, Layer(*weights[:3]), tokens, states[0], may_unroll=c.traits.has_padding)
     return Answer(ops.dense(outputs, *weights[3:]), (state,))
 
 
@@ -168,10 +162,10 @@ def _input_bias(c: RunConfig, layer: Layer) -> Array:
     return layer.bias[0] if c.cell == "gru" else layer.bias  # a GRU has another one for its recurrent product
 
 
-NETWORKS: Mapping[Variant, Network] = MappingProxyType({
+NETWORKS: Mapping[str, Network] = MappingProxyType({
     "whole": _whole,
     "encoder_decoder": _encoder_decoder,
-    "padded": _padded,
+    "padded": _whole,  # with one class more
     "attention": _attention,
     "one_to_one": _one_to_one,
     "many_to_one": _many_to_one,

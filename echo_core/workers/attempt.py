@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
 from echo_core.config import RunConfig
+from echo_core.config.sizes import flops_per_window
 from echo_core.records import Checkpoint, Diverged, Progress
 from echo_core.settings import Settings
 from echo_core.store import OUTAGES, Signal, Start, Store, Superseded, Ticket
@@ -161,7 +162,7 @@ def _train(store: Store, ticket: Ticket, begun: Start, pulse: "_Pulse", max_seco
         if progress.epoch >= config.epochs:
             continue
         if pulse.wants_pause and patiently(pulse.pause):
-            if config.flops_per_window * 2000 < CHEAP_FLOPS:
+            if flops_per_window(config) * 2000 < CHEAP_FLOPS:
                 patiently(store.attempts.judge, ticket, evaluate(config, checkpoint.weights))
             return
         if progress.seconds > max_seconds:

@@ -10,10 +10,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from echo_app import actions, state, store_outages
-from echo_app.panels import explanations, run_view
+from echo_app.panels import run_view
 from echo_core.config import RunConfig
-from echo_core.config.compatibility import VARIANTS
 from echo_core.config.presets import PRESETS, SAMPLE_PAIRS
+from echo_core.config.variants import VARIANTS
 from echo_core.evaluation.verdicts import not_finite
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, State
 from echo_core.settings import LimitExceeded
@@ -303,7 +303,7 @@ def test_the_code_tab_holds_the_network_and_its_summary():
 def test_every_network_has_a_page_of_its_own(variant: str):
     page = open_page(variant=variant, output_length=2 if variant != "whole" else 5)
     assert page.selectbox(key="variant").value == variant
-    assert explanations.NETWORKS[variant].strip() in [words.value.strip() for words in page.markdown]
+    assert VARIANTS[variant].story.strip() in [words.value.strip() for words in page.markdown]
 
 
 def test_only_what_makes_sense_is_offered():

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from echo_core.cli import cli
 from echo_core.config import RunConfig
-from echo_core.config.compatibility import AXES, REFUSALS, VARIANTS, combinations, offered, page, refusal
+from echo_core.config.compatibility import AXES, REFUSALS, combinations, offered, page, refusal
 from echo_core.config.repair import explain
+from echo_core.config.variants import VARIANTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +36,7 @@ def test_the_axes_are_fields_with_all_their_values():
             assert set(values) == {True, False}
         else:
             assert values == get_args(RunConfig.model_fields[axis].annotation)
-    assert AXES["variant"] == VARIANTS
+    assert AXES["variant"] == tuple(VARIANTS)
 
 
 def test_there_are_672_to_choose_from_and_those_that_no_row_refuses_make_sense():

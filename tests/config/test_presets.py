@@ -3,9 +3,10 @@
 import pytest
 
 from echo_core.config import TRAINING_VERSION, RunConfig
-from echo_core.config.compatibility import AXES, VARIANTS
+from echo_core.config.compatibility import AXES
 from echo_core.config.presets import PRESETS, SAMPLE_PAIRS, short_name
 from echo_core.config.repair import mend
+from echo_core.config.variants import VARIANTS
 from echo_core.text import words as texts
 
 EACH = pytest.mark.parametrize("name", PRESETS)

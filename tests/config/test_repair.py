@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from echo_core.config import RunConfig, sizes_of_text
-from echo_core.config.compatibility import AXES, VARIANTS
+from echo_core.config.compatibility import AXES
 from echo_core.config.presets import PRESETS, SAMPLE_PAIRS
 from echo_core.config.repair import explain, following, mend, parse_settings, settings_from_json, with_settings
+from echo_core.config.variants import VARIANTS
 from echo_core.text import words as texts
 from tests.helpers.strategies import DEFAULTS, FIELDS, PAIRS, VARIANTS_IN_WORDS, configs, pair_texts, word_texts
 
@@ -137,7 +138,7 @@ nonsense = st.dictionaries(
     max_size=12)
 
 sensible = st.fixed_dictionaries({}, optional={
-    "variant": st.sampled_from(VARIANTS), **{
+    "variant": st.sampled_from(list(VARIANTS)), **{
         name: st.sampled_from(AXES[name]) for name in ("task", "cell", "representation", "missing")},
     "input_length": st.integers(1, 40).map(str), "output_length": st.integers(1, 40).map(str),
     "sequence_length": st.integers(1, 40).map(str), "echo_start": st.integers(0, 40).map(str),
@@ -146,7 +147,7 @@ sensible = st.fixed_dictionaries({}, optional={
     "text": word_texts() | pair_texts})
 
 sizes = st.fixed_dictionaries({}, optional={
-    "variant": st.sampled_from(VARIANTS), "missing": st.sampled_from(AXES["missing"]),
+    "variant": st.sampled_from(list(VARIANTS)), "missing": st.sampled_from(AXES["missing"]),
     **{name: st.integers(1, 100_000) for name in (*LENGTHS, "sequences_per_epoch")},
     "batch_size": st.integers(1, 10_000_000), "text": word_texts()})
 

@@ -14,6 +14,7 @@ from echo_core.config import FIELDS_ADDED_LATER, TRAINING_VERSION, RunConfig, by
 from echo_core.config import run_config as config_module
 from echo_core.config.compatibility import AXES, REFUSALS
 from echo_core.config.repair import explain, mend
+from echo_core.config.sizes import needs_memory
 from echo_core.text import words as texts
 from tests.helpers.strategies import COMBINATIONS, FIELDS, PAIRS, VARIANTS_IN_WORDS, configs, pair_texts, word_texts
 
@@ -82,31 +83,6 @@ def test_parameters_of_numbers_by_their_size_are_those_worked_out_by_hand(varian
     assert config.num_parameters == parameters
 
 
-@given(configs())
-def test_parameters_are_those_of_the_layers_of_which_the_recurrent_ones_have_states(config):
-    assert sum(config.layer_parameters) == config.num_parameters
-    assert len(config.layer_parameters) == config.num_recurrent_layers + 1
-    assert config.flops_per_window > 0
-
-
-# A product of a vector of n with a matrix of n by m takes 2nm multiplications and additions. Here 10 units read 5 of
-# 100 numbers: a step of an LSTM takes 2 * 4 * 10 * 10 = 800, and the readout of one step 2 * 10 * 100 = 2,000.
-@pytest.mark.parametrize(("settings", "flops"), [
-    ({}, 14_000),                                                      # 5 * 800 + 5 * 2,000
-    ({"cell": "gru"}, 13_000),                                         # 5 * 600 + 5 * 2,000
-    ({"cell": "simple_rnn"}, 11_000),                                  # 5 * 200 + 5 * 2,000
-    ({"variant": "padded", "output_length": 2}, 14_100),               # 5 * 800 + 5 * 2 * 10 * 101
-    ({"variant": "encoder_decoder", "output_length": 2}, 10_400),      # (5 + 2 + 1) * 800 + 2 * 2,000
-    ({"variant": "encoder_decoder", "output_length": 2, "representation": "linear"}, 6_440),  # 8 * 800 + 2 * 20
-    ({"variant": "attention", "output_length": 2}, 14_800),            # 8 * 800 + 2 * 2 * 2,000 + 4 * 10 * 5 * 2
-    ({"variant": "one_to_one", "output_length": 2}, 4_800),            # 800 + 2 * 2,000
-    ({"variant": "many_to_one", "output_length": 2}, 8_000),           # 5 * 800 + 2 * 2,000
-    ({"variant": "no_memory", "output_length": 2}, 4_000),             # 2 * 2,000
-])
-def test_flops_of_a_window_are_those_of_its_matrix_products(settings, flops):
-    assert RunConfig(**settings, units=10).flops_per_window == flops
-
-
 @pytest.mark.parametrize(("settings", "inputs", "targets"), [
     ({}, False, False), ({"task": "lag"}, False, False), ({"task": "lag", "lag": 1}, False, True),
     ({"missing": "mask", "batch_size": 29}, True, True),
@@ -152,7 +128,7 @@ def test_windows_are_the_rows_that_are_kept_or_the_pairs(settings, rows):
 def test_bits_are_the_bits_of_the_vocabulary_times_the_numbers_that_must_be_held(settings, numbers):
     config = RunConfig(**settings, vocab_size=64)
     assert config.bits == 6 * numbers
-    assert config.needs_memory == (numbers > 0)
+    assert needs_memory(config) == (numbers > 0)
 
 
 def test_bits_of_the_tutorials_hundred_numbers():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from echo_core import training
 from echo_core.config import RunConfig
-from echo_core.config.compatibility import VARIANTS
 from echo_core.config.presets import PRESETS
+from echo_core.config.variants import VARIANTS
 from echo_core.data import judged_examples, one_hot_decode, one_hot_encode, shift_table, shown_examples, to_supervised
 from echo_core.evaluation import evaluate, predict, shown_loss
 from echo_core.models import first_weights

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from echo_core.config import RunConfig
 from echo_core.config.repair import explain
+from echo_core.config.sizes import sized_layers
 from echo_core.evaluation import evaluate
 from echo_core.evaluation.judging import judge_run, wilson_interval, with_lengths
 from tests.helpers.samples import ALL, MORE, small
@@ -24,7 +25,7 @@ def some_weights(config: RunConfig) -> list[np.ndarray]:
 def test_longer_windows_take_the_same_weights(config: RunConfig):
     judged = with_lengths(config, {"input_length": "9"})
     assert (judged.input_length, judged.num_parameters) == (9, config.num_parameters)
-    assert judged.layer_parameters == config.layer_parameters
+    assert [layer.parameters for layer in sized_layers(judged)] == [layer.parameters for layer in sized_layers(config)]
     assert judged.output_length == (9 if config.answers_every_step else config.output_length)
 
 

@@ -10,7 +10,7 @@ HEAD = """# Fields of a run
 A run is its settings: `--set FIELD=VALUE` on the command line, `?field=value` in a link, `RunConfig(field=value)` in
 Python. The defaults are those of preset `whole`. Which values go together is in [combinations.md](combinations.md);
 what a host allows is in [hosting.md](hosting.md). `python -m tests.helpers.fields_page` prints this page from
-`echo_core/config/run_config.py`.
+`echo_core/config/fields.py`.
 
 | field | default | values | meaning |
 |---|---|---|---|"""

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from echo_core.config import RunConfig
-from echo_core.config.compatibility import VARIANTS, offered
+from echo_core.config.compatibility import offered
+from echo_core.config.variants import VARIANTS
 from echo_core.data import network_input, scale
 from echo_core.models import build_model, first_weights
 from echo_core.training import Rate, adam, sample_examples, train_epoch

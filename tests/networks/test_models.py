@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from echo_core.config import RunConfig
-from echo_core.config.compatibility import VARIANTS
 from echo_core.config.presets import PRESETS
+from echo_core.config.variants import VARIANTS
 from echo_core.data import Examples, network_input, text_examples, to_examples
 from echo_core.evaluation import attention_weights, predict
 from echo_core.models import MODEL_BUILDERS, build_model, first_weights

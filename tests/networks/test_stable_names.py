@@ -1,7 +1,7 @@
 import pytest
 from tensorflow.python.eager import context
 
-from echo_core.config.compatibility import VARIANTS
+from echo_core.config.variants import VARIANTS
 from echo_core.models import first_weights
 from echo_core.training import compiled_epochs
 from tests.helpers.samples import TINY, small

@@ -198,6 +198,44 @@ def test_no_class_inherits_from_a_class_of_ours_that_inherits_from_another():
     assert {name: bases & heirs for name, bases in classes.items() if bases & heirs} == {}
 
 
+#: Records of networks, which alone know what a network of a name is like.
+RECORDS = "echo_core.config.variants"
+#: Places elsewhere that may compare the name of a network with another one.
+FEW = 5
+
+
+def comparisons_of_a_network(tree: ast.Module) -> list[str]:
+    """Where a module compares `variant`, or `….variant` or `…["variant"]`, instead of asking the network's record."""
+    def is_variant(node: ast.expr) -> bool:
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Subscript(slice=ast.Constant(value=name)):
+                return name == "variant"
+            case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value="variant"), *_]):
+                return True
+        return False
+
+    compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)
+                and any(is_variant(side) for side in (node.left, *node.comparators))]
+    looked_up = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+                 and node.func.attr == "get" and any(is_variant(argument) for argument in node.args)]
+    matched = [node.subject for node in ast.walk(tree) if isinstance(node, ast.Match) and is_variant(node.subject)]
+    return [f"{node.lineno}: {ast.unparse(node)}" for node in (*compared, *looked_up, *matched)]
+
+
+def test_a_network_is_asked_by_its_record_and_not_by_its_name():
+    found = [f"{module}:{place}" for module, file in SOURCES.items() if module != RECORDS
+             for place in comparisons_of_a_network(ast.parse(file.read_text()))]
+    assert len(found) <= FEW, found
+
+
+def test_the_reader_of_comparisons_sees_each_kind():
+    for line in ("c.variant == 'whole'", "'whole' != variant", "state['variant'] in ('whole', 'padded')",
+                 "x = {}.get(c.variant, 1)", "values.get('variant') not in names", "match c.variant:\n case 'x': pass"):
+        assert len(comparisons_of_a_network(ast.parse(line))) == 1, line
+    for line in ("VARIANTS[c.variant].title", "for variant in VARIANTS: pass", "values.get('variant')"):
+        assert comparisons_of_a_network(ast.parse(line)) == []
+
+
 # --- the tests ---------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The memory that training takes is foreseen: held to the peaks of fresh processes, then and now."""
+"""What is known of a run before it trains: layers, matrix products, and memory held to the peaks of processes."""
 
 import json
 import subprocess
@@ -6,9 +6,38 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
 
 from echo_core.config import RunConfig
-from echo_core.config.footprint import training_mb
+from echo_core.config.sizes import flops_per_window, sized_layers, training_mb
+from tests.helpers.strategies import configs
+
+
+@given(configs())
+def test_layers_give_an_answer_for_each_step_and_add_up_to_the_parameters(config):
+    layers = sized_layers(config)
+    assert layers[-1].gives == (config.answer_steps, config.num_classes)
+    assert sum(layer.parameters for layer in layers) == config.num_parameters
+    assert flops_per_window(config) > 0
+
+
+# A product of a vector of n with a matrix of n by m takes 2nm multiplications and additions. Here 10 units read 5 of
+# 100 numbers: a step of an LSTM takes 2 * 4 * 10 * 10 = 800, and the readout of one step 2 * 10 * 100 = 2,000.
+@pytest.mark.parametrize(("settings", "flops"), [
+    ({}, 14_000),                                                      # 5 * 800 + 5 * 2,000
+    ({"cell": "gru"}, 13_000),                                         # 5 * 600 + 5 * 2,000
+    ({"cell": "simple_rnn"}, 11_000),                                  # 5 * 200 + 5 * 2,000
+    ({"variant": "padded", "output_length": 2}, 14_100),               # 5 * 800 + 5 * 2 * 10 * 101
+    ({"variant": "encoder_decoder", "output_length": 2}, 10_400),      # (5 + 2 + 1) * 800 + 2 * 2,000
+    ({"variant": "encoder_decoder", "output_length": 2, "representation": "linear"}, 6_440),  # 8 * 800 + 2 * 20
+    ({"variant": "attention", "output_length": 2}, 14_800),            # 8 * 800 + 2 * 2 * 2,000 + 4 * 10 * 5 * 2
+    ({"variant": "one_to_one", "output_length": 2}, 4_800),            # 800 + 2 * 2,000
+    ({"variant": "many_to_one", "output_length": 2}, 8_000),           # 5 * 800 + 2 * 2,000
+    ({"variant": "no_memory", "output_length": 2}, 4_000),             # 2 * 2,000
+])
+def test_flops_of_a_window_are_those_of_its_matrix_products(settings, flops):
+    assert flops_per_window(RunConfig(**settings, units=10)) == flops
+
 
 LONG = {"stateful": False, "units": 128, "sequence_length": 1000, "input_length": 100, "output_length": 100,
         "sequences_per_epoch": 2, "batch_size": 1802}
