@@ -206,6 +206,17 @@ def test_a_snapshot_holds_the_answers_and_how_sure_the_network_was():
     np.testing.assert_array_equal(snapshot.confidence, probabilities.max(-1))
 
 
+def test_loss_of_a_padded_network_is_the_mean_over_its_paddings_and_its_echo():
+    config = small(variant="padded", output_length=2)
+    weights, examples = first_weights(config), shown_examples(config)
+    told = predict(config, weights, examples.inputs)
+    losses = []
+    for window, expected in zip(told, examples.expected, strict=True):
+        targets = [config.vocab_size] * (config.input_length - 2) + list(expected)
+        losses += [-np.log(window[step, target]) for step, target in enumerate(targets)]
+    assert shown_loss(config, weights)[0] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
 def test_loss_of_an_untrained_network_is_near_that_of_guessing():
     config = PRESETS["partial"].config
     loss, accuracy = shown_loss(config, first_weights(config))
