@@ -45,12 +45,31 @@ def test_a_name_that_the_page_gives_is_one_of_the_code(name: str):
     assert re.search(rf"\b{name}\b", SOURCES)
 
 
+PIECES = PAGE[PAGE.index("## The pieces"):PAGE.index("Three rules")]
+ROWS = re.findall(r"^\| (`[^|]+`) \|", PIECES, re.MULTILINE)
+LISTED = [path for row in ROWS for path in re.findall(r"`([^`]+)`", row)]
+
+
 def test_the_table_of_pieces_has_each_package_and_module_of_the_top_and_no_other():
-    pieces = PAGE[PAGE.index("## The pieces"):PAGE.index("Three rules")]
-    listed = {path for row in re.findall(r"^\| (`[^|]+`) \|", pieces, re.MULTILINE)
-              for path in re.findall(r"`([^`]+)`", row)}
     tops = [path for folder in ("echo_core", "echo_app") for path in (ROOT / folder).iterdir()
             if path.suffix == ".py" or (path / "__init__.py").exists()]
     there = {path.relative_to(ROOT).as_posix() for path in tops if path.name not in ("__init__.py", "__main__.py")}
-    entries = {"echo_app/command.py", "echo_app/formatting.py"}
-    assert there - entries == listed - {"streamlit_app.py"}
+    assert there - {"echo_app/command.py", "echo_app/formatting.py"} == set(LISTED)
+
+
+def test_the_pieces_stand_in_the_order_of_imports():
+    tree = ast.parse((ROOT / "tests" / "project" / "test_architecture.py").read_text())
+    [order] = [ast.literal_eval(node.value) for node in tree.body
+               if isinstance(node, ast.Assign) and node.targets[0].id == "ORDER"]
+    places = [order.index(path.removesuffix(".py").replace("/", ".")) for path in LISTED]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(("piece", "unknown"), [
+    ("echo_core/evaluation", "echo_core.store"), ("echo_core/training.py", "echo_core.store"),
+    ("echo_core/training.py", "echo_core.workers"), ("echo_core/exports", "streamlit"),
+    ("echo_app/web", "echo_core.records"), ("echo_app/panels", "sqlalchemy"), ("echo_app/pages", "sqlalchemy")])
+def test_a_piece_does_not_import_what_the_page_says_it_must_never_know(piece: str, unknown: str):
+    assert piece in LISTED
+    files = [ROOT / piece] if piece.endswith(".py") else (ROOT / piece).rglob("*.py")
+    assert [file.name for file in files if re.search(rf"\b(from|import) {unknown}\b", file.read_text())] == []
