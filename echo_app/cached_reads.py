@@ -1,7 +1,7 @@
 """What pages draw of runs, read from the store once for all sessions that show the same state of a run."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,16 @@ from echo_core.data import shown_examples
 from echo_core.records import Floats, Point, Snapshot
 from echo_core.store import RunRow
 
+_HashFuncs = dict[str | type[Any], Callable[[Any], Any]]
 #: Seconds for which the shared queue forecast and the list of finished runs are cached.
 _FORECAST_SECONDS, _FINISHED_SECONDS = 1.0, 2.0
+#: Keys of cached functions, by the type of their argument. Answers are in the key of the windows, as a run that is
+#: trained again on another kind of machine may give others.
+_BY_PROGRESS: _HashFuncs = {
+    RunRow: lambda run: (run.run_id, run.attempt, run.epoch, run.seconds, run.state.is_active)}
+_BY_ANSWERS: _HashFuncs = {
+    RunConfig: lambda config: config.run_id,
+    Snapshot: lambda shown: (shown.epoch, shown.predicted.tobytes(), shown.confidence.tobytes())}
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -56,21 +64,23 @@ class RunRecords:
         return len(self.loss) > 0
 
 
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_BY_PROGRESS)
 def curve(run: RunRow) -> pd.DataFrame:
     """A run's curve up to the epoch of its row."""
-    return _curve(run.run_id, run.attempt, run.epoch)
+    return tables.curve(store().progress.history(run.run_id))
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _curve(run_id: str, attempt: int, epoch: int) -> pd.DataFrame:
-    return tables.curve(store().progress.history(run_id))
-
-
+@st.cache_resource(max_entries=48, show_spinner=False, hash_funcs=_BY_PROGRESS)
 def run_records(run: RunRow, all_snapshots: bool = False) -> RunRecords:
     """The records of a run; of one under way only the newest snapshot, unless all are asked for."""
-    is_active = run.state.is_active
-    return _run_records(run.run_id, run.attempt, run.epoch, run.seconds, is_active, all_snapshots or not is_active,
-                        run.config)
+    glance, speed, left = store().progress.glance(run.run_id), math.nan, math.nan
+    snapshots = [glance.snapshot] if glance.snapshot else []
+    if run.state.is_active:
+        speed = tables.speed(glance.pace)
+        left = tables.time_left(run.epoch, run.config.epochs, glance.pace, _expected_seconds(run))
+    if all_snapshots or not run.state.is_active:
+        snapshots = store().progress.snapshots(run.run_id)
+    return RunRecords(*_curve_tables(glance.points), speed, left, snapshots)
 
 
 def run_records_or_last(run: RunRow, all_snapshots: bool = False) -> RunRecords:
@@ -88,22 +98,10 @@ def run_records_or_last(run: RunRow, all_snapshots: bool = False) -> RunRecords:
     return records
 
 
-@st.cache_resource(max_entries=48, show_spinner=False)
-def _run_records(run_id: str, attempt: int, epoch: int, seconds: float, is_active: bool, all_snapshots: bool,
-                 _config: RunConfig) -> RunRecords:
-    glance, speed, left = store().progress.glance(run_id), math.nan, math.nan
-    if is_active:
-        speed = tables.speed(glance.pace)
-        left = tables.time_left(epoch, _config.epochs, glance.pace, _expected_seconds(run_id, attempt, _config))
-    newest = [glance.snapshot] if glance.snapshot else []
-    return RunRecords(*_curve_tables(glance.points), speed, left,
-                      store().progress.snapshots(run_id) if all_snapshots else newest)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _expected_seconds(run_id: str, attempt: int, _config: RunConfig) -> float:
-    """The first forecast for a run, cached: one that changed with other runs would make its time left jump."""
-    return estimate_seconds(_config)
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={RunRow: lambda run: (run.run_id, run.attempt)})
+def _expected_seconds(run: RunRow) -> float:
+    """The first forecast for an attempt: one that changed with other runs would make the time left jump."""
+    return estimate_seconds(run.config)
 
 
 def _curve_tables(points: Sequence[Point]) -> tuple[pa.Table, pa.Table]:
@@ -118,40 +116,25 @@ def _curve_tables(points: Sequence[Point]) -> tuple[pa.Table, pa.Table]:
 NO_CURVES = _curve_tables([])
 
 
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_ANSWERS)
 def windows(config: RunConfig, snapshot: Snapshot | None) -> str:
-    """The grid of windows as HTML, made once for all sessions that show the same answers."""
-    # The key holds the answers, as a run that is trained again on another kind of machine may give others.
-    answers = (snapshot.epoch, snapshot.predicted.tobytes(), snapshot.confidence.tobytes()) if snapshot else None
-    return _windows(config.run_id, answers, config, snapshot)
+    """The grid of windows as HTML."""
+    return grid(config, shown_examples(config), snapshot)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _windows(run_id: str, answers: object, _config: RunConfig, _snapshot: Snapshot | None) -> str:
-    return grid(_config, shown_examples(_config), _snapshot)
-
-
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_BY_PROGRESS)
 def answers(run: RunRow) -> tuple[str, str]:
     """The last answers of a run that has ended: all columns as CSV, and expected and predicted separated by tabs."""
-    return _answers(run.run_id, run.attempt, run.epoch)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _answers(run_id: str, attempt: int, epoch: int) -> tuple[str, str]:
-    run, (newest,) = store().runs.get(run_id), store().progress.snapshots(run_id, newest=1)
-    assert run is not None
+    (newest,) = store().progress.snapshots(run.run_id, newest=1)
     table = tables.answers(run.config, newest)
     columns = [name for name in table if str(name).startswith(("window", "expected", "predicted"))]
     return tables.to_csv(table), tables.to_csv(table[columns], separator="\t")
 
 
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_PROGRESS)
 def weights(run: RunRow) -> tuple[Floats, ...] | None:
     """The stored weights of a run that is not under way; None if it has none."""
-    return None if run.state.is_active else _weights(run.run_id, run.attempt, run.epoch)
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _weights(run_id: str, attempt: int, epoch: int) -> tuple[Floats, ...] | None:
-    checkpoint = store().progress.checkpoint(run_id)
+    checkpoint = None if run.state.is_active else store().progress.checkpoint(run.run_id)
     return checkpoint.weights if checkpoint else None
 
 

@@ -53,7 +53,7 @@ def with_seeds(config: RunConfig, number: int) -> list[RunConfig]:
     return [config.model_copy(update={"seed": seed}) for seed in range(first, first + number)]
 
 
-def links(config: RunConfig, run: RunRow | None) -> tuple[str | None, str | None]:
+def share_links(config: RunConfig, run: RunRow | None) -> tuple[str | None, str | None]:
     """A link to settings with every field, and one to a run; None if there is no run or a text is too long."""
     base = str(st.context.url or "").split("?")[0].rstrip("/") + "/"
     settings = config.to_query()

@@ -12,29 +12,20 @@ from echo_app.panels import controls
 from echo_app.web.streamlit_patches import NotDelivered
 from echo_core.config import RunConfig
 from echo_core.engine import Busy
-from echo_core.exports.run_files import (
-    HISTORY,
-    MODEL,
-    NOTEBOOK,
-    PICTURE,
-    SCRIPT,
-    STATEFUL_MODEL,
-    WEIGHTS,
-    export,
-    file_names,
-    models_of,
-)
+from echo_core.exports import run_files
 from echo_core.exports.snippets import TRIED_WITH
 from echo_core.store import RunRow
 
 #: The label of each file's button.
-_TITLES = {SCRIPT: "Script of plain Keras", NOTEBOOK: "Notebook", WEIGHTS: "Weights for NumPy", HISTORY: "History",
-           PICTURE: "Picture of the curves", MODEL: "Keras model", STATEFUL_MODEL: "Stateful Keras model, to train on"}
+_TITLES = {
+    run_files.SCRIPT: "Script of plain Keras", run_files.NOTEBOOK: "Notebook", run_files.WEIGHTS: "Weights for NumPy",
+    run_files.HISTORY: "History", run_files.PICTURE: "Picture of the curves", run_files.MODEL: "Keras model",
+    run_files.STATEFUL_MODEL: "Stateful Keras model, to train on"}
 
 
 def share(config: RunConfig, run: RunRow | None) -> None:
     """Draw links to copy and the settings as a file, for a run and for settings."""
-    settings, result = links.links(config, run)
+    settings, result = links.share_links(config, run)
     with st.popover("Share", icon=":material/share:", key="share"):
         st.markdown("**This run**, as it stands and as it goes on. Where it is not known, the link offers to train it.")
         if result:
@@ -67,14 +58,14 @@ def downloads(run: RunRow) -> None:
         st.download_button("All of it", partial(_zip, run), f"echo-lab-{run.run_id}.zip", "application/zip",
                            key="export_all", icon=":material/folder_zip:", on_click="ignore", type="primary")
         with st.container(horizontal=True):
-            for name in (name for name in _TITLES if name in file_names(run.config)):
+            for name in (name for name in _TITLES if name in run_files.file_names(run.config)):
                 st.download_button(_TITLES[name], partial(file_of, run, name), name, on_click="ignore", help=name,
                                    key=f"export_{name.replace('.', '_')}")
 
 
 def file_of(run: RunRow, name: str) -> bytes:
     """One file of a run. Raises `NotDelivered`, whose text the visitor reads, if it cannot be made now."""
-    models = models_of(run.config)
+    models = run_files.models_of(run.config)
     return _keras_file(run, models[name]) if name in models else _files(run)[name]
 
 
@@ -91,15 +82,15 @@ def _files(run: RunRow) -> Mapping[str, bytes]:
     if checkpoint is None:
         raise NotDelivered(f"run {run.run_id} has no weights any more.")
     newest = store.progress.snapshots(run.run_id, newest=1)
-    return export(run.config, checkpoint, store.progress.history(run.run_id), newest[0] if newest else None)
+    return run_files.export(run.config, checkpoint, store.progress.history(run.run_id), newest[0] if newest else None)
 
 
 def _zip(run: RunRow) -> bytes:
     """A ZIP archive with every file of a run."""
-    models = {name: _keras_file(run, stateful) for name, stateful in models_of(run.config).items()}
+    models = {name: _keras_file(run, stateful) for name, stateful in run_files.models_of(run.config).items()}
     files = {**_files(run), **models}
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in file_names(run.config):
+        for name in run_files.file_names(run.config):
             archive.writestr(f"echo-lab-{run.run_id}/{name}", files[name])
     return packed.getvalue()
