@@ -46,6 +46,8 @@ class Target(NamedTuple):
 
 TARGETS = (
     Target("echo_core/data.py", ("core/test_data", "core/test_tutorial", "core/test_training")),
+    Target("echo_core/config/fields.py", ("config",)),
+    Target("echo_core/config/sizes.py", ("config",)),
     Target("echo_core/config/run_config.py", ("config",)),
     Target("echo_core/config/compatibility.py", ("config",)),
     Target("echo_core/config/repair.py", ("config",)),

@@ -76,9 +76,9 @@ from echo_core.exports.listing import keras_listing
 from echo_core.models import build_model
 from echo_core.training import train
 
-config = RunConfig(variant="stacked", units=4, vocab_size=7, stateful=False, epochs=4, learning_rate=0.01)
-first, *_, last = train(config)
-assert last.epoch == 4 and last.loss < first.loss
+config = RunConfig(variant="stacked", vocab_size=7, stateful=False, epochs=300, learning_rate=0.01)
+*_, last = train(config)
+assert last.accuracy == 1, last
 for cell, missing in itertools.product(("lstm", "gru", "simple_rnn"), ("drop", "mask")):
     config = RunConfig(**{**dict(config), "cell": cell, "missing": missing, "batch_size": 1})
     model, windows = build_model(config), shown_examples(config).inputs
