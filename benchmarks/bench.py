@@ -1,7 +1,7 @@
 """Measure all peers side by side and write RESULTS.md: `make bench`.
 
-Each measurement has a process of its own, on the same number of threads. Rounds go through all
-peers in turn, so that a machine that is slow for a while is slow for all of them.
+Each measurement runs in its own process with the same number of threads. Each round measures all peers in turn, so
+that a slow spell of the machine affects all of them.
 """
 
 import json
@@ -29,12 +29,12 @@ from echo_core.workers.xla_cache import program_folder
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "RESULTS.md"
-#: The Python that has the guests' packages; `make bench` makes it.
+#: The Python that has the packages of JAX and PyTorch; `make bench` makes it.
 GUESTS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 
-#: (setting, peer) -> what was measured in each round.
+#: (setting, peer) -> measurements, one a round.
 Measures = Mapping[tuple[str, str], list[Measure]]
-#: (axis, value, peer) -> what an epoch costs.
+#: (axis, value, peer) -> the cost of an epoch.
 Costs = Mapping[tuple[str, int, str], Cost]
 
 
@@ -63,7 +63,7 @@ def main(rounds: int, settings: tuple[str, ...], axes: bool, write: bool) -> Non
 
 
 def measure_axes() -> Costs:
-    """One network after the other along each axis, each peer beside the others."""
+    """Measure each network along each axis, with all peers in turn."""
     costs = {}
     for axis, values in AXES.items():
         for value in values:
@@ -76,7 +76,7 @@ def measure_axes() -> Costs:
 
 
 def measure_apart(peer: str, setting: str, kept: Path | None = None) -> dict[str, Any]:
-    """One measurement in a fresh process; `kept` is the folder of programs for those that keep some."""
+    """Measure once in a new process. `kept` is the folder of compiled programs, for peers that keep them."""
     with tempfile.TemporaryDirectory() as empty:
         if kept is None or not PEERS[peer].keeps_programs:
             return _run(peer, setting, Path(empty))
@@ -101,7 +101,7 @@ def _run(peer: str, setting: str, programs: Path) -> dict[str, Any]:
 
 
 class Busy(NamedTuple):
-    """Seconds that the processor has been busy, with all there is and with us."""
+    """Seconds that the processor has been busy: with all processes, and with ours."""
 
     clock: float
     all: float
@@ -109,7 +109,7 @@ class Busy(NamedTuple):
 
     @classmethod
     def now(cls) -> Self:
-        """As the kernel counts them; nothing but us where it does not tell."""
+        """The seconds as the kernel counts them; only ours where it does not count."""
         own = os.times()
         ours = own.user + own.system + own.children_user + own.children_system
         try:
@@ -120,7 +120,7 @@ class Busy(NamedTuple):
         return cls(own.elapsed, (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK"), ours)
 
     def others_since(self, begun: Self) -> float:
-        """The share of all cores that others took meanwhile."""
+        """The share of all cores that other processes used meanwhile."""
         taken = (self.all - begun.all) - (self.ours - begun.ours)
         return max(0.0, taken / ((self.clock - begun.clock) * (os.cpu_count() or 1)))
 
@@ -145,15 +145,14 @@ def report(measures: Measures, costs: Costs, rounds: int, others: float) -> Iter
             yield from growth(axis, values, costs)
 
 
-#: What the words in the tables mean.
+#: The meaning of the tables' words.
 EXPLAINED = f"""
-"Trained model" counts from the call of training; compiling is included, imports are not. Those that
-compile nothing are extrapolated from their first epochs ({", ".join(
-    f"{peer.title.partition(':')[0]}: {peer.timed_epochs}" for peer in PEERS.values() if peer.timed_epochs)}), and their
-second seed is spared the tracing. "All windows right" is the time to weights with which each of at least
-2,000 unseen windows is right, for a seed that goes on for up to four times the epochs; judging is not
-counted. Where not every round came to that, it says how many did. "Windows right" is the lowest share
-of the rounds, after the setting's epochs."""
+"Trained model" counts from the call of training to the trained weights, with compiling and without imports. Peers
+that compile nothing are extrapolated from their first epochs ({", ".join(
+    f"{peer.title.partition(':')[0]}: {peer.timed_epochs}" for peer in PEERS.values() if peer.timed_epochs)}); their
+second seed needs no tracing. "All windows right" is the time until each of at least 2,000 unseen windows is right, for
+a seed that may go on for four times the epochs, without the time of judging. Where some rounds did not reach that, the
+table says how many did. "Windows right" is the lowest share of the rounds, after the setting's epochs."""
 
 
 def table(measures: Mapping[str, list[Measure]]) -> Iterator[str]:
@@ -209,7 +208,7 @@ def growth(axis: str, values: tuple[int, ...], costs: Costs) -> Iterator[str]:
 
 
 def median(measures: list[Measure], field: str) -> float:
-    """Of one figure over all rounds."""
+    """The median of one figure over all rounds."""
     return statistics.median([float(getattr(one, field)) for one in measures])
 
 
@@ -221,7 +220,7 @@ def describe(config: RunConfig) -> str:
 
 
 def machine() -> list[str]:
-    """What the figures were taken on."""
+    """The machine and the versions that the figures were taken with."""
     packages = [f"{name} {found}" for name in ("tensorflow-cpu", "tensorflow", "keras", "numpy")
                 if (found := _version(name))]
     asked = Path(__file__).with_name("requirements.txt").read_text().split()

@@ -1,4 +1,4 @@
-"""The benchmarks' own tests keep away from the runs of whoever runs them, as all others do."""
+"""Keep the benchmarks' own tests away from the developer's runs."""
 
 from tests.helpers.own_store import own_store
 

@@ -1,7 +1,7 @@
 """Many visitors at once: `python -m benchmarks.crowd`. A real server, two runs that train, and websocket clients.
 
 Each client does what a page in a browser does. It opens a link to one of the two runs, moves a control
-about every two seconds, looks at the run as often as the page asks it to, and waits for each rerun of
+about every two seconds, redraws the run as often as the page asks for it, and waits for each rerun of
 the script to end. Prints the seconds of reruns, of both kinds, for each number of sessions.
 """
 
@@ -21,16 +21,16 @@ from tests.helpers.page import address
 from tests.helpers.server import Server, serve
 from tests.helpers.visitor import Session
 
-#: Seconds between two acts of one person, at least and at most.
+#: Seconds between two actions of one visitor, at least and at most.
 ACTS = (1.0, 3.0)
-#: Seconds for which everybody has come before anything is measured.
+#: Seconds after the last visitor has come until measuring begins.
 SETTLING = 5.0
 LONG = {"epochs": 100_000}
 
 
 @dataclass
 class Figures:
-    """What all sessions met with."""
+    """The figures of all sessions."""
 
     acts: list[float] = field(default_factory=list)
     polls: list[float] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """A store with ten thousand runs: `python -m benchmarks.history`. Real databases, a real server, a real browser.
 
-Fills a fresh store of each kind, and prints what the History page and the Train page take with it, the latter
-beside the same on an empty one, and what the keeper does to keep such a store in its bounds.
+Fills a new store of each kind. Prints the times of the History page and of the Train page, the latter beside those
+with an empty store, and the times of the keeper thread's upkeep.
 """
 
 import json
@@ -28,25 +28,25 @@ from tests.helpers.postgres import postgres
 from tests.helpers.server import serve
 
 RUNS_IN_ALL = 10_000
-#: Of each run: records, of which some have a snapshot, and bytes of its weights. Every so many have a name.
+#: For each run: its records, its snapshots among them, and the bytes of its weights; and the share of named runs.
 RECORDS, SNAPSHOTS_EACH, CHECKPOINT_BYTES, NAMED = 60, 40, 8_000, 20
 POINTS_A_RECORD = 8
 MEMORIES = ("too few bits", "many units", "a long sequence", "no reset at all")
 BATCH = 250
 VISITS = 5
-#: The seed of runs that the benchmark itself trains, which no run of the store has.
+#: The seed of runs that the benchmark trains. No run of the store has it.
 OWN_SEED = 500_000
 LISTED = ("() => document.querySelector('.st-key-runs_pages')"
           " && document.querySelector('.st-key-runs_table canvas')"
           " && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'")
-#: What is drawn on a canvas stands beside it as text.
+#: The list is drawn on a canvas, with its text beside it for screen readers.
 SHOWN = ("() => ['.st-key-runs_table', '.st-key-runs_pages', '.st-key-runs_actions'].map("
          "part => document.querySelector(part)?.textContent).join()")
 SORTS = ("Windows right", "Loss", "Numbers right", "Seconds", "Epochs", "State", "Name", "Variant", "When")
 
 
 def fill(url: str, runs: int = RUNS_IN_ALL) -> None:
-    """Put varied runs into an empty store, as training would have left them."""
+    """Fill an empty store with varied runs, as training leaves them."""
     Store(url).close()
     engine = create_engine(make_url(url.replace("postgresql://", "postgresql+psycopg://")))
     shapes = _Shapes(random.Random(4))
@@ -72,7 +72,7 @@ def _insert(connection: Any, table: Table, rows: list[dict[str, Any]]) -> None:
 
 
 def _settle(engine: Engine) -> None:
-    """What a PostgreSQL that has such a store for long has done by itself."""
+    """Analyse the tables, as PostgreSQL does by itself after a while."""
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
@@ -140,7 +140,7 @@ class _Shapes:
 
 @contextmanager
 def stores(folder: Path) -> Iterator[dict[str, str]]:
-    """URLs of a store of each kind with nothing in it, and of one to be filled."""
+    """For each kind of store, the URLs of two empty ones: one stays empty, one will be filled."""
     with ExitStack() as stack:
         server = stack.enter_context(postgres())
         urls = {}
@@ -151,7 +151,7 @@ def stores(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def keeping(url: str, report: Report) -> None:
-    """What the keeper does every half minute, and what bounds that are too small cost it."""
+    """Time the keeper thread's upkeep every half minute, with and without a limit that is exceeded."""
     with closing(Store(url)) as store:
         upkeep = store.upkeep
         held = upkeep.size()
@@ -170,7 +170,7 @@ def _seconds(act: Callable[[], object]) -> float:
 
 
 def browse(browser: Browser, url: str, report: Report) -> None:
-    """The History page of a filled store, as somebody has it who looks for a run."""
+    """Time the History page of a filled store for a visitor who looks for a run."""
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     for _ in range(VISITS):
         started = time.perf_counter()
@@ -208,7 +208,7 @@ def _search(page: Page, words: str) -> None:
 
 
 def _rerun(page: Page, act: Callable[[], object]) -> float:
-    """Seconds from an act until another list, or something else of it, is drawn and the script has ended."""
+    """Seconds from an action until the list has changed and the script has ended."""
     settled(page)
     page.wait_for_timeout(REST / 3)
     page.evaluate(f"() => {{ window.before = ({SHOWN})(); }}")
@@ -218,7 +218,7 @@ def _rerun(page: Page, act: Callable[[], object]) -> float:
 
 
 def train(browser: Browser, url: str, report: Report) -> None:
-    """The Train page, which ought not to know how many runs there are."""
+    """Time the Train page, which should not depend on the number of runs."""
     for visit in range(VISITS):
         page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
         started = time.perf_counter()

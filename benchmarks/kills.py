@@ -1,8 +1,8 @@
 """Twenty SIGKILLs at random moments, and nothing lost: `python -m benchmarks.kills`.
 
-Runs of two lengths are trained by an app whose process, or one of its workers', is killed in turn. What a
-visitor would do is done: the app is started again, and Train pressed for what was interrupted. In the end each run
-must be finished with the weights that it gets when nothing happens to it, and what had finished must be as it was.
+An app trains runs of two lengths while its process, or that of a worker, is killed in turn. As a visitor would, the
+benchmark starts the app again and presses Train for interrupted runs. In the end each run must be finished with the
+weights of an undisturbed training, and runs that had finished must be unchanged.
 Prints a line for each kill and each run; the exit status is 1 if anything was lost or differs.
 """
 
@@ -23,13 +23,13 @@ from tests.helpers.trial import PATIENCE, Trial
 
 #: Epochs of a run that ends before its first checkpoint, and of one that has several.
 EPOCHS = (5_000, 40_000)
-#: A kill comes so many seconds at most after the one before, or mostly after a network has got further since then:
-#: starting and compiling take longer than training here.
+#: Seconds at most from one kill to the next. Most kills wait until a network has trained further, because starting
+#: and compiling take longer than training here.
 LONGEST_PAUSE, SHARE_IN_TRAINING = 16.0, 0.7
 
 
 def wanted() -> Iterator[RunConfig]:
-    """Runs of each length in turn, all with seeds of their own."""
+    """Configs of each length in turn, each with its own seed."""
     for number in count():
         config = PRESETS["whole"].config
         yield config.model_copy(update={"seed": number // len(EPOCHS), "epochs": EPOCHS[number % len(EPOCHS)]})
@@ -39,7 +39,7 @@ def wanted() -> Iterator[RunConfig]:
 @click.option("--kills", default=20, show_default=True)
 @click.option("--seed", type=int, help="Of the moments; by default another one each time.")
 def main(kills: int, seed: int | None) -> None:
-    """Kill workers and apps in turn, and compare what becomes of their runs with undisturbed ones."""
+    """Kill workers and apps in turn, and compare their runs with undisturbed ones."""
     seed = random.randrange(10_000) if seed is None else seed
     dice, configs, began, in_training = random.Random(seed), wanted(), time.monotonic(), 0
     click.echo(f"moments of seed {seed}")

@@ -1,7 +1,7 @@
-"""What is measured: one peer on one setting, in a process of its own.
+"""Measure one peer on one setting, in its own process.
 
-`python -m benchmarks.measure PEER SETTING` prints a `Measure` as JSON, and with `AXIS=VALUE` for the
-setting a `Cost`. Nothing here imports a peer's packages but that peer.
+`python -m benchmarks.measure PEER SETTING` prints a `Measure` as JSON; with `AXIS=VALUE` in place of the setting, a
+`Cost`. Only the peer's own module imports its packages.
 """
 
 import importlib
@@ -19,13 +19,13 @@ from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.evaluation import evaluate
 
-#: A peer tells how far it is so many times in a run.
+#: The number of moments that a peer reports in a run.
 CHUNKS = 20
-#: So many times a run's epochs may pass until every unseen window is right.
+#: The limit for the time until every window is right, as a multiple of the run's epochs.
 PATIENCE = 4
-#: A second seed that trains in an instant does so again for so long, and the median counts.
+#: A second seed that trains in less than these seconds is repeated until they are over, and the median counts.
 WARM_SECONDS = 2.0
-#: Multiplied to see how fast the machine can be, and how often.
+#: The size of the matrices whose product measures the machine, and the number of products.
 MATRIX_SIZE, MATRIX_ROUNDS = 2048, 15
 #: Seconds for which a network on an axis is timed, after its first chunk.
 AXIS_SECONDS = 1.5
@@ -33,7 +33,7 @@ AXIS_SECONDS = 1.5
 
 @dataclass(frozen=True)
 class Measure:
-    """How long one setting took one peer.
+    """The times of one peer on one setting.
 
     Attributes:
         first_seconds: From the call to the trained model, in a process that had compiled nothing.
@@ -54,20 +54,20 @@ class Measure:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an epoch of one network takes one peer."""
+    """The time of one peer for an epoch of one network."""
 
     epoch_milliseconds: float
 
 
 class Peer(NamedTuple):
-    """Somebody who can train a setting.
+    """A way to train a setting.
 
     Attributes:
         module: Its name in `benchmarks.peers`.
-        settings: What it is asked to train.
-        timed_epochs: A slow one trains so many, and the rest is extrapolated.
-        keeps_programs: It finds programs that an earlier process compiled.
-        is_guest: Its packages are in `benchmarks/requirements.txt`.
+        settings: The settings that it trains.
+        timed_epochs: A slow peer trains this many epochs; the rest is extrapolated.
+        keeps_programs: Whether it finds programs that an earlier process compiled.
+        is_guest: Whether its packages are in `benchmarks/requirements.txt`.
         axes: Whether its cost is measured along `AXES`.
     """
 
@@ -85,7 +85,7 @@ LARGE = RunConfig(variant="encoder_decoder", units=512, input_length=50, output_
 SETTINGS: Mapping[str, RunConfig] = MappingProxyType(
     {name: PRESETS[name].config for name in ("whole", "partial", "quick")} | {"large": LARGE})
 
-#: The first is what the others are compared with.
+#: The others are compared with the first.
 PEERS: Mapping[str, Peer] = MappingProxyType({
     "tutorial": Peer("tutorial: one `fit` an epoch", "tutorial", ("whole", "partial"), timed_epochs=300),
     "torch": Peer("PyTorch: eager, fused Adam", "in_torch", tuple(SETTINGS), timed_epochs=800, is_guest=True),
@@ -96,7 +96,7 @@ PEERS: Mapping[str, Peer] = MappingProxyType({
 
 
 def on_axis(axis: str, value: int) -> RunConfig:
-    """Preset `partial` with one thing changed, and as many windows as ever: 21 in one update."""
+    """Preset `partial` with one setting changed, still with 21 windows in one update."""
     base = PRESETS["partial"].config
     length = value if axis == "timesteps" else base.input_length
     return RunConfig(**base.model_dump() | {
@@ -110,7 +110,7 @@ AXES: Mapping[str, tuple[int, ...]] = MappingProxyType({
 
 
 def measure(name: str, config: RunConfig) -> Measure:
-    """A seed in a process that has compiled nothing, a second one, and a third until all is right."""
+    """Train a seed before anything is compiled, a second one, and a third until every window is right."""
     peer = PEERS[name]
     module = importlib.import_module(f"benchmarks.peers.{peer.module}")
     chunk = max(1, config.epochs // CHUNKS)
@@ -133,7 +133,7 @@ def measure(name: str, config: RunConfig) -> Measure:
 
 
 def clocked(train: Callable[..., Iterator[Trained]], config: RunConfig, chunk: int) -> Iterator[tuple[float, Trained]]:
-    """Each moment with the seconds since the call, what the listener does in between not counted."""
+    """Yield each moment with the seconds since the call, without the time that the consumer takes."""
     seconds, started = 0.0, time.perf_counter()
     for trained in train(config, chunk):
         seconds += time.perf_counter() - started
@@ -143,7 +143,7 @@ def clocked(train: Callable[..., Iterator[Trained]], config: RunConfig, chunk: i
 
 def _to_the_end(moments: Iterator[tuple[float, Trained]], epochs: int,
                 timed_epochs: int | None) -> tuple[float, Trained, float]:
-    """Seconds to the trained model, what it was in the end, and seconds an epoch over the second half."""
+    """Seconds to the trained model, its last moment, and seconds an epoch over the second half."""
     last = min(epochs, timed_epochs or epochs)
     seen = []
     for moment in moments:
@@ -175,7 +175,7 @@ def _matrix_gflops(module: ModuleType) -> float | None:
 
 
 def measure_cost(name: str, config: RunConfig) -> Cost:
-    """An epoch of one network, once it is compiled and has found its stride."""
+    """Time an epoch of one network after compiling and a first chunk."""
     module = importlib.import_module(f"benchmarks.peers.{PEERS[name].module}")
     seen: list[tuple[float, Trained]] = []
     for moment in clocked(module.train, config, 10):

@@ -2,7 +2,7 @@
 
 Prints a table: the page painted after the server answers, the points of epoch 0 and of the first
 trained epoch after Train (of a network that this worker has compiled, that another process has, and that none
-has), Stop said and done, and the app's memory after ten runs.
+has), the acknowledged and the effective Stop, and the app's memory after ten runs.
 """
 
 import shutil
@@ -20,9 +20,9 @@ from tests.helpers.page import QUIET, address, press
 from tests.helpers.server import Server, loads_tensorflow, serve
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-#: Milliseconds for a page to come to rest before it is measured, and for a worker to warm up.
+#: Milliseconds until a page is idle before it is measured, and until a worker has warmed up.
 REST, WARMING = 1500, 25_000
-#: Units of networks that no preset has.
+#: Units that no preset has.
 UNUSUAL = (77, 78, 79, 83, 85)
 EPOCH_0 = "() => /Epoch \\d/.test(document.querySelector('.st-key-windows')?.innerText ?? '')"
 TRAINED = "() => /Epoch [1-9]/.test(document.querySelector('.st-key-windows')?.innerText ?? '')"
@@ -51,7 +51,7 @@ Report = Callable[[str, float], None]
 
 @contextmanager
 def fresh_server(browser: Browser, programs: Path) -> Iterator[tuple[Server, Any]]:
-    """A server with a store of its own and the folder of compiled programs given, and what opens a page of it."""
+    """Start a server with its own store and these compiled programs; yields it and a function that opens a page."""
     with tempfile.TemporaryDirectory() as folder, serve(Path(folder), ECHO_XLA_CACHE=str(programs)) as server:
         @contextmanager
         def visit(query: str = "") -> Iterator[Any]:
@@ -69,7 +69,7 @@ def fresh_server(browser: Browser, programs: Path) -> Iterator[tuple[Server, Any
 
 
 def measure(browser: Browser, report: Report, programs: Path) -> None:
-    """All of it against one fresh server, and what outlives it against another."""
+    """Measure one new server, and then a second one that finds the first one's compiled programs."""
     with fresh_server(browser, programs) as (server, visit):
         with visit() as page:
             report("page painted, first visit", page.painted)

@@ -1,7 +1,7 @@
 """Two hundred different runs in a row through the Engine: `python -m benchmarks.steady`.
 
-Prints a line for each ten runs, and at the end how the last ten compare with the first ten, what the
-app and its workers took of memory at their highest, and how often a worker was replaced.
+Prints a line for each ten runs, and at the end the ratio of the last ten to the first ten, the highest memory of the
+app and of its workers, and the number of replaced workers.
 """
 
 import statistics
@@ -20,12 +20,12 @@ from echo_core.engine import Engine
 from echo_core.records import State
 from echo_core.settings import Settings
 
-#: Seconds between two looks at the memory of all processes.
+#: Seconds between two samples of memory.
 LOOK_SECONDS = 0.25
 
 
 class Memory:
-    """The most that this process and each of its workers took, looked at in a thread of its own."""
+    """The highest memory of this process and of each worker, sampled by a thread."""
 
     def __init__(self) -> None:
         self.app, self.workers = 0, dict[int, int]()
@@ -34,7 +34,7 @@ class Memory:
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop sampling."""
         self._over.set()
         self._thread.join()
 

@@ -1,8 +1,8 @@
-"""Who is measured: each module trains a config its own way, from the same settings and the same kind of start.
+"""The peers: each module trains a config in its own way, from the same settings and the same kind of first weights.
 
-A peer has `train(config, chunk) -> Iterator[Trained]`, which does the same work as Echo Lab, says so
-after every `chunk` epochs once they are really done, and ends after `config.epochs`; and, where it
-has a matrix product of its own, `matrix_product(size)`, which gives a function that makes one.
+A peer has `train(config, chunk) -> Iterator[Trained]`, which does the same work as Echo Lab, yields after every `chunk`
+epochs once they have been computed, and ends after `config.epochs`. A peer with its own matrix product has
+`matrix_product(size)`, which returns a function that computes one.
 """
 
 from typing import Any, NamedTuple

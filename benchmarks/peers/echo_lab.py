@@ -1,4 +1,4 @@
-"""Echo Lab's way, from the face that everybody uses: `train(config)`, with its snapshots and records."""
+"""Echo Lab's way, by its public function `train(config)`, with its snapshots and records."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,13 +11,13 @@ from echo_core.config import RunConfig
 
 
 def train(config: RunConfig, chunk: int) -> Iterator[Trained]:
-    """Chunks are of Echo Lab's own choice, by time."""
+    """Train; Echo Lab chooses its chunks by time."""
     for progress in training.train(config):
         yield Trained(progress.epoch, progress.checkpoint.weights)
 
 
 def matrix_product(size: int) -> Callable[[], Any]:
-    """As a program of XLA, which is what trains."""
+    """A matrix product as an XLA program, because XLA trains."""
     matrix = tf.random.normal((size, size))
     multiply = tf.function(tf.matmul, jit_compile=True, autograph=False)
     return lambda: multiply(matrix, matrix).numpy()

@@ -19,7 +19,7 @@ Carry = tuple[Any, ...]
 
 
 def train(config: RunConfig, chunk: int) -> Iterator[Trained]:
-    """Chunks of epochs, each one call of a program that is compiled once for a network."""
+    """Train in chunks of epochs, each one call of a program that is compiled once for a network."""
     weights = tuple(jnp.asarray(weight) for weight in first_weights(config))
     zeros = tuple(jnp.zeros_like(weight) for weight in weights)
     trained: Carry = (weights, zeros, zeros, jnp.float32(0))

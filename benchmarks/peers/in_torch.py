@@ -31,7 +31,7 @@ class Network(nn.Module):
         return self.readout(outputs), (encoder, decoder)
 
     def load(self, weights: tuple[Any, ...]) -> None:
-        """Begin with weights in Keras's order. PyTorch has the same gates in the same order, transposed."""
+        """Load weights in Keras's order. PyTorch has the same gates in the same order, transposed."""
         layers = [self.encoder] + ([self.decoder] if self.decoder is not None else [])
         with torch.no_grad():
             for number, layer in enumerate(layers):
@@ -52,7 +52,7 @@ class Network(nn.Module):
 
 
 def train(config: RunConfig, chunk: int) -> Iterator[Trained]:
-    """Epoch by epoch, with a word after each chunk of them."""
+    """Train epoch by epoch; yields after each chunk."""
     torch.manual_seed(config.seed)
     network = Network(config)
     network.load(first_weights(config))

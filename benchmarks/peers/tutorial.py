@@ -1,8 +1,8 @@
-"""The tutorial's way, with as few changes as make it run on today's Keras: one `fit` an epoch.
+"""The tutorial's way, with the fewest changes that make it run on today's Keras: one `fit` an epoch.
 
 Changed since 2017: a stateful model takes its batch size from `Input(batch_shape=…)`, state is
-reset layer by layer, and `dropna(inplace=True)` became an assignment. The rest is as it was, its
-own one-hot code and pandas framing among it. Source: Brownlee (2017), see `echo_core.data`.
+reset layer by layer, and `dropna(inplace=True)` became an assignment. The rest is unchanged, including its one-hot
+code and its framing by pandas. Source: Brownlee (2017), see `echo_core.data`.
 """
 
 from collections.abc import Iterator
