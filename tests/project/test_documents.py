@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.helpers import fields_page
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = {path.name: path.read_text() for path in
              (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))}
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 README, HOSTING, COMMANDS = (DOCUMENTS[name] for name in ("README.md", "hosting.md", "command-line.md"))
 
 
@@ -140,6 +142,23 @@ def test_every_field_that_an_example_sets_exists():
     named = {name for document in DOCUMENTS.values() for name in re.findall(r"--set (\w+)=", document)}
     assert named
     assert named - {"FIELD"} <= RunConfig.model_fields.keys()
+
+
+# --- the changelog ---------------------------------------------------------------------------------
+
+
+def test_the_changelog_has_the_packages_version_after_what_is_unreleased():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    heads = re.findall(r"^## (.+)$", CHANGELOG, re.MULTILINE)
+    assert heads[0] == "Unreleased"
+    assert re.fullmatch(rf"{re.escape(version)} – \d{{4}}-\d\d-\d\d", heads[1])
+    assert re.findall(r"^### (.+)$", CHANGELOG.split("\n## ")[2], re.MULTILINE) == ["Added", "Changed", "Fixed"]
+
+
+def test_every_entry_of_the_changelog_is_a_sentence():
+    entries = re.findall(r"^- (.+(?:\n  .+)*)", CHANGELOG, re.MULTILINE)
+    assert len(entries) > 30
+    assert [entry for entry in entries if not entry.endswith((".", "`."))] == []
 
 
 # --- what else the README gives ---------------------------------------------------------------------
