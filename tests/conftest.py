@@ -18,7 +18,7 @@ hypothesis.settings.register_profile("lab", deadline=None, max_examples=60)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=600)
 hypothesis.settings.load_profile("lab")
 
-#: Files that take longest, the longest first: a process that is handed one of them last would keep the other waiting.
+#: The slowest files, the slowest first. If one of them started last, the other process would wait for it.
 LONG_FILES = ("test_train_page", "test_engine", "test_arithmetic", "test_faults", "test_history_page", "test_worker",
               "test_commands", "test_outages", "test_two_apps", "test_ahead", "test_tabs", "test_apps_that_end",
               "test_reruns", "test_kills", "test_train_app", "test_training", "test_models", "test_script",
@@ -26,7 +26,7 @@ LONG_FILES = ("test_train_page", "test_engine", "test_arithmetic", "test_faults"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put long files first; within a file all stays in its order."""
+    """Put slow files first, and keep the order within a file."""
     places = {name: place for place, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
@@ -51,7 +51,7 @@ def postgres_server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def migrated(postgres_server: Server) -> str:
-    """The name of a database in it to copy: a store that is empty."""
+    """The name of a database on the server that is an empty store, to copy."""
     postgres_server.create("migrated")
     Store(postgres_server.url("migrated")).close()
     return "migrated"
@@ -59,7 +59,7 @@ def migrated(postgres_server: Server) -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Where a store of each kind can be made, with nothing there yet."""
+    """The URL of a store of each kind that does not exist yet."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'folder' / 'that is new' / 'runs.db'}"
     else:

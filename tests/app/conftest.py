@@ -1,4 +1,4 @@
-"""What all tests by Streamlit's own test runner share."""
+"""What all tests with Streamlit's test runner share."""
 
 from collections.abc import Iterator
 

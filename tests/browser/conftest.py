@@ -10,8 +10,8 @@ from tests.helpers import provide
 from tests.helpers.page import QUIET, WAIT, settled
 from tests.helpers.server import Server, serve_quick
 
-#: Notes each place of the page that is there twice, be it for a moment: old pictures beside new ones flicker. So it
-#: does an exception, which no visitor is to see.
+#: Records each place that appears twice on the page, even for a moment, because it flickers; and each exception on the
+#: page, which no visitor may see.
 DOUBLES = """() => { window.doubles = new Set();
   const look = () => { for (const key of ['windows', 'progress', 'loss_chart', 'train'])
     if (document.querySelectorAll(`.st-key-${key}`).length > 1) window.doubles.add(key);
@@ -22,7 +22,7 @@ DOUBLES = """() => { window.doubles = new Set();
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium that speaks to this machine alone."""
+    """A headless Chromium that connects to this machine only."""
     path = provide.find_browser()
     if path is None:
         (pytest.fail if provide.in_ci() else pytest.skip)("no Chromium: run `make browser`")
@@ -35,7 +35,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the tests that leave it as it was."""
+    """One server for the tests that do not change it."""
     with serve_quick(tmp_path_factory.mktemp("app")) as running:
         yield running
         assert running.trouble() == []
