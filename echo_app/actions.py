@@ -10,7 +10,7 @@ from echo_app.store_outages import needs_store, refuse
 from echo_app.web import focus
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
-from echo_core.config.repair import explain, mend, settings_from_json
+from echo_core.config.repair import explain, repair_settings, settings_from_json
 from echo_core.records import State
 from echo_core.store import RunRow, extended_config
 from echo_core.text import files
@@ -38,7 +38,7 @@ def task_changed() -> None:
     fields = {name: session[name] for name in state.FIELDS}
     session[state.BEFORE][before] = RunConfig(**{**fields, "task": before, "text": session[state.SETTLED_TEXT]})
     known = PRESETS["pairs"].config if after == "pairs" else RunConfig()
-    restored = session[state.BEFORE].get(after) or mend({**known.model_dump(), "task": after})[0]
+    restored = session[state.BEFORE].get(after) or repair_settings({**known.model_dump(), "task": after})[0]
     state.load(restored)
 
 
@@ -71,7 +71,7 @@ def take_config() -> None:
     if file is None:
         return
     try:
-        settings, notes = mend(settings_from_json(file.getvalue()))
+        settings, notes = repair_settings(settings_from_json(file.getvalue()))
     except ValueError as error:
         session[state.FILE_ERRORS] = {state.IMPORT: (REFUSED, [str(error)])}
     else:

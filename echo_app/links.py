@@ -9,7 +9,7 @@ import streamlit as st
 from echo_app import state
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
-from echo_core.config.repair import mend
+from echo_core.config.repair import repair_settings
 from echo_core.store import RunRow
 
 #: The parameter for the first of several seeds, if the link's run has another one.
@@ -35,7 +35,7 @@ def open_link(given: dict[str, list[str]]) -> None:
     name = query.pop(state.PRESET, None)
     preset = PRESETS.get(name or "")
     wanted: dict[str, Any] = {**(preset.config.to_query() if preset else {}), **query}
-    settings, notes = mend(wanted)
+    settings, notes = repair_settings(wanted)
     notes += [f"{name[:40]} must be given once; received {len(values)} of it, so none of them counts."
               for name, values in given.items() if len(values) > 1]
     if name and not preset:

@@ -16,7 +16,7 @@ from echo_app import store_outages
 from echo_app.web.browser import browser_name
 from echo_core.config import RunConfig, check_text
 from echo_core.config.presets import PRESETS
-from echo_core.config.repair import following, mend
+from echo_core.config.repair import following, repair_settings
 from echo_core.engine import Engine
 from echo_core.store import EVERYBODY, RunRow, Store, Wanted
 from echo_core.store.errors import public_reason
@@ -222,7 +222,7 @@ def settle() -> None:
     for name in following(wanted):  # these follow from others, and need no note
         if name != "batch_size" or len(texts.pairs(text)) % session["batch_size"]:
             del wanted[name]
-    settled, notes = mend(wanted)
+    settled, notes = repair_settings(wanted)
     if notes or any(session.get(name) != value for name, value in settled.model_dump(exclude={"text"}).items()):
         session[NOTES] = notes
     _put(settled)

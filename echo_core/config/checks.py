@@ -9,7 +9,7 @@ from echo_core.config.run_config import RunConfig
 
 Ints = NDArray[np.int64]
 
-#: Above it the shift table, which has floats because of its NaN, would round numbers.
+#: The shift table holds floats, as it has NaN; floats round integers above this one.
 LARGEST_INTEGER = 2**53
 
 
@@ -32,7 +32,7 @@ def check_lengths(sequence_length: int, input_length: int, output_length: int) -
 
 
 def numbers_of(name: str, values: ArrayLike) -> NDArray[np.number]:
-    """The array of some real numbers, of which there is at least one. Raises ValueError if they are none."""
+    """An array of at least one real number. Raises ValueError for anything else."""
     try:
         array = np.asarray(values)
     except ValueError:
@@ -45,7 +45,7 @@ def numbers_of(name: str, values: ArrayLike) -> NDArray[np.number]:
 
 
 def integers_of(name: str, values: ArrayLike | Sequence[int]) -> Ints:
-    """The array of some integers, of which there is at least one. Raises ValueError if they are none."""
+    """An array of at least one integer. Raises ValueError for anything else."""
     try:
         array = np.asarray(values)
     except ValueError:
@@ -66,7 +66,7 @@ def integers_of(name: str, values: ArrayLike | Sequence[int]) -> Ints:
 
 
 def tokens_of(name: str, values: ArrayLike, config: RunConfig, gaps: bool) -> Ints:
-    """Integers of a run's vocabulary; with `gaps`, `vocab_size` too, which stands where nothing is.
+    """Integers of a run's vocabulary; with `gaps` also `vocab_size`, which marks a gap.
 
     Raises:
         ValueError: If a value is another one.
@@ -81,7 +81,7 @@ def tokens_of(name: str, values: ArrayLike, config: RunConfig, gaps: bool) -> In
 
 
 def windows_of(config: RunConfig, windows: ArrayLike) -> Ints:
-    """Windows as a run's network reads them, (windows, input_length). Raises ValueError if it cannot."""
+    """Windows as a run's network reads them, (windows, input_length). Raises ValueError if it cannot read them."""
     integers = tokens_of("windows", windows, config, gaps=config.has_gaps)
     if integers.ndim != 2 or integers.shape[1] != config.input_length:
         raise ValueError(f"windows must have shape (windows, {config.input_length}), as input_length is "

@@ -18,18 +18,18 @@ Representation = Literal["one_hot", "linear"]
 Missing = Literal["drop", "mask"]
 Schedule = Literal["constant", "cosine"]
 
-#: What may be combined, each with its values.
+#: The fields that a row can name, each with its values.
 AXES: Mapping[str, tuple[str | bool, ...]] = MappingProxyType({
     "task": get_args(Task), "variant": tuple(VARIANTS), "cell": get_args(Cell),
     "representation": get_args(Representation), "missing": get_args(Missing), "stateful": (True, False)})
 
 
 class Refusal(NamedTuple):
-    """Where `given` is `given_value`, `field` cannot be `value`.
+    """If `given` is `given_value`, `field` cannot be `value`.
 
     Attributes:
         because: Why, to be read after "because".
-        instead: A value of `field` that makes sense there.
+        instead: A value of `field` that can be combined with it.
     """
 
     given: str
@@ -44,7 +44,7 @@ REFUSALS: tuple[Refusal, ...] = (
     # What a network cannot do.
     *(Refusal("variant", name, field, value, because, AXES[field][0]) for name, variant in VARIANTS.items()
       for field, values in variant.refuses.items() for value, because in values.items()),
-    # What a task does not have.
+    # What a task cannot do.
     Refusal("task", "pairs", "representation", "linear", "words have no order in which one is near another", "one_hot"),
     Refusal("task", "pairs", "missing", "mask", "pairs have no incomplete rows, and short ones are masked anyway",
             "drop"),
@@ -54,23 +54,23 @@ REFUSALS: tuple[Refusal, ...] = (
 
 
 def refusal(values: Mapping[str, object]) -> Refusal | None:
-    """The first row that refuses some settings, if one does. Those that are left out refuse nothing."""
+    """The first row that refuses some settings, if any. A field that is left out is never refused."""
     return next((row for row in REFUSALS
                  if values.get(row.given) == row.given_value and values.get(row.field) == row.value), None)
 
 
 def offered(field: str, values: Mapping[str, object]) -> tuple[str | bool, ...]:
-    """The values of one field that make sense beside the others of `values`."""
+    """The values of one field that can be combined with the other fields of `values`."""
     return tuple(value for value in AXES[field] if refusal({**values, field: value}) is None)
 
 
 def network_for(task: str) -> str:
-    """The network that takes over where the chosen one cannot do a task: it can do it with every other setting."""
+    """The network that replaces one that cannot do a task. It can do the task with every other setting."""
     return "whole" if task == "lag" else "encoder_decoder"
 
 
 def combinations() -> Iterator[dict[str, str | bool]]:
-    """Every combination that makes sense."""
+    """Every combination that no row refuses."""
     for values in product(*AXES.values()):
         chosen = dict(zip(AXES, values, strict=True))
         if refusal(chosen) is None:
@@ -78,7 +78,7 @@ def combinations() -> Iterator[dict[str, str | bool]]:
 
 
 def page() -> Iterator[str]:
-    """The table in Markdown: what each variant can do, and why not more."""
+    """The lines of docs/combinations.md: what each variant can do, and why it cannot do the rest."""
     yield "# What can be combined\n"
     yield f"{sum(1 for _ in combinations())} combinations of {', '.join(f'`{axis}`' for axis in AXES)} make sense."
     yield "What a network refuses is in `echo_core/config/variants.py`, what a task refuses in"

@@ -17,7 +17,7 @@ TITLES: Mapping[str, Mapping[object, str]] = MappingProxyType({
     "schedule": {"constant": "Constant", "cosine": "Cosine"},
 })
 
-#: Labels of controls that are not their field's name with spaces.
+#: Labels of controls that differ from their field's name.
 _LABELS: Mapping[str, str] = MappingProxyType({
     "text": "Words", "variant": "Network", "representation": "Numbers as", "missing": "Rows with gaps",
     "echo_start": "Echo from", "sequence_length": "Sequence", "vocab_size": "Vocabulary",
@@ -30,7 +30,7 @@ def label_of(field: str) -> str:
 
 
 def value_in_words(config: RunConfig, field: str) -> str:
-    """The value of a field as its control shows it, on one line and without a choice's explanation."""
+    """The value of a field as its control shows it, on one line and without the explanation of a choice."""
     value = getattr(config, field)
     title = TITLES.get(field, {}).get(value)
     if title:

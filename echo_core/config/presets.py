@@ -36,7 +36,7 @@ class Preset(NamedTuple):
 
 
 def _encoder_decoder(**settings: Any) -> RunConfig:
-    """Stateless, several sequences an update: what learns faster than the tutorial's settings."""
+    """Stateless, with several sequences an update, which learns faster than the tutorial's settings."""
     base = {"variant": "encoder_decoder", "stateful": False, "sequences_per_epoch": 8}
     probe = RunConfig(**{**base, **settings, "batch_size": 1})
     return RunConfig(**{**base, **settings, "batch_size": probe.num_windows})
@@ -137,7 +137,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
 
 
 def short_name(config: RunConfig) -> str:
-    """The preset that it is, but for its seed; else the nearest one, or its variant, and what differs from that."""
+    """The name of the nearest preset, or else the variant, with the fields that differ from it."""
     name, changes = nearest(config)
     if name is None:
         changes = {field: value for field, value in _changes(config, RunConfig()).items() if field != "variant"}
@@ -148,14 +148,14 @@ def short_name(config: RunConfig) -> str:
 
 @lru_cache(maxsize=64)
 def nearest(config: RunConfig) -> tuple[str | None, Mapping[str, object]]:
-    """The preset that differs in the fewest fields, and these; none where they are too many."""
+    """The preset that differs in the fewest fields, and those fields; None if more than `_NEAR` differ."""
     by_preset = {name: _changes(config, preset.config) for name, preset in PRESETS.items()}
     name, changes = min(by_preset.items(), key=lambda found: len(found[1]))
     return (name, changes) if len(changes) <= _NEAR else (None, {})
 
 
 def _changes(config: RunConfig, other: RunConfig) -> dict[str, object]:
-    others = vars(other)  # as `getattr` takes three times as long, and a search compares thousands
+    others = vars(other)  # `getattr` takes three times as long, and a search compares thousands of runs
     return {name: value for name, value in vars(config).items() if value != others[name]}
 
 

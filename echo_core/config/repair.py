@@ -1,4 +1,4 @@
-"""Settings as people and links bring them: read, explained where they cannot be, or mended."""
+"""Settings from people and links: parsed, explained if they break a rule, or repaired."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -16,14 +16,14 @@ from echo_core.config.sizes import by_nearness, sizes_of_text
 from echo_core.config.variants import VARIANTS
 from echo_core.text import words as texts
 
-#: Bytes that a file with settings may have; one with the longest text has about 5 kB.
+#: The largest file with settings, in bytes. A file with the longest text has about 5 kB.
 MAX_FILE_BYTES = 2**20
-#: Names that one line about unknown settings repeats.
+#: The number of unknown settings that a message names.
 _MAX_NAMES = 3
 
 
 def settings_from_json(data: bytes) -> dict[str, object]:
-    """The settings in a file that Share has made; fields that are null have their defaults, and are left out.
+    """The settings in a file that was saved with Share. A field that is null keeps its default, so it is left out.
 
     Raises:
         ValueError: If the file is too long, or is not one JSON object of plain values.
@@ -33,7 +33,7 @@ def settings_from_json(data: bytes) -> dict[str, object]:
                          f"{len(data):,}. Try a file that was saved with Share.")
     try:
         found = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_each_once)
-    except (ValueError, RecursionError):  # json recurses into brackets, and refuses numbers of thousands of digits
+    except (ValueError, RecursionError):  # json recurses into brackets, and refuses numbers with thousands of digits
         found = None
     if not isinstance(found, dict) or any(isinstance(value, dict | list) for value in found.values()):
         raise ValueError("A file with settings must be one JSON object of plain values; this one cannot be read. "
@@ -42,7 +42,7 @@ def settings_from_json(data: bytes) -> dict[str, object]:
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object of JSON. Raises ValueError if it has a name twice, of which Python would take the last."""
+    """A JSON object as a dict. Raises ValueError if a name occurs twice; Python would keep the last value."""
     if len({name for name, _ in pairs}) < len(pairs):
         raise ValueError("names must differ")
     return dict(pairs)
@@ -59,7 +59,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise ValueError(f"a setting must be FIELD=VALUE; received {_show(pair)}. Try units=64.")
-        name, value = name.strip(), value.strip() or value  # blanks alone are refused, and nothing is no text
+        name, value = name.strip(), value.strip() or value  # a later rule refuses blanks alone
         if name in settings:
             raise ValueError(f"{_show(name)} must be set once; received {_show(settings[name])} and {_show(value)}. "
                              "Try only the one that you mean.")
@@ -68,7 +68,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def with_settings(begin: RunConfig, settings: Mapping[str, object]) -> RunConfig:
-    """A config with some settings changed, strictly; only what follows from a new text follows by itself.
+    """A config with some settings changed and nothing repaired; only fields that follow from a new text change too.
 
     Raises:
         pydantic.ValidationError: If they cannot be.
@@ -83,7 +83,7 @@ def with_settings(begin: RunConfig, settings: Mapping[str, object]) -> RunConfig
 
 
 def following(values: Mapping[str, object]) -> set[str]:
-    """The fields that follow from the text of some settings; none without one, or where it cannot be read."""
+    """The fields that follow from the text of some settings; none without a text, or if it cannot be read."""
     try:
         text = texts.read(str(values.get("text") or ""))
         return set(sizes_of_text(str(values.get("task")), text)) if text else set()
@@ -92,17 +92,17 @@ def following(values: Mapping[str, object]) -> set[str]:
 
 
 def explain(error: ValidationError) -> list[str]:
-    """One plain line for each thing wrong: argument, rule, value received, what to try."""
+    """One plain line for each broken rule: argument, rule, value received, what to try."""
     return [_explain_one(dict(item)) for item in error.errors(include_url=False)]
 
 
-def mend(values: Mapping[str, object]) -> tuple[RunConfig, list[str]]:
-    """The config nearest to `values` that can be, and a line for each value that was not accepted.
+def repair_settings(values: Mapping[str, object]) -> tuple[RunConfig, list[str]]:
+    """The valid config nearest to `values`, and a line for each value that was not accepted.
 
-    For doors at which a refusal would help nobody: a link, and controls that follow one another.
-    Missing fields have their defaults; ones that merely follow from others change without a word.
+    It serves links, and controls that change each other, where a refusal would help nobody. Missing fields have their
+    defaults. A field that was not given and follows from others changes without a line.
 
-    `mend({"units": "-5", "seed": "3"}) -> (RunConfig(seed=3), ["units must be at least 1; …"])`
+    `repair_settings({"units": "-5", "seed": "3"}) -> (RunConfig(seed=3), ["units must be at least 1; …"])`
     """
     accepted: dict[str, Any] = {}
     refused: dict[str, str] = {}
@@ -142,7 +142,7 @@ def _check_field(name: str, value: object) -> object:
     try:
         return _adapter(name).validate_python(value)
     except ValidationError as error:
-        # The adapter does not know the field's name; a line that explains must.
+        # The adapter does not know the field's name, which the explanation needs.
         details = [{"type": item["type"], "loc": (name,), "input": value, "ctx": item.get("ctx", {})}
                    for item in error.errors()]
         raise ValidationError.from_exception_data("RunConfig", details) from None  # type: ignore[arg-type]
@@ -150,14 +150,14 @@ def _check_field(name: str, value: object) -> object:
 
 @cache
 def _adapter(name: str) -> TypeAdapter[Any]:
-    """The rules of one field. Made once: that takes a hundred times as long as a check."""
+    """The rules of one field. They are cached, because making them takes a hundred times as long as a check."""
     field = RunConfig.model_fields[name]
     annotated: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
     return TypeAdapter(annotated)
 
 
 def _fit(values: dict[str, Any], given: Set[str]) -> dict[str, Any]:
-    """Bring fields that depend on others into their range, moving those that were not given first."""
+    """Bring fields that depend on others into their range; fields that were not given move first."""
     fitted = _combine(values)
     if fitted["task"] == "pairs":
         return _fit_pairs(fitted, given)
@@ -175,7 +175,7 @@ def _fit(values: dict[str, Any], given: Set[str]) -> dict[str, Any]:
 
 
 def _combine(values: dict[str, Any]) -> dict[str, Any]:
-    """Give way until no row of the table refuses: the variant to the task, and all else to both."""
+    """Change settings until no row of the table refuses: the task wins over the variant, and both over the rest."""
     combined = dict(values)
     while row := refusal(combined):
         if row.field == "task":
@@ -186,12 +186,12 @@ def _combine(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fit_lengths(values: dict[str, Any], given: Set[str], longest: int) -> dict[str, int]:
-    """Lengths of which each holds the next: a text or sequence, the window, the block that comes back."""
-    whole = VARIANTS[values["variant"]].answers_every_step or values["task"] == "lag"
+    """Lengths that fit into each other: the sequence holds the window, and the window holds the echo."""
+    is_as_long = VARIANTS[values["variant"]].answers_every_step or values["task"] == "lag"
     lag = values["lag"] if values["task"] == "lag" else 0
     sequence, read, echo = values["sequence_length"], values["input_length"], values["output_length"]
-    start = 0 if whole else values["echo_start"]
-    if "input_length" not in given and whole and "output_length" in given:
+    start = 0 if is_as_long else values["echo_start"]
+    if "input_length" not in given and is_as_long and "output_length" in given:
         read = echo
     elif "input_length" not in given and not given.isdisjoint(("output_length", "echo_start")):
         read = max(read, start + echo)
@@ -203,13 +203,13 @@ def _fit_lengths(values: dict[str, Any], given: Set[str], longest: int) -> dict[
     read = min(read, sequence)
     if "output_length" not in given:
         echo = min(echo, max(1, read - start))
-    echo = read if whole else min(echo, read)
+    echo = read if is_as_long else min(echo, read)
     return {"sequence_length": sequence, "input_length": read, "output_length": echo,
             "echo_start": min(start, read - echo), "lag": min(lag, read - 1)}
 
 
 def _fit_pairs(values: dict[str, Any], given: Set[str]) -> dict[str, Any]:
-    """Pairs decide all lengths, and the batch too where none was given."""
+    """Pairs determine every length, and the batch size too unless it was given."""
     text = values["text"] or SAMPLE_PAIRS
     fitted = {**values, **sizes_of_text("pairs", text), "text": text, "echo_start": 0, "lag": 0}
     if "batch_size" in given:
@@ -217,7 +217,7 @@ def _fit_pairs(values: dict[str, Any], given: Set[str]) -> dict[str, Any]:
     return fitted
 
 
-#: What pydantic's names for a broken rule mean in plain words.
+#: Pydantic's names of broken rules in plain words.
 _RULES: Mapping[str, str] = MappingProxyType({
     "greater_than_equal": "must be at least {limit}",
     "greater_than": "must be more than {limit}",
@@ -246,7 +246,7 @@ def _explain_one(item: dict[str, Any], advise: bool = True) -> str:
 
 
 def _unknown(names: Sequence[str]) -> str:
-    """One line however many names there are: a stranger's file may have a hundred thousand."""
+    """One line for any number of names: a stranger's file may have a hundred thousand."""
     if len(names) == 1:
         said = f"{_show(names[0])} is not a setting"
     else:
@@ -257,6 +257,6 @@ def _unknown(names: Sequence[str]) -> str:
 
 
 def _show(value: object, longest: int = 40) -> str:
-    """A value on one line, whoever typed it."""
+    """A value on one line; it may come from a stranger."""
     text = value if isinstance(value, str) and value and value.isprintable() else repr(value)
     return text if len(text) <= longest else text[:longest] + "…"

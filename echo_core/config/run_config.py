@@ -19,7 +19,7 @@ from echo_core.config.sizes import by_nearness, sizes_of_text
 from echo_core.text import words as texts
 from echo_core.text.plurals import counted
 
-#: Changes whenever the same config would train to other weights, and so makes new run ids.
+#: Raise it when the same config would train to other weights: every run id changes with it.
 TRAINING_VERSION = 1
 
 #: Fields that came after the first release, with the value that held before they existed.
@@ -54,7 +54,7 @@ class RunConfig(RunFields):
     @model_validator(mode="before")
     @classmethod
     def _sizes_of_a_text(cls, values: Any) -> Any:
-        """Fill in what follows from a text, where nothing is said of it."""
+        """Add the fields that follow from a text, unless they are given."""
         if not isinstance(values, Mapping) or not isinstance(values.get("text"), str) or not values["text"]:
             return values
         try:
@@ -62,7 +62,7 @@ class RunConfig(RunFields):
             check_text(task, text)
             return {**sizes_of_text(task, text), **values, "text": text}
         except ValueError:
-            return values  # the rules below say what is wrong with it
+            return values  # a rule below reports what is wrong with the text
 
     @field_validator("*", mode="before")
     @classmethod
@@ -75,7 +75,7 @@ class RunConfig(RunFields):
 
     @model_validator(mode="after")
     def _text_serves_task(self) -> Self:
-        # First of all: other fields follow from a text, and only from one that serves.
+        # This rule comes first, because other fields follow from a text that passes it.
         if self.text:
             check_text(self.task, self.text)
         elif self.task == "pairs":
@@ -166,7 +166,7 @@ class RunConfig(RunFields):
                 f"Try one of {sorted(by_nearness(self.batch_size, self.num_windows)[:12])}.")
         return self
 
-    # --- arithmetic of sizes -------------------------------------------------------------------
+    # --- sizes -------------------------------------------------------------------------------------
 
     @property
     def num_parameters(self) -> int:
@@ -182,7 +182,7 @@ class RunConfig(RunFields):
 
     @property
     def network(self) -> "RunConfig":
-        """The config without what a compiled program takes as arguments: runs that share it share the program."""
+        """The config with defaults for every argument of a compiled program: runs with equal ones share the program."""
         fields = type(self).model_fields
         arguments = ["seed", "epochs", "learning_rate", *(["text"] if self.task != "pairs" else [])]
         return self.model_copy(update={name: fields[name].default for name in arguments})
@@ -194,7 +194,7 @@ class RunConfig(RunFields):
 
     @property
     def family(self) -> str:
-        """What runs have in common that differ in `epochs` only: the longer one may go on from the shorter one."""
+        """A hash that runs share if they differ in `epochs` only: a longer one can continue a shorter one."""
         return self._hash("epochs")
 
     def extended(self, epochs: int) -> Self:
@@ -211,7 +211,7 @@ class RunConfig(RunFields):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        """The config as JSON, every field, so that it means the same when defaults change."""
+        """Every field as JSON, so that it means the same after a default changes."""
         return self.model_dump_json()
 
     @classmethod
@@ -220,13 +220,13 @@ class RunConfig(RunFields):
         return cls.model_validate_json(text)
 
     def to_query(self) -> dict[str, str]:
-        """The config as query-string fields, every field, ready for `urllib.parse.urlencode`. A text is packed."""
+        """Every field for a query string, ready for `urllib.parse.urlencode`. A text is packed."""
         query = {name: written(value) for name, value in self.model_dump().items()}
         return {**query, "text": texts.pack(self.text) if self.text else ""}
 
 
 def written(value: object) -> str:
-    """A value as people and query strings write it: true, not True, and 1, not 1.0."""
+    """A value as people and query strings write it: `True -> true`, `1.0 -> 1`."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

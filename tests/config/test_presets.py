@@ -5,7 +5,7 @@ import pytest
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.config.compatibility import AXES
 from echo_core.config.presets import PRESETS, SAMPLE_PAIRS, short_name
-from echo_core.config.repair import mend
+from echo_core.config.repair import repair_settings
 from echo_core.config.variants import VARIANTS
 from echo_core.text import words as texts
 
@@ -61,7 +61,7 @@ def test_every_preset_says_what_to_watch_for(name):
 
 @EACH
 def test_every_preset_goes_through_a_link(name):
-    assert mend(PRESETS[name].config.to_query()) == (PRESETS[name].config, [])
+    assert repair_settings(PRESETS[name].config.to_query()) == (PRESETS[name].config, [])
 
 
 @pytest.mark.parametrize("axis", ["task", "variant", "representation"])

@@ -10,7 +10,14 @@ from pydantic import ValidationError
 from echo_core.config import RunConfig, sizes_of_text
 from echo_core.config.compatibility import AXES
 from echo_core.config.presets import PRESETS, SAMPLE_PAIRS
-from echo_core.config.repair import explain, following, mend, parse_settings, settings_from_json, with_settings
+from echo_core.config.repair import (
+    explain,
+    following,
+    parse_settings,
+    repair_settings,
+    settings_from_json,
+    with_settings,
+)
 from echo_core.config.variants import VARIANTS
 from echo_core.text import words as texts
 from tests.helpers.strategies import DEFAULTS, FIELDS, PAIRS, VARIANTS_IN_WORDS, configs, pair_texts, word_texts
@@ -167,7 +174,7 @@ def is_meant(name, value, used):
 
 @given(nonsense)
 def test_mending_any_nonsense_gives_a_config_that_can_be_and_names_all_that_it_did_not_accept(values):
-    config, notes = mend(values)
+    config, notes = repair_settings(values)
     assert RunConfig.model_validate(config.model_dump()) == config
     for name, value in values.items():
         if name in FIELDS and not any(note.startswith((f"{name} ", f"{name}=")) for note in notes):
@@ -175,12 +182,12 @@ def test_mending_any_nonsense_gives_a_config_that_can_be_and_names_all_that_it_d
     about_unknown = [note for note in notes if "is not a setting." in note or "are not settings." in note]
     assert len(about_unknown) == (not values.keys() <= {*FIELDS})
     assert all(note.isprintable() and len(note) < 400 for note in notes)
-    assert mend(config.to_query()) == (config, [])
+    assert repair_settings(config.to_query()) == (config, [])
 
 
 @given(sensible)
 def test_mending_says_which_accepted_values_did_not_fit_and_what_they_are_instead(values):
-    config, notes = mend(values)
+    config, notes = repair_settings(values)
     used = config.to_query()
     expected = [f"{name}={value} does not fit the other settings; it is {used[name]} instead."
                 for name, value in values.items() if name != "text" and str(value) != used[name]]
@@ -196,7 +203,7 @@ def test_mending_says_which_accepted_values_did_not_fit_and_what_they_are_instea
 
 @given(sensible)
 def test_the_task_wins_over_all_else_and_a_text_brings_its_task_along(values):
-    config, _ = mend(values)
+    config, _ = repair_settings(values)
     if "task" in values:
         assert config.task == values["task"]
     elif "text" in values:
@@ -210,16 +217,16 @@ def test_the_task_wins_over_all_else_and_a_text_brings_its_task_along(values):
 
 @given(sensible)
 def test_mending_what_was_mended_changes_nothing(values):
-    config, _ = mend(values)
-    assert mend(config.to_query()) == (config, [])
-    assert mend(config.model_dump()) == (config, [])
+    config, _ = repair_settings(values)
+    assert repair_settings(config.to_query()) == (config, [])
+    assert repair_settings(config.model_dump()) == (config, [])
 
 
 @given(sizes)
 def test_any_sizes_are_mended_to_sizes_that_can_be(values):
-    config, notes = mend(values)
+    config, notes = repair_settings(values)
     assert RunConfig.model_validate(config.model_dump()) == config
-    assert mend(config.to_query()) == (config, [])
+    assert repair_settings(config.to_query()) == (config, [])
     assert {note.partition("=")[0] for note in notes} <= set(values)
 
 
@@ -229,7 +236,7 @@ def test_settings_that_can_be_are_never_mended(config):
     given_fields = {name: value for name, value in config.to_query().items()
                     if value != DEFAULTS[name] or (name == "batch_size" and config.task == "pairs")}
     assert RunConfig.model_validate(given_fields) == config
-    assert mend(given_fields) == (config, [])
+    assert repair_settings(given_fields) == (config, [])
 
 
 @given(configs(), st.sets(st.sampled_from(FIELDS)))
@@ -237,14 +244,15 @@ def test_a_part_of_settings_that_can_be_is_accepted_without_a_word(config, left_
     # Unless nobody said which network, on what; and the batch depends on lengths that may be left out.
     left_out = left_out - {"task", "variant", "text"} | {"batch_size"}
     part = {name: value for name, value in config.to_query().items() if name not in left_out}
-    mended, notes = mend(part)
+    mended, notes = repair_settings(part)
     assert notes == []
     assert mended.to_query().items() >= part.items()
 
 
 @given(pair_texts, st.sampled_from([{}, {"task": "pairs"}]))
 def test_mended_pairs_are_those_of_a_config_of_which_only_they_are_given(text, more):
-    assert mend({"text": text, **more}) == (RunConfig(task="pairs", text=text, variant="encoder_decoder"), [])
+    repaired = RunConfig(task="pairs", text=text, variant="encoder_decoder")
+    assert repair_settings({"text": text, **more}) == (repaired, [])
 
 
 @pytest.mark.parametrize(("values", "settings", "notes"), [
@@ -352,7 +360,7 @@ def test_mended_pairs_are_those_of_a_config_of_which_only_they_are_given(text, m
     ({"text": "zip: a b c d"}, {"text": "zip: a b c d"}, []),
 ])
 def test_mending_moves_as_little_as_it_can(values, settings, notes):
-    assert mend(values) == (RunConfig(**settings), notes)
+    assert repair_settings(values) == (RunConfig(**settings), notes)
 
 
 @pytest.mark.parametrize("values", [
@@ -363,15 +371,16 @@ def test_mending_moves_as_little_as_it_can(values, settings, notes):
 ], ids=lambda values: ",".join(values)[:40])
 def test_mending_the_largest_settings_is_quick_enough_for_a_link_from_a_stranger(values):
     begun = time.perf_counter()
-    config, notes = mend(values)
+    config, notes = repair_settings(values)
     assert time.perf_counter() - begun < 5  # a naive search takes minutes
     assert RunConfig.model_validate(config.model_dump()) == config
     assert all(len(note) < 400 for note in notes)
 
 
 def test_unknown_settings_are_one_line_however_many_there_are():
-    assert mend({"hue": 1, "size": 2})[1] == [f"hue and size are not settings. Try one of {', '.join(FIELDS)}."]
-    config, notes = mend({"units": 8, **{f"colour-{number}": "red" for number in range(100_000)}})
+    assert repair_settings({"hue": 1, "size": 2})[1] == [
+        f"hue and size are not settings. Try one of {', '.join(FIELDS)}."]
+    config, notes = repair_settings({"units": 8, **{f"colour-{number}": "red" for number in range(100_000)}})
     assert config.units == 8
     assert notes == [f"colour-0, colour-1, colour-2 and 99,997 more are not settings. Try one of {', '.join(FIELDS)}."]
 
@@ -394,14 +403,14 @@ def test_a_file_of_settings_that_is_too_long_is_refused_before_it_is_read():
 
 def test_settings_in_a_file_are_read_as_share_writes_them():
     config = PRESETS["pairs"].config
-    assert mend(settings_from_json(config.model_dump_json(indent=2).encode())) == (config, [])
+    assert repair_settings(settings_from_json(config.model_dump_json(indent=2).encode())) == (config, [])
     assert settings_from_json(b'\xef\xbb\xbf{"units": 8, "seed": null}') == {"units": 8}
 
 
 @pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"NaN", b"1" + b"0" * 4000, b"-1" + b"0" * 4000])
 @pytest.mark.parametrize("field", ["units", "learning_rate", "clip_norm", "seed", "stateful", "text", "task"])
 def test_a_number_beyond_every_range_is_named_and_not_used(field, number):
-    config, notes = mend(settings_from_json(b'{"%s": %s}' % (field.encode(), number)))
+    config, notes = repair_settings(settings_from_json(b'{"%s": %s}' % (field.encode(), number)))
     assert config == RunConfig()
     assert len(notes) == 1
     assert notes[0].startswith(field)

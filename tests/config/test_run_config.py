@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from echo_core.config import FIELDS_ADDED_LATER, TRAINING_VERSION, RunConfig, by_nearness, divisors
 from echo_core.config import run_config as config_module
 from echo_core.config.compatibility import AXES, REFUSALS
-from echo_core.config.repair import explain, mend
+from echo_core.config.repair import explain, repair_settings
 from echo_core.config.sizes import needs_memory
 from echo_core.text import words as texts
 from tests.helpers.strategies import COMBINATIONS, FIELDS, PAIRS, VARIANTS_IN_WORDS, configs, pair_texts, word_texts
@@ -492,7 +492,7 @@ def test_query_string_there_and_back_is_the_config(config):
     query = dict(parse_qsl(urlencode(config.to_query()), keep_blank_values=True))
     assert query == config.to_query()
     assert RunConfig.model_validate(query) == config
-    assert mend(query) == (config, [])
+    assert repair_settings(query) == (config, [])
 
 
 @given(configs())
@@ -500,7 +500,7 @@ def test_query_string_that_lost_its_blank_values_is_still_the_config(config):
     query = dict(parse_qsl(urlencode(config.to_query())))
     assert set(FIELDS) - set(query) <= {"text"}
     assert RunConfig.model_validate(query) == config
-    assert mend(query) == (config, [])
+    assert repair_settings(query) == (config, [])
 
 
 @given(configs())

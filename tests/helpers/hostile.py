@@ -3,7 +3,7 @@
 import numpy as np
 
 from echo_core.config import RunConfig
-from echo_core.config.repair import mend
+from echo_core.config.repair import repair_settings
 from echo_core.data import shown_examples
 from echo_core.records import Evaluation, Point, Progress, Snapshot
 from echo_core.store import Store
@@ -20,7 +20,7 @@ HOSTILE_WORD = f"![x](http://{PLANTED}/x.png)"
 #: A line longer than a page is wide, written from right to left.
 UNBROKEN, FROM_RIGHT = "x" * 300, "שלום עולם"
 
-PAIRS = mend({"task": "pairs", "units": 4, "epochs": 3,
+PAIRS = repair_settings({"task": "pairs", "units": 4, "epochs": 3,
               "text": f"{HOSTILE} => ok\nhello => {HOSTILE}\n{UNBROKEN} => {FROM_RIGHT}"})[0]
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from echo_core.cli import cli
 from echo_core.config import RunConfig
-from echo_core.config.repair import mend, parse_settings
+from echo_core.config.repair import parse_settings, repair_settings
 from echo_core.settings import Limits, Settings
 from tests.helpers import fields_page
 
@@ -94,7 +94,7 @@ def test_every_command_line_that_is_given_is_understood():
     for _, _, module, *words in commands("python -m echo_core"):
         assert module == "echo_core"
         settings = parse_settings(words[i + 1] for i, word in enumerate(words) if word == "--set")
-        assert mend(settings)[1] == []
+        assert repair_settings(settings)[1] == []
         asked = CliRunner().invoke(cli, [*words, "--help"])
         assert asked.exit_code == 0, asked.output
         for option in (word for word in words if word.startswith("--")):

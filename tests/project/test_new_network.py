@@ -45,7 +45,7 @@ WITHOUT_KERAS = '''
 from echo_core.config import RunConfig
 from echo_core.config.compatibility import offered
 from echo_core.config.labels import TITLES
-from echo_core.config.repair import mend
+from echo_core.config.repair import repair_settings
 from echo_core.exports.listing import keras_listing
 from echo_core.exports.notebook import keras_notebook
 from echo_core.exports.script import keras_script
@@ -55,7 +55,7 @@ config = RunConfig(variant="stacked", units=10, vocab_size=7)
 assert "stacked" in offered("variant", {"task": "echo"})
 assert "stacked" not in offered("variant", {"task": "pairs"})
 assert TITLES["variant"]["stacked"] == "Stacked: two layers that answer while they read"
-assert mend({"variant": "stacked", "output_length": "4"})[0].input_length == 4
+assert repair_settings({"variant": "stacked", "output_length": "4"})[0].input_length == 4
 assert config.bits == 0
 assert config.num_parameters == 4 * 10 * (7 + 10 + 1) + 4 * 10 * (10 + 10 + 1) + 7 * (10 + 1)
 assert "upper (LSTM)" in summary(config)
