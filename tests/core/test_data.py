@@ -311,6 +311,8 @@ def test_two_names_of_the_same_argument_are_refused(refused, ours, theirs):
     (lambda: to_supervised(one_hot_encode([1, 2, 3]), 2, 0), "output_length must be a whole number of at least 1"),
     (lambda: to_supervised([1, 2, 3], 2, 1), r"encoded must have shape \(sequence_length, features\).*one_hot_encode"),
     (lambda: to_supervised([], 2, 1), r"encoded must have shape .* and not be empty"),
+    (lambda: to_supervised(np.zeros((3, 0)), 2, 1), r"encoded must have shape .*received shape \(3, 0\)"),
+    (lambda: to_supervised(np.zeros((3, 2, 2)), 2, 1), r"encoded must have shape .*received shape \(3, 2, 2\)"),
     (lambda: to_supervised([["a"]], 1, 1), "encoded must hold numbers"),
     (lambda: to_supervised([[1.0], [float("nan")]], 1, 1), "encoded must hold no NaN"),
     (lambda: shift_table([], 2, 1), "sequence must hold at least one integer"),

@@ -217,6 +217,14 @@ def test_loss_of_a_padded_network_is_the_mean_over_its_paddings_and_its_echo():
     assert shown_loss(config, weights)[0] == pytest.approx(np.mean(losses), rel=1e-5)
 
 
+def test_loss_of_scaled_numbers_is_their_mean_squared_error():
+    config = small(representation="linear")
+    weights, examples = first_weights(config), shown_examples(config)
+    answered = predict(config, weights, examples.inputs)[..., 0]
+    wanted = examples.expected / (config.vocab_size - 1)
+    assert shown_loss(config, weights)[0] == pytest.approx(np.mean((answered - wanted) ** 2), rel=1e-5)
+
+
 def test_loss_of_an_untrained_network_is_near_that_of_guessing():
     config = PRESETS["partial"].config
     loss, accuracy = shown_loss(config, first_weights(config))
