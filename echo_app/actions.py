@@ -16,7 +16,7 @@ from echo_core.store import RunRow, extended_config
 from echo_core.text import files
 
 REFUSED = "This file cannot be used:"
-MENDED = "Some settings of this file were not accepted:"
+PARTLY_ACCEPTED = "Some settings of this file were not accepted:"
 #: Seeds of one press.
 NUM_SEEDS = 5
 SAMPLE_WORDS = "to be or not to be that is the question"
@@ -76,7 +76,7 @@ def take_config() -> None:
         session[state.FILE_ERRORS] = {state.IMPORT: (REFUSED, [str(error)])}
     else:
         state.load(settings)
-        session[state.FILE_ERRORS] = {state.IMPORT: (MENDED, notes)} if notes else {}
+        session[state.FILE_ERRORS] = {state.IMPORT: (PARTLY_ACCEPTED, notes)} if notes else {}
 
 
 @needs_store

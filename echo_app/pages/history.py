@@ -10,7 +10,7 @@ import streamlit as st
 
 from echo_app import actions, state, store_outages
 from echo_app.formatting import in_percent
-from echo_app.pages.setup import begin
+from echo_app.pages.setup import prepare
 from echo_app.panels import comparison
 from echo_app.store_outages import needs_store
 from echo_app.web import focus
@@ -34,7 +34,7 @@ def runs_page(open_run: Callable[[], None]) -> None:
 
 
 def _page(open_run: Callable[[], None]) -> None:
-    begin()
+    prepare()
     st.subheader("History", anchor=False)
     st.markdown("Every run that this copy has trained. Pick some to lay their curves over each other.")
     _filters()

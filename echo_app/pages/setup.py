@@ -14,10 +14,10 @@ from echo_core.store.errors import StoreAway, StoreError
 logger = logging.getLogger(__name__)
 
 
-def begin() -> None:
+def prepare() -> None:
     """Prepare the session. If this host cannot work, say why and end the page."""
     try:
-        _begin_session()
+        _prepare_session()
     except StoreAway:
         raise  # `store_outages` says so and tries again
     except (StoreError, ValidationError) as error:
@@ -30,7 +30,7 @@ def begin() -> None:
         st.warning(loss, icon=":material/delete_history:")
 
 
-def _begin_session() -> None:
+def _prepare_session() -> None:
     """Open the link of a new session, and make the settings fit.
 
     Raises:

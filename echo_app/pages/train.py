@@ -7,7 +7,7 @@ import streamlit as st
 from echo_app import actions, cached_reads, links, state, store_outages
 from echo_app.charts.grid import STYLE
 from echo_app.formatting import duration, first_lines, plain
-from echo_app.pages.setup import begin
+from echo_app.pages.setup import prepare
 from echo_app.panels import controls, findings, run_view, seeds, share, state_demo, tabs
 from echo_core.config import RunConfig, written
 from echo_core.evaluation.verdicts import before_training
@@ -31,7 +31,7 @@ def train_page() -> None:
 
 
 def _page() -> None:
-    begin()
+    prepare()
     links.put_address_back()
     config, run = state.config(), state.shown_run()
     beyond = _beyond_limits(config)
@@ -66,7 +66,7 @@ def _settings() -> None:
     """The controls and the lines about them: a fragment, as most changes of a control change nothing else."""
     is_fragment_rerun, session = store_outages.is_fragment_rerun(), st.session_state
     if is_fragment_rerun:
-        begin()
+        prepare()
     config, run = state.config(), state.shown_run() if is_fragment_rerun else state.seen_run()
     beyond = _beyond_limits(config)
     if is_fragment_rerun and (state.PRESSED in session or session[state.ELSEWHERE] != _elsewhere(config, run, beyond)):

@@ -91,22 +91,22 @@ def in_words(rows: Sequence[Row], seconds: float) -> str:
     for word in ("failed", "diverged", "paused", "interrupted", "not asked for"):
         if number := sum(row.state == word for row in rows):
             counts.append(f"{number} {word}")
-    said = [", ".join(counts) + "."]
+    sentences = [", ".join(counts) + "."]
     if judged:
         windows = spread([each.window_accuracy for each in judged])
         tokens = spread([each.token_accuracy for each in judged])
         basis = (f"mean ± standard deviation of {len(judged)} seeds" if len(judged) > 1 else
                  f"of seed {next(row.seed for row in rows if row.judged)} alone")
-        said.append(f"Windows right: **{windows}**; single tokens: **{tokens}** ({basis}, {duration(seconds)} of "
+        sentences.append(f"Windows right: **{windows}**; single tokens: **{tokens}** ({basis}, {duration(seconds)} of "
                     "training).")
     if judged and any(row.is_lost for row in rows):
-        said.append("Those that failed or diverged are not in it.")
+        sentences.append("Those that failed or diverged are not in it.")
     if len(judged) > 1:
-        said.append("The same settings come out differently by chance alone: differences smaller than this spread "
+        sentences.append("The same settings come out differently by chance alone: differences smaller than this spread "
                     "mean little.")
     elif not judged:
-        said.append("They differ in their seed alone.")
-    return " ".join(said)
+        sentences.append("They differ in their seed alone.")
+    return " ".join(sentences)
 
 
 def _runs(configs: Sequence[RunConfig]) -> list[RunRow | None]:

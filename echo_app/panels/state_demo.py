@@ -42,7 +42,7 @@ def _ask(config: RunConfig, weights: tuple[Floats, ...]) -> None:
     table = pd.DataFrame({
         "": [f"{_ORDINALS[k]} time" for k in range(TIMES)],
         "reset before": [_share(config, examples, fresh)] * TIMES,
-        "never reset": [_share(config, examples, said) for said in never]})
+        "never reset": [_share(config, examples, answers) for answers in never]})
     figures, windows = st.columns([2, 3], gap="large")
     with figures:
         st.markdown("**Windows right when the same is asked again**")
@@ -64,8 +64,8 @@ def _whole_batches(config: RunConfig) -> Examples:
     return Examples(shown.inputs[rows], shown.expected[rows])
 
 
-def _share(config: RunConfig, examples: Examples, said: Answers) -> float:
-    right, present = judge(config, examples, said.predicted)
+def _share(config: RunConfig, examples: Examples, answers: Answers) -> float:
+    right, present = judge(config, examples, answers.predicted)
     return float((right | ~present).all(axis=1).mean())
 
 

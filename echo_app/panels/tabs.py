@@ -37,11 +37,11 @@ def how_to_read(config: RunConfig) -> str:
             "reading" if config.traits.has_padding else
             "It says each one while it reads it" if config.bits == 0 else
             "It reads all of them first, and only then begins to answer")
-    said = f"must say the **bold** one again{backwards}. {when}" if config.output_length == 1 else (
+    task = f"must say the **bold** one again{backwards}. {when}" if config.output_length == 1 else (
         f"must say the {config.output_length} **bold** ones again{backwards}. {when}")
     if config.task == "lag":
         steps = "one step" if config.lag == 1 else f"{config.lag} steps"
-        said = (f"at each step must say the {one} that it read {steps} before. Dots (·) are steps at which there is no "
+        task = (f"at each step must say the {one} that it read {steps} before. Dots (·) are steps at which there is no "
                 f"such {one} yet")
     guess = ("It begins by guessing the middle. Its **loss** is the squared distance to the right number" if
              config.representation == "linear" else
@@ -49,7 +49,7 @@ def how_to_read(config: RunConfig) -> str:
              "by the right answers")
     return (
         f"Each row is a **window**: {counted(config.input_length, one)} in a row of {of}. The network reads them from "
-        f"left to right and {said}.\n\n"
+        f"left to right and {task}.\n\n"
         f"{guess}, and falls while it learns. Training uses other random {one}s each time, so a ✓ here is never learnt "
         "by heart.")
 
