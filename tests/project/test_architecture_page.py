@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
 QUOTED = sorted(set(re.findall(r"`([^`\n]+)`", PAGE)))
 #: Steps of a press of Train: a file with a function of it.
 STEPS = re.findall(r"^\| \d \| `([^`]+)` \| `([^`]+)` \|", PAGE, re.MULTILINE)
-SOURCES = "\n".join(path.read_text() for folder in ("echo_core", "echo_app")
+SOURCES = "\n".join(path.read_text() for folder in ("echo_core", "echo_app", "tests")
                     for path in sorted((ROOT / folder).rglob("*.py")))
 
 
@@ -40,8 +40,11 @@ def test_the_steps_go_from_the_press_to_the_page():
         r'class="num"[^>]*>(\d)<', (ROOT / "docs" / "architecture.svg").read_text())))]
 
 
-@pytest.mark.parametrize("name", [quoted for quoted in QUOTED if re.fullmatch(r"[A-Za-z_]+", quoted)])
-def test_a_name_that_the_page_gives_is_one_of_the_code(name: str):
+NAMES = set(re.findall(r"`([A-Za-z_]+)`", PAGE + (ROOT / "CONTRIBUTING.md").read_text()))
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_name_that_the_page_or_the_guide_gives_is_one_of_the_code(name: str):
     assert re.search(rf"\b{name}\b", SOURCES)
 
 
