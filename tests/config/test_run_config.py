@@ -83,6 +83,12 @@ def test_parameters_of_numbers_by_their_size_are_those_worked_out_by_hand(varian
     assert config.num_parameters == parameters
 
 
+@pytest.mark.parametrize(("settings", "carries"), [
+    ({}, True), ({"stateful": False}, False), ({"variant": "no_memory"}, False), ({"variant": "attention"}, True)])
+def test_a_state_is_carried_on_if_the_run_is_stateful_and_its_network_has_a_state(settings, carries):
+    assert RunConfig(**settings).carries_state == carries
+
+
 @pytest.mark.parametrize(("settings", "inputs", "targets"), [
     ({}, False, False), ({"task": "lag"}, False, False), ({"task": "lag", "lag": 1}, False, True),
     ({"missing": "mask", "batch_size": 29}, True, True),
