@@ -254,7 +254,7 @@ class Engine:
                     self.store.upkeep.evict(self.settings.store_mb * 2**20)
                     tidied_at = time.monotonic()
                 self._note_losses()
-                is_away, self._trouble = False, self.store.shortage()
+                is_away, self._trouble = False, self.store.database.shortage()
             except Exception as error:
                 self._trouble = trouble_of(error)
                 if not is_away:
@@ -262,7 +262,7 @@ class Engine:
                 is_away, spared_until = True, time.monotonic() + SPARED_SECONDS
 
     def _note_losses(self) -> None:
-        if (losses := self.store.losses) == self._losses_told:
+        if (losses := self.store.database.losses) == self._losses_told:
             return
         self._losses_told, now = losses, time.strftime("%H:%M UTC", time.gmtime())
         self._loss = (f"The store was emptied while Echo Lab ran: the runs from before {now} are gone. "

@@ -1,6 +1,6 @@
-"""The store: every run, and the queue. It is the only channel between the app and the workers.
+"""The store: every run and the queue. It is the only channel between the app and the workers.
 
-`store.Store` is its contract. The store knows neither those who train nor those who look.
+The docstring of `store.Store` is its contract. The store knows neither training nor pages.
 """
 
 from echo_core.store.attempts import Signal, Start
@@ -10,19 +10,5 @@ from echo_core.store.queue import Ticket
 from echo_core.store.runs import EVERYBODY, ListedRun, RunRow, Wanted, extended_config
 from echo_core.store.store import Store
 
-__all__ = [
-           "EVERYBODY",
-           "OUTAGES",
-           "Glance",
-           "ListedRun",
-           "ProgressRow",
-           "RunRow",
-           "Signal",
-           "Start",
-           "Store",
-           "StoreError",
-           "Superseded",
-           "Ticket",
-           "Wanted",
-           "extended_config",
-]
+__all__ = ["EVERYBODY", "OUTAGES", "Glance", "ListedRun", "ProgressRow", "RunRow", "Signal", "Start", "Store",
+           "StoreError", "Superseded", "Ticket", "Wanted", "extended_config"]

@@ -1,4 +1,7 @@
-"""What a worker writes about the attempt that it trains, each time with its `Ticket`."""
+"""What a worker writes about the run that it trains.
+
+Methods that take a `Ticket` raise `Superseded`, and write nothing, if it is not the current attempt's; others say so.
+"""
 
 import json
 import math
@@ -15,17 +18,17 @@ from echo_core.store.errors import Superseded
 from echo_core.store.queue import CLOSED, Ticket, change, watched_at
 from echo_core.store.schema import CHECKPOINTS, MOMENTS, PROGRESS, RUNS, SNAPSHOTS, now
 
-#: Points of a curve that a run which goes on from another one keeps of it at most.
+#: A run that goes on from another run copies at most this many points of its curve.
 MAX_CURVE_POINTS = 500
 
 
 class Signal(StrEnum):
-    """What a worker has to do about its run."""
+    """What a worker must do about its run."""
 
     GO_ON = "go_on"
     STOP = "stop"              # somebody pressed Stop
-    UNWATCHED = "unwatched"    # nobody who holds it was seen for long
-    SUPERSEDED = "superseded"  # the run is no longer this attempt's
+    UNWATCHED = "unwatched"    # none of its holders was seen lately
+    SUPERSEDED = "superseded"  # the attempt is not the current one
 
 
 class Start(NamedTuple):
@@ -49,18 +52,17 @@ class Attempts:
 
     def heartbeat_age(self, run_id: str) -> float:
         """Seconds since the last heartbeat of a run's worker, by the database's clock; 0 if there was none."""
-        with self._database.read(alone=True) as connection:
+        with self._database.read() as connection:
             return connection.scalar(select(now() - RUNS.c.heartbeat_at).where(RUNS.c.run_id == run_id)) or 0.0
 
     def start(self, ticket: Ticket, threads: int) -> Start:
-        """Make a run ready to be trained: what came after its checkpoint is dropped.
+        """Prepare a run to be trained, and return where training starts.
 
-        Without one it goes on from the nearest checkpoint of a run that differs in its epochs alone and was trained
-        on as many threads, if there is one.
+        Records past the run's checkpoint are deleted. A run without a checkpoint goes on from the nearest one of a
+        run that differs in `epochs` only and was trained on equally many threads, if there is one.
 
         Raises:
-            Superseded: If the attempt is not the current one.
-            ValueError: If this version cannot read its config or checkpoint.
+            ValueError: If this version cannot read the config or the checkpoint.
         """
         run_id = ticket.run_id
         with self._database.write() as connection:
@@ -82,7 +84,7 @@ class Attempts:
         return Start(config, checkpoint, seconds)
 
     def append(self, ticket: Ticket, progress: Progress) -> None:
-        """Keep a chunk's record, and its snapshot if it has one; twice the same is once. Raises `Superseded`."""
+        """Store the record of a chunk and its snapshot, if it has one. A record that is stored already is left."""
         points = json.dumps([[point.epoch, point.loss, point.accuracy] for point in progress.points])
         key = {"run_id": ticket.run_id, "epoch": progress.epoch}
         shown = progress.snapshot
@@ -102,15 +104,20 @@ class Attempts:
                     confidence=shown.confidence.astype("<f4").tobytes()))
 
     def save_checkpoint(self, ticket: Ticket, checkpoint: Checkpoint) -> None:
-        """Keep a checkpoint in place of the one before. Raises `Superseded`."""
+        """Store a checkpoint in place of the one before."""
         data = checkpoint.to_bytes()
         with self._database.write() as connection:
             _write(connection, ticket)
             _replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
 
     def beat(self, ticket: Ticket, unwatched_seconds: float = math.inf, write: bool = True) -> Signal:
-        """What the worker has to do about its run; with `write` also say that the worker lives."""
-        with self._database.read(alone=True) as connection:
+        """What the worker must do about its run; never raises `Superseded`.
+
+        Args:
+            unwatched_seconds: The run is unwatched when its last holder was seen longer ago than this.
+            write: Whether to write a heartbeat.
+        """
+        with self._database.read() as connection:
             signal = _signal(connection, ticket, unwatched_seconds)
         if write and signal is not Signal.SUPERSEDED:
             with self._database.write() as connection:
@@ -120,13 +127,13 @@ class Attempts:
 
     def pause(self, ticket: Ticket, checkpoint: Checkpoint | None, reason: str | None = None,
               if_signalled: bool = False, unwatched_seconds: float = math.inf) -> bool:
-        """End an attempt at a checkpoint. Raises `Superseded`.
+        """End an attempt at a checkpoint.
 
         Args:
-            checkpoint: None keeps the one that is there.
-            if_signalled: Only if it still is to stop, or unwatched: a Stop can be taken back.
+            checkpoint: None keeps the stored one.
+            if_signalled: Whether to pause only if `beat` would still signal it, as a Stop can be taken back.
         Returns:
-            Whether it was paused.
+            Whether the run was paused.
         """
         data = checkpoint.to_bytes() if checkpoint else b""
         with self._database.write(exclusive=True) as connection:
@@ -139,13 +146,13 @@ class Attempts:
         return True
 
     def judge(self, ticket: Ticket, evaluation: Evaluation) -> None:
-        """Keep how good a paused run is. Nothing happens if it goes on already."""
+        """Store the score of a paused run. Nothing happens if it goes on already."""
         with self._database.write() as connection:
             connection.execute(change(ticket.run_id, State.PAUSED).where(RUNS.c.attempt == ticket.attempt).values(
                 **_judged(evaluation)))
 
     def finish(self, ticket: Ticket, checkpoint: Checkpoint, evaluation: Evaluation) -> None:
-        """Keep the trained weights and how good they are. Raises `Superseded`."""
+        """Store the trained weights and their score, and end the attempt."""
         data, moments = checkpoint.without_moments().to_bytes(), checkpoint.without_weights().to_bytes()
         with self._database.write() as connection:
             _write(connection, ticket, state=State.FINISHED, ended_at=now(), epoch=checkpoint.epoch, reason=None,
@@ -155,10 +162,10 @@ class Attempts:
                 _replace_data(connection, MOMENTS, ticket.run_id, checkpoint.epoch, moments)
 
     def fail(self, ticket: Ticket, reason: str, checkpoint: Checkpoint | None = None) -> None:
-        """End an attempt that raised. Raises `Superseded`.
+        """End an attempt whose training raised an error.
 
         Args:
-            checkpoint: The last good weights, for who wants to look into them; None keeps those that are stored.
+            checkpoint: The last good weights, so that people can look into them; None keeps the stored ones.
         """
         kept = {"epoch": checkpoint.epoch, "fingerprint": checkpoint.fingerprint} if checkpoint else {}
         with self._database.write() as connection:
@@ -168,7 +175,7 @@ class Attempts:
                 _replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, checkpoint.to_bytes())
 
 def _write(connection: Connection, ticket: Ticket, **values: Any) -> None:
-    """Change the run of an attempt that is the current one."""
+    """Change the run of an attempt, and write a heartbeat. Raises `Superseded` if it is not the current attempt."""
     result = connection.execute(change(ticket.run_id, State.RUNNING).where(RUNS.c.attempt == ticket.attempt).values(
         heartbeat_at=now(), **values))
     if result.rowcount != 1:
@@ -192,14 +199,17 @@ def _judged(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _replace_data(connection: Connection, table: Any, run_id: str, epoch: int, data: bytes) -> None:
-    """Keep a checkpoint, or moments, in place of the one before."""
+    """Store a checkpoint, or moments, in place of the one before."""
     connection.execute(delete(table).where(table.c.run_id == run_id))
     connection.execute(insert(table).values(run_id=run_id, epoch=epoch, data=data))
 
 
 def _start_from_relative(connection: Connection, run_id: str, family: str, config: RunConfig,
                         threads: int) -> Checkpoint | None:
-    """Where the nearest run of the family stands, with its curve and answers copied so far; None if there is none."""
+    """The furthest checkpoint of the run's family that has fewer epochs; None if there is none.
+
+    The curve and the snapshots up to it are copied into the run.
+    """
     found = None
     for table in (MOMENTS, CHECKPOINTS):
         ended = RUNS.c.state == State.FINISHED if table is MOMENTS else RUNS.c.state != State.FINISHED
@@ -223,7 +233,7 @@ def _start_from_relative(connection: Connection, run_id: str, family: str, confi
 
 
 def _copy_history(connection: Connection, source: str, run_id: str, epoch: int, config: RunConfig) -> None:
-    """Copy progress and snapshots up to an epoch, the curve thinned as that of a longer run is."""
+    """Copy progress and snapshots up to an epoch, with the curve thinned to what `config.epochs` allow."""
     rows = connection.execute(select(PROGRESS).where(PROGRESS.c.run_id == source, PROGRESS.c.epoch <= epoch)).all()
     stride, copies = config.epochs // MAX_CURVE_POINTS + 1, []
     for row in rows:
@@ -237,7 +247,7 @@ def _copy_history(connection: Connection, source: str, run_id: str, epoch: int, 
 
 
 def _size_of_history(connection: Connection, run_id: str) -> int:
-    """Bytes, as `append` counts them."""
+    """Bytes of the progress and snapshots of a run, counted as `append` counts them."""
     parts = ((PROGRESS, PROGRESS.c.points), (SNAPSHOTS, SNAPSHOTS.c.predicted), (SNAPSHOTS, SNAPSHOTS.c.confidence))
     return sum(connection.scalar(select(func.sum(func.length(column))).where(table.c.run_id == run_id)) or 0
                for table, column in parts)

@@ -1,6 +1,6 @@
-"""How the store reaches its database: tables, transactions and migrations.
+"""The store's database: connections, transactions and migrations.
 
-SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. All that differs between the two is here and in `schema`.
+It is SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. What differs between the two is here and in `schema`.
 """
 
 import json
@@ -12,72 +12,50 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    ColumnElement,
-    Connection,
-    Double,
-    LargeBinary,
-    Row,
-    Select,
-    case,
-    create_engine,
-    event,
-    func,
-    make_url,
-    select,
-    text,
-)
-from sqlalchemy.engine import URL, Engine, ExceptionContext, IteratorResult
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, create_engine, event, func, make_url, select, text
+from sqlalchemy.engine import URL, Engine, ExceptionContext, IteratorResult, RootTransaction
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.types import Boolean, Double, LargeBinary
 
-from echo_core.store.errors import (
-    FULL,
-    OUTAGES,
-    StoreAway,
-    StoreError,
-    Trouble,
-    address_of,
-    error_code,
-    without_secrets,
-)
+from echo_core.store.errors import FULL, OUTAGES, StoreAway, StoreError, Trouble, error_code, masked, without_secrets
 from echo_core.store.files import StoreFile
 from echo_core.store.schema import HEAD, Measured
 
-#: Any number that no other program on the same PostgreSQL database uses.
+#: The number of the store's advisory lock, which no other program on the same PostgreSQL database may use.
 _ADVISORY_LOCK = 0x4543484F
 
+#: Seconds for which a statement waits for a SQLite file that another connection writes to.
 BUSY_SECONDS = 30
 
-#: The key in the `info` of a connection that has found the tables: a number that changes when they may be replaced.
+#: Key in `Connection.info` of the generation of tables that a connection has checked. A replaced file begins a new one.
 _GENERATION = "echo_generation"
 
-#: Error codes of a database whose tables are gone or replaced. SQLite: a statement that does not fit, or a file that is
-#: damaged, no database or moved away. PostgreSQL: unknown tables, columns or schemas.
+#: Error codes after which the tables are checked again, as they may be gone or replaced. SQLite: a statement does not
+#: fit the tables, or the file is damaged, is no database or was moved. PostgreSQL: unknown table, column or schema.
 _OTHER_TABLES = ("SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY_DBMOVED",
                  "42P01", "42703", "3F000")
 
 #: How to write characters that a URL cannot contain unescaped.
 _QUOTE = " In a user or a password write %40 for @, %2F for /, %3A for :, %3F for ? and %25 for %."
 
-#: Limits for a PostgreSQL that is out of reach, in seconds, the last in milliseconds. The system's take hours.
+#: Seconds, the last milliseconds, after which a PostgreSQL counts as out of reach. The system's defaults are hours.
 _REACH = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
           "tcp_user_timeout": 30_000}
 
-
-#: With less than that a disk is full: small things still fit into what a file has, and checkpoints do not.
+#: With fewer bytes free a disk counts as full: small writes still fit into the file's free pages, checkpoints do not.
 _LEAST_BYTES_FREE = 4 * 2**20
 
 
 class Database:
-    """One database, migrated to `HEAD`: short transactions for any number of threads and processes.
+    """One database, migrated to `HEAD`, with short transactions for any number of threads and processes.
 
-    Where its tables were taken away while it is open, they are made again, and `losses` counts that.
+    If its tables are removed while it is open, the next transaction makes them again and counts that in `losses`.
 
     Args:
-        create: Make a file where there is none.
-        patience: Seconds that a transaction waits for a file that others write to, once it is open.
+        create: Whether to create a missing file.
+        patience: Seconds that a transaction waits for a file that others write to; by default `BUSY_SECONDS`.
+            Opening and migrating always wait for `BUSY_SECONDS`.
     Raises:
         StoreError: If it cannot be opened, or a newer version of the project wrote it.
     """
@@ -85,7 +63,7 @@ class Database:
     def __init__(self, url: str, create: bool = True, patience: float | None = None) -> None:
         self.url = _parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        #: How often the tables were found missing or replaced.
+        #: How often the tables were found missing or replaced since this object was made.
         self.losses = 0
         self._create, self._patience = create, float(BUSY_SECONDS)
         self._generation = 0
@@ -106,38 +84,40 @@ class Database:
         event.listen(self.engine, "handle_error", self._look_into)
         if patience is not None:
             self._patience = patience
-            self.close()  # what was opened to be migrated has more of it
+            self.close()  # the connection that migrated has the longer timeout
 
     def __str__(self) -> str:
-        return address_of(self.url)
+        return masked(self.url)
 
     @contextmanager
-    def read(self, alone: bool = False) -> Iterator[Connection]:
-        """A transaction that only reads, one moment of the store throughout: it waits for nobody.
+    def read(self, consistent: bool = False) -> Iterator[Connection]:
+        """A connection for reading, which waits for no writer.
 
         Args:
-            alone: There is a single statement in it, which needs no beginning and no end: half of the work.
+            consistent: Whether all its statements see the same moment of the store. A single statement always does,
+                and is quicker without, as SQLite then needs no BEGIN and no ROLLBACK.
         """
         with self._connect() as connection:
-            connection = connection.execution_options(echo_alone=alone)
-            if not self.is_sqlite:  # SQLite's are so in WAL mode
+            connection = connection.execution_options(echo_begin="BEGIN" if consistent else "")
+            if not self.is_sqlite:  # a transaction of SQLite in WAL mode is consistent and waits for nobody
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
     @contextmanager
     def write(self, exclusive: bool = False) -> Iterator[Connection]:
-        """A transaction that writes, committed at the end unless something was raised.
+        """A transaction that writes. It is committed at the end, or rolled back if an exception leaves the block.
 
-        SQLite's are one at a time anyway. An `exclusive` one is so on PostgreSQL too, which what
-        reads the queue before it writes to it needs.
+        Args:
+            exclusive: Whether PostgreSQL runs it alone, as SQLite does with all. Needed where a decision depends on
+                rows that were read before, such as whose turn it is.
         """
-        with self._connect() as connection, self._begin_to_write(connection):
+        with self._connect() as connection, _begin_to_write(connection):
             if exclusive and not self.is_sqlite:
                 _lock_postgres(connection)
             yield connection
 
     def shortage(self) -> Trouble | None:
-        """What is wrong with a file that can be read and written to: its disk may be full."""
+        """What is wrong although statements succeed: the disk of a SQLite file may be full."""
         if self._file is None:
             return None
         free = shutil.disk_usage(self._file.path.parent).free
@@ -164,7 +144,7 @@ class Database:
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
-        """A connection that finds the tables."""
+        """A connection that has checked that the tables are there."""
         if self._file is not None and self._file.is_gone():
             with self._lock:
                 if self._file.is_gone():
@@ -173,16 +153,11 @@ class Database:
         generation = self._generation
         with self.engine.connect() as connection:
             if connection.info.get(_GENERATION, generation) != generation:
-                connection.invalidate()  # it may write to a deleted file, so a new one is opened
+                connection.invalidate()  # it may write to a deleted file; this opens a new one
             if _GENERATION not in connection.info:
                 self._find_tables(connection)
                 connection.info[_GENERATION] = generation
             yield connection
-
-    @contextmanager
-    def _begin_to_write(self, connection: Connection) -> Iterator[None]:
-        with connection.execution_options(echo_writes=True).begin():
-            yield
 
     def _set_up_sqlite(self, raw: Any, _record: Any) -> None:
         raw.isolation_level = None  # the driver begins no transactions of its own; `_begin_sqlite` does
@@ -199,7 +174,7 @@ class Database:
         file = StoreFile(Path(self.url.database))
         try:
             file.open(self._create)
-        except OSError as error:  # of a folder above it that is closed to us, too
+        except OSError as error:
             if isinstance(error, FileNotFoundError) and not self._create:
                 raise StoreError(f"there is no store at {self}.") from error
             verb = "created" if self._create else "opened"
@@ -210,14 +185,14 @@ class Database:
         assert self._file is not None
         try:
             self._file.open(self._create)
-        except OSError as error:  # whoever may create it does so soon
+        except OSError as error:  # away, as an app that may create the file does so soon
             why = error.strerror or "no such file"
             raise StoreAway(f"the store at {self} is not there any more: {why}.") from error
 
     # --- tables --------------------------------------------------------------------------------
 
     def _find_tables(self, connection: Connection) -> None:
-        """Create missing tables, and count a loss if they are not the tables that were found last."""
+        """Create or migrate the tables, and count a loss if they are not the tables that were found last."""
         are_new = self._revision(connection) != HEAD and self._migrate(connection)
         found = self._identify(connection), self._file and self._file.identity
         connection.rollback()
@@ -229,14 +204,14 @@ class Database:
             self._identity = found
 
     def _migrate(self, connection: Connection) -> bool:
-        """Migrate the tables to `HEAD`, also while other processes try to. Returns whether this process did it."""
+        """Migrate the tables to `HEAD` unless another process was faster. Returns whether this one did it."""
         connection.rollback()
         if self.is_sqlite:
-            # The mode stays with the file. Changing it does not wait for others as statements do.
+            # The file keeps the mode. This statement does not obey the busy timeout, so it is repeated.
             raw = connection.connection.driver_connection
             assert raw is not None
             _insist(lambda: raw.execute("PRAGMA journal_mode=WAL"))
-        with self._begin_to_write(connection):
+        with _begin_to_write(connection):
             if not self.is_sqlite:
                 _lock_postgres(connection)
             found = self._revision(connection)
@@ -251,7 +226,7 @@ class Database:
         return found
 
     def _identify(self, connection: Connection) -> object:
-        """An identity of the tables that differs from that of any replacement; None if there are none."""
+        """A value that changes if PostgreSQL's tables are replaced, and 1 for SQLite's; None if there are none."""
         return connection.scalar(text(
             "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'" if self.is_sqlite else
             "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()) || ' ' || "
@@ -272,7 +247,7 @@ class Database:
         command.upgrade(config, "head")
 
     def _look_into(self, context: ExceptionContext) -> Exception | None:
-        """After an error which means that the tables have changed, check them again on every connection."""
+        """After an error of `_OTHER_TABLES`, have every connection check the tables before its next transaction."""
         error = context.original_exception
         if not error_code(error).startswith(_OTHER_TABLES) or context.is_disconnect:
             return None
@@ -283,8 +258,8 @@ class Database:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError):  # the latter where a password with a / is taken for a port
-        # The text is not repeated: it may hold a password.
+    except (ArgumentError, ValueError):  # ValueError: a password that contains a / was parsed as a port
+        # The message does not repeat the URL, which may contain a password.
         raise StoreError("DATABASE_URL is not a database's URL. Try sqlite:////absolute/path/runs.db, or "
                          f"postgresql://user:password@host/name.{_QUOTE}") from None
     if parsed.drivername in ("postgres", "postgresql"):
@@ -292,16 +267,19 @@ def _parse(url: str) -> URL:
     if parsed.get_backend_name() == "postgresql" and "@" in f"{parsed.host}{parsed.database}":
         raise StoreError(f"the user or the password in DATABASE_URL cannot be told from its host.{_QUOTE}")
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise StoreError(f"the store must be SQLite or PostgreSQL; received DATABASE_URL={address_of(parsed)}. "
+        raise StoreError(f"the store must be SQLite or PostgreSQL; received DATABASE_URL={masked(parsed)}. "
                          "Try sqlite:////absolute/path/runs.db.")
     return parsed
 
 
+def _begin_to_write(connection: Connection) -> RootTransaction:
+    # A writer of SQLite that begins as a reader is refused at once when another one was faster.
+    return connection.execution_options(echo_begin="BEGIN IMMEDIATE").begin()
+
+
 def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if not options.get("echo_alone"):
-        # A writer that begins as a reader is refused at once when another one was faster.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("echo_writes") else "BEGIN")
+    if statement := connection.get_execution_options().get("echo_begin", "BEGIN"):
+        connection.exec_driver_sql(statement)
 
 
 def _lock_postgres(connection: Connection) -> None:
@@ -324,12 +302,14 @@ def _one_line(error: DBAPIError) -> str:
 
 
 def all_rows(connection: Connection, wanted: Select[Any]) -> Sequence[Row[Any]]:
-    """All rows of a query, in its order and to the last bit, as `connection.execute(wanted).all()` gives them.
+    """All rows of a query, equal to those of `connection.execute(wanted).all()` to the last bit.
 
-    SQLite's driver gives up Python's lock for each row that it fetches. In an app whose pages are busy each row then
-    costs 5 ms and more until the lock is had again (decision 0024). So all rows are fetched as one.
+    SQLite's driver releases Python's lock for each row that it fetches. While another thread computes, each row then
+    waits up to 5 ms for the lock: a History page took 0.8 s in place of 0.05 s (decision 0044). So SQLite sends all
+    rows as one text of JSON.
 
-    Columns may be numbers (not beyond 1e100), booleans, texts and bytes.
+    Args:
+        wanted: Its columns may be numbers (not beyond 1e100), booleans, texts and bytes.
     """
     if connection.dialect.name != "sqlite":
         return connection.execute(wanted).all()
@@ -342,7 +322,7 @@ def all_rows(connection: Connection, wanted: Select[Any]) -> Sequence[Row[Any]]:
 
 
 def _pack(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A value as JSON can hold it: a double as its seventeen digits, as SQLite by itself writes fifteen."""
+    """A column as JSON can hold it: a double with 17 digits, as SQLite's own 15 lose its last bits."""
     if isinstance(column.type, LargeBinary):
         return case((column.is_not(None), func.hex(column)))
     if isinstance(column.type, Double | Measured):

@@ -1,7 +1,15 @@
-"""What can be wrong with a store: its errors, their messages for people, and the secrets that these must not contain.
+"""Errors of the store, what visitors read about them, and the removal of secrets from messages.
 
-Whoever runs this host reads the errors, in the log or on the command line. Visitors read a `Trouble`, or the
-`public` sentence of a `StoreError`: neither holds a path, an address or the text of an exception.
+    StoreError           the store cannot be opened or used
+    ├── StoreAway        … at the moment
+    └── Superseded       a worker writes about an attempt that is no longer the current one
+
+SQLAlchemy raises what the databases refuse. `OUTAGES` are the errors that pass by themselves or that an operator can
+end: trying again makes sense. `FAULTS` are all errors with which a store can answer. Databases' errors are told apart
+by their codes, as servers speak many languages: `error_code` reads SQLite's name or the SQLSTATE.
+
+The host's operator reads the errors, in the log or on the command line. Visitors read a `Trouble`, or the `public`
+sentence of a `StoreError`: neither contains a path, an address or the text of an exception.
 """
 
 import re
@@ -13,36 +21,34 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 
 class StoreError(Exception):
-    """The store cannot be opened or used; the message is one line for the host's operator.
+    """The store cannot be opened or used. Its message is one line for the host's operator.
 
     Attributes:
-        public: What visitors are told instead.
+        public: The message for visitors.
     """
 
     public = "The store of the runs cannot be used as this copy is set up. Its log says why."
 
 
 class StoreAway(StoreError):
-    """It cannot be opened at the moment: it is one of `OUTAGES`."""
+    """The store cannot be opened at the moment; one of `OUTAGES`."""
 
     public = "The store of the runs cannot be used at the moment. Try again in a moment."
 
 
-class Superseded(Exception):
-    """A newer attempt has begun, or the run is no longer running: the worker quits without a word."""
+class Superseded(StoreError):
+    """A newer attempt has begun, or the run is no longer running. The worker quits, as nothing is wrong."""
 
 
-#: Errors of a database that cannot be reached or written to at the moment: it restarts, is locked by another program,
-#: its disk is full, or its file is read-only.
+#: The database cannot be reached or written to at the moment: it restarts, another program has locked it, its disk is
+#: full, or its file is read-only.
 OUTAGES = (OperationalError, InterfaceError, InternalError, NoConnectionFree, StoreAway)
-
-
-#: All errors that a database raises, and the error for one that cannot be opened.
+#: All errors of a database and of the store.
 FAULTS = (DBAPIError, NoConnectionFree, StoreError)
 
 
 class Trouble(NamedTuple):
-    """What is wrong with a database, for people: half a sentence, and what to do about it."""
+    """What is wrong with a database, in words for visitors: half a sentence, and what to do about it."""
 
     cause: str
     remedy: str
@@ -55,23 +61,23 @@ _CROWDED = Trouble("too many ask it at once", "Try again in a moment.")
 _CLOSED = Trouble("its file cannot be opened", "Allow this program to open it, then try again.")
 _DAMAGED = Trouble("its file is damaged", "Put a good copy in its place, or take it away: a new one is made by itself.")
 _DISK = Trouble("its disk cannot be read or written to", "See to that disk, then try again.")
-_GONE = Trouble("its database is not there", "Make that database again: its tables are made by themselves.")
 _FORBIDDEN = Trouble("its database does not allow it", "Give its user the right to, then try again.")
 _NO_ANSWER = Trouble("it does not answer", "Try again in a moment.")
 _OTHER = Trouble("it refuses, and the server's log says why", "Try again in a moment.")
 
-#: By SQLite's name for an error, and by SQLSTATE: servers speak many languages.
+#: Beginnings of SQLite's names of errors, and SQLSTATEs. A connection that PostgreSQL refuses has none: libpq passes on
+#: its words alone. So an unknown database and too many connections both count as no answer.
 _TROUBLES = {
     "SQLITE_BUSY": _LOCKED, "SQLITE_LOCKED": _LOCKED, "SQLITE_FULL": FULL, "SQLITE_READONLY": _READ_ONLY,
     "SQLITE_PERM": _CLOSED, "SQLITE_AUTH": _CLOSED, "SQLITE_CANTOPEN": _CLOSED, "SQLITE_CORRUPT": _DAMAGED,
     "SQLITE_NOTADB": _DAMAGED, "SQLITE_IOERR": _DISK,
-    "53100": FULL, "25006": _READ_ONLY, "53300": _CROWDED, "55P03": _LOCKED, "3D000": _GONE, "42501": _FORBIDDEN,
-    "58030": _DISK, "XX001": _DAMAGED, "XX002": _DAMAGED,
+    "53100": FULL, "25006": _READ_ONLY, "55P03": _LOCKED, "42501": _FORBIDDEN, "58030": _DISK, "XX001": _DAMAGED,
+    "XX002": _DAMAGED,
 }
 
 
 def trouble_of(error: BaseException) -> Trouble:
-    """What is wrong, by what a database raised: one of `FAULTS`."""
+    """What is wrong, in words for visitors, for one of `FAULTS`."""
     if isinstance(error, NoConnectionFree):
         return _CROWDED
     if isinstance(error, StoreAway) and isinstance(error.__cause__, DBAPIError):
@@ -82,9 +88,9 @@ def trouble_of(error: BaseException) -> Trouble:
 
 
 def error_code(error: BaseException) -> str:
-    """The database's code for an error: `SQLITE_BUSY_SNAPSHOT`, or a SQLSTATE; empty if it has none."""
-    said = getattr(error, "orig", None) or error
-    return str(getattr(said, "sqlite_errorname", None) or getattr(said, "sqlstate", None) or "")
+    """The database's code of an error, such as `SQLITE_BUSY_SNAPSHOT` or a SQLSTATE; empty if it has none."""
+    original = getattr(error, "orig", None) or error
+    return str(getattr(original, "sqlite_errorname", None) or getattr(original, "sqlstate", None) or "")
 
 
 #: The beginning of a reason that is an exception: `ValueError: …`, as `attempt.reason_of` writes it.
@@ -92,7 +98,7 @@ _EXCEPTION = re.compile(r"(?:\w+\.)*([A-Z]\w+): ")
 
 
 def public_reason(reason: str) -> str:
-    """Why a run failed, for visitors: of an exception its name alone, as its text may hold a path or an address."""
+    """Why a run failed, for visitors: only the name of an exception, as its text may contain a path or an address."""
     found = _EXCEPTION.match(reason)
     return f"An error ended it ({found[1]}). The log of this copy says more." if found else reason
 
@@ -106,7 +112,7 @@ _SECRETS = re.compile(r"(\w*(?:password|passfile|passwd|pwd|secret)\w*\s*=\s*)('
 
 
 class StoreUrl(str):
-    """The URL of a store. Its repr leaves out the password."""
+    """The URL of a store, whose repr leaves out the password."""
 
     __slots__ = ()
 
@@ -114,7 +120,7 @@ class StoreUrl(str):
         return repr(without_secrets(self))
 
 
-def address_of(url: URL) -> str:
+def masked(url: URL) -> str:
     """A database's URL for messages: without the password, and without the options, which may contain one."""
     return url.set(query={}).render_as_string(hide_password=True) + ("?…" if url.query else "")
 

@@ -1,4 +1,4 @@
-"""What pages, exports and workers read of a run: its records, its curve, its answers and its weights."""
+"""What a run has produced so far: its records, its curve, its snapshots and its weights."""
 
 import json
 import math
@@ -12,13 +12,13 @@ from echo_core.records import Checkpoint, Point, Snapshot
 from echo_core.store.database import Database, all_rows
 from echo_core.store.schema import CHECKPOINTS, PROGRESS, RUNS, SNAPSHOTS
 
-#: Records of which the pace is read: some seconds of training.
+#: The pace is measured over this many of the newest records, which are some seconds of training.
 _PACE_RECORDS = 60
 
 
 @dataclass(frozen=True)
 class ProgressRow:
-    """One chunk of training as the store keeps it; see `records.Progress`."""
+    """The stored record of one chunk of training; see `records.Progress`."""
 
     epoch: int
     loss: float
@@ -29,12 +29,12 @@ class ProgressRow:
 
 @dataclass(frozen=True)
 class Glance:
-    """What there is to draw of a run under way.
+    """What a page draws of a running run.
 
     Attributes:
-        points: The curve: some hundred, in order.
+        points: The curve, some hundred points in the order of epochs.
         pace: Epoch and seconds of training at the newest records, in order.
-        snapshot: The newest one.
+        snapshot: The newest snapshot; None if there is none.
     """
 
     points: list[Point]
@@ -43,7 +43,7 @@ class Glance:
 
 
 class ProgressOfRuns:
-    """What each run has produced so far; see the module."""
+    """Reads what runs have produced; see the module. Of an unknown run that is nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -51,14 +51,14 @@ class ProgressOfRuns:
     def history(self, run_id: str, after_epoch: int = -1) -> list[ProgressRow]:
         """The records of a run past an epoch, in order."""
         wanted = select(PROGRESS).where(PROGRESS.c.run_id == run_id, PROGRESS.c.epoch > after_epoch)
-        with self._database.read(alone=True) as connection:
+        with self._database.read() as connection:
             rows = all_rows(connection, wanted.order_by(PROGRESS.c.epoch))
         return [ProgressRow(row.epoch, _or_nan(row.loss), _or_nan(row.accuracy), row.seconds,
                             tuple(Point(*point) for point in json.loads(row.points))) for row in rows]
 
     def glance(self, run_id: str) -> Glance:
-        """What there is to draw of a run under way: one row, however many records there are."""
-        with self._database.read(alone=True) as connection:
+        """What a page draws of a running run, read as one row: pages ask for it several times a second."""
+        with self._database.read() as connection:
             row = connection.execute(_glance_of(run_id)).one_or_none()
         if row is None:
             return Glance([], [], None)
@@ -72,21 +72,21 @@ class ProgressOfRuns:
         """Epoch and seconds of training at the newest records of a run, in order."""
         newest = select(PROGRESS.c.epoch, PROGRESS.c.seconds).where(PROGRESS.c.run_id == run_id).order_by(
             PROGRESS.c.epoch.desc()).limit(_PACE_RECORDS)
-        with self._database.read(alone=True) as connection:
+        with self._database.read() as connection:
             return [(row.epoch, row.seconds) for row in all_rows(connection, newest)][::-1]
 
     def snapshots(self, run_id: str, newest: int | None = None) -> list[Snapshot]:
-        """The snapshots of a run in order of epochs; all of them, or so many of the newest."""
+        """The snapshots of a run in the order of epochs: all of them, or the `newest` ones."""
         config = select(RUNS.c.config).where(RUNS.c.run_id == run_id).scalar_subquery().label("config")
         wanted = select(SNAPSHOTS, config).where(SNAPSHOTS.c.run_id == run_id)
-        with self._database.read(alone=True) as connection:
+        with self._database.read() as connection:
             rows = all_rows(connection, wanted.order_by(SNAPSHOTS.c.epoch.desc()).limit(newest))[::-1]
         width = _width(rows[0].config) if rows else 1
         return [_snapshot(row, width) for row in rows]
 
     def checkpoint(self, run_id: str) -> Checkpoint | None:
-        """The newest checkpoint; of a finished run its weights."""
-        with self._database.read(alone=True) as connection:
+        """The newest checkpoint, which of a finished run is its weights; None if it has none or they were evicted."""
+        with self._database.read() as connection:
             data = connection.scalar(select(CHECKPOINTS.c.data).where(CHECKPOINTS.c.run_id == run_id))
         return Checkpoint.from_bytes(data) if data is not None else None
 
@@ -110,7 +110,7 @@ def _snapshot(row: Row[Any], width: int) -> Snapshot:
 
 
 def _width(config: str) -> int:
-    """Timesteps of an answer, by the JSON of a config."""
+    """The output length in the JSON of a config."""
     return int(json.loads(config).get("output_length", 1))
 
 

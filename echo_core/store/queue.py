@@ -1,8 +1,8 @@
-"""The queue: asking for runs, and handing them out in an order that is fair and can be foretold.
+"""The queue: asking for runs, and giving them to workers in an order that is fair and can be forecast.
 
-A run that lost its worker comes first. Then the session with the fewest runs under way, then the
-one that was served longest ago, then the run that waits longest. So twelve runs of three sessions
-are begun as A1 B1 C1 A2 B2 C2 …, however many of them one session queued before the others came.
+A run that lost its worker comes first. Then comes the session with the fewest running runs, then the one that was
+served longest ago, then the run that waits longest. So twelve runs of three sessions start as A1 B1 C1 A2 B2 C2 …,
+even if one session queued all of its runs before the others came.
 """
 
 from collections import Counter
@@ -19,16 +19,16 @@ from echo_core.store.database import Database, all_rows
 from echo_core.store.schema import CHECKPOINTS, MARKS, RUNS, SESSIONS, WATCHERS, now
 from echo_core.text.plurals import counted
 
-#: A holder that was not seen for so long does not keep a run from being stopped.
+#: A holder who was seen longer ago than this does not keep others from stopping a run.
 HOLD_SECONDS = 15.0
-#: A run is begun again so often after a lost worker without getting further, before it fails.
+#: How often a run is queued again after lost workers in a row without getting further. Then it fails.
 MAX_FRUITLESS_RESTARTS = 3
-#: The reason of a run that was paused because its app shut down. It goes on like an interrupted one.
+#: The `reason` of a run that was paused because its app shut down. It goes on as an interrupted run does.
 CLOSED = "Echo Lab was closed while it trained. It goes on by itself once whoever pressed Train for it is back."
 
 
 class Ticket(NamedTuple):
-    """The right to write to a run: it ends when another attempt begins or the run ends."""
+    """The right to write about one attempt to train a run. It ends when another attempt begins or the run ends."""
 
     run_id: str
     attempt: int
@@ -40,8 +40,8 @@ class Waiting:
 
     Attributes:
         session: Who queued it.
-        queued_at: When, in seconds; equal times are told apart by `run_id`.
-        urgent: It was begun already and lost its worker.
+        queued_at: Seconds since 1970. Runs of equal times are in the order of their `run_id`.
+        urgent: Whether it was running already and lost its worker.
     """
 
     run_id: str
@@ -51,10 +51,10 @@ class Waiting:
 
 
 def next_run(waiting: Iterable[Waiting], under_way: Mapping[str, int], served: Mapping[str, int]) -> Waiting | None:
-    """The run to begin now.
+    """The run whose turn it is; None if none waits.
 
     Args:
-        under_way: Running runs of each session.
+        under_way: The number of running runs of each session.
         served: A counter's value when each session was last served: the larger, the later.
     """
     return min(waiting, default=None, key=lambda run: (
@@ -62,11 +62,11 @@ def next_run(waiting: Iterable[Waiting], under_way: Mapping[str, int], served: M
 
 
 def begin_order(waiting: Iterable[Waiting], running: Sequence[str], served: Mapping[str, int]) -> list[str]:
-    """The `run_id`s in the order in which they will be begun, if runs end in the order they began.
+    """The `run_id`s in the order in which the runs will start, if running ones end in the order in which they started.
 
     Args:
-        running: The sessions of the running runs, first begun first. As many go on running at a
-            time; at least one.
+        running: The sessions of the running runs, in the order of their starts. The forecast keeps their number, or
+            one if there are none.
     """
     left, ahead = list(waiting), list(running)
     served, turn = dict(served), max(served.values(), default=0)
@@ -85,7 +85,7 @@ def begin_order(waiting: Iterable[Waiting], running: Sequence[str], served: Mapp
 
 
 class Queue:
-    """Who waits for what; see the module."""
+    """The queue, and who holds which run; see the module."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -94,29 +94,30 @@ class Queue:
 
     def request(self, config: RunConfig, session: str = "", holder: str | None = None,
                 max_queue: int | None = None, again: bool = False, max_share: int | None = None) -> str:
-        """Ask for a run, whatever its state, and hold it; see "States" in the design.
+        """Ask for a run in any state, and hold it.
 
-        A finished run is its own answer. A queued or running one is joined, and a Stop that it
-        has not obeyed yet is taken back. A paused or interrupted one is queued to go on, a failed one
-        to start again, and an unknown one is queued.
+        A finished run is left as it is. A queued or running one is joined, and a Stop that its worker has not obeyed
+        yet is taken back. A paused or interrupted one is queued to go on, a failed one to start from nothing, and
+        an unknown one is created.
 
         Args:
-            session: Who asks. Runs are begun in turn by it, and `max_share` counts by it.
-            again: A finished run that has lost its weights to the bounds of the store is queued as well.
+            session: Who asks. Sessions take turns, and `max_share` counts the runs of one.
+            holder: The browser that wants the run to go on; see `hold`. The run becomes one of its runs.
+            again: Whether to queue a finished run whose weights were evicted.
         Returns:
-            Its `run_id`.
+            The `run_id`.
         Raises:
-            QueueFull: If it would have to wait and `max_queue` runs wait already, or `max_share` of this session.
+            QueueFull: If the run would wait, and `max_queue` runs wait already, or `max_share` of this session.
         """
         with self._database.write(exclusive=True) as connection:
             self._request(connection, config, session, holder, max_queue, again, max_share)
         return config.run_id
 
     def take(self, config: RunConfig, worker: str, session: str = "", holder: str | None = None) -> Ticket | None:
-        """Ask for a run and begin it here and now, past the queue: for who trains in its own process.
+        """Ask for a run and start it at once, past the queue, for a process that trains itself.
 
         Returns:
-            None if it is finished, or running elsewhere.
+            The ticket; None if the run is finished, or running elsewhere.
         """
         with self._database.write(exclusive=True) as connection:
             self._request(connection, config, session, holder, None)
@@ -140,11 +141,11 @@ class Queue:
         elif State(state).is_active:
             connection.execute(change(run_id).values(stop_requested=False, reason=_unless_closed()))
         else:
-            if state != State.INTERRUPTED:  # whoever held it has stopped it, or it has ended without them
+            if state != State.INTERRUPTED:  # its holders stopped it, or were gone when it ended
                 connection.execute(delete(WATCHERS).where(WATCHERS.c.run_id == run_id))
-            afresh: dict[str, Any] = {"reason": None, "fruitless": 0}  # who presses Train gives it new tries
+            afresh: dict[str, Any] = {"reason": None, "fruitless": 0}  # a press of Train allows new tries
             if state == State.FAILED:
-                # Starts again from nothing, as what it reached may be what it failed of.
+                # It starts from nothing, because its checkpoint may be what makes it fail.
                 connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id))
                 afresh = {"restarts": 0, "fruitless": 0, "furthest": 0}
             connection.execute(change(run_id).values(
@@ -155,12 +156,12 @@ class Queue:
             _hold(connection, run_id, holder)
 
     def hold(self, run_id: str, holder: str) -> None:
-        """Say that `holder` wants this run to go on. Repeated, it renews."""
+        """Note that `holder` wants this run to go on, as of now."""
         with self._database.write(exclusive=True) as connection:
             _hold(connection, run_id, holder)
 
     def renew(self, holders: Collection[str]) -> None:
-        """Renew these holders' holds on all runs that are under way or were left off."""
+        """Note that these holders are here now, for all their runs that are queued, running or left off."""
         if not holders:
             return
         active = select(RUNS.c.run_id).where(RUNS.c.state.in_([State.QUEUED, State.RUNNING]) | left_off())
@@ -169,13 +170,12 @@ class Queue:
                 WATCHERS.c.holder.in_(holders), WATCHERS.c.run_id.in_(active)))
 
     def stop(self, run_id: str, holder: str | None = None, only_own: bool = False) -> bool:
-        """Ask a run to pause: a queued one is paused at once, a running one by its worker.
+        """Ask a run to pause. A queued one is paused at once, a running one by its worker.
 
         Args:
-            holder: Who asks. If they hold the run and somebody else who is there does too, only
-                their hold ends and the run goes on.
-            only_own: Somebody else's run cannot be stopped, whether they are there or not: it is theirs until they
-                stop it or it pauses by itself. One's own hold can be ended.
+            holder: Who asks. If they hold the run, and somebody else who was seen lately holds it too, only their own
+                hold ends and the run goes on. None stops it in any case.
+            only_own: Whether every other holder counts, even if not seen lately: strangers share this host.
         Returns:
             Whether the run stops.
         """
@@ -189,7 +189,7 @@ class Queue:
         return True
 
     def close_down(self, run_id: str) -> None:
-        """Ask a running run to pause because its worker is about to end. It goes on when one who holds it is back."""
+        """Ask a running run to pause because its app shuts down. It goes on when one of its holders is back."""
         with self._database.write(exclusive=True) as connection:
             connection.execute(change(run_id, State.RUNNING).where(~RUNS.c.stop_requested).values(
                 stop_requested=True, reason=CLOSED))
@@ -197,12 +197,11 @@ class Queue:
     # --- handing out work ----------------------------------------------------------------------
 
     def claim(self, worker: str) -> Ticket | None:
-        """Begin the run whose turn it is, on a worker that has none under way.
+        """Start the run whose turn it is, on a worker that trains none; None if there is no such run.
 
-        One transaction: two that claim at the same time get different runs, and a worker that
-        two of them think idle gets one.
+        Apps that claim at the same time get different runs, and a worker that two of them take for idle gets one.
         """
-        with self._database.read(alone=True) as connection:
+        with self._database.read() as connection:
             if not _num_queued(connection):
                 return None
         with self._database.write(exclusive=True) as connection:
@@ -213,29 +212,32 @@ class Queue:
             if chosen is None:
                 return None
             turn = (connection.scalar(select(func.max(SESSIONS.c.served))) or 0) + 1
-            # Who was served so long ago comes before all others with or without a row.
+            # A session that was served a thousand turns ago is as good as one that was never served: both come first.
             connection.execute(delete(SESSIONS).where(
                 (SESSIONS.c.session == chosen.session) | (SESSIONS.c.served < turn - 1000)))
             connection.execute(insert(SESSIONS).values(session=chosen.session, served=turn))
             return _start(connection, chosen.run_id, worker)
 
     def order(self) -> list[str]:
-        """The `run_id`s of all queued runs, in the order in which they will be begun."""
-        with self._database.read() as connection:
+        """The `run_id`s of all queued runs, in the order in which they will start."""
+        with self._database.read(consistent=True) as connection:
             return begin_order(_waiting(connection), _running(connection), _served(connection))
 
     def place(self, run_id: str) -> int | None:
-        """How many runs will be begun before this one; None unless it is queued."""
+        """How many runs will start before this one; None unless it is queued."""
         order = self.order()
         return order.index(run_id) if run_id in order else None
 
     def lose(self, ticket: Ticket) -> None:
-        """Tell that the worker of an attempt is gone: its run goes to the front of the queue.
+        """Note that the worker of an attempt is gone, and move its run to the front of the queue.
 
-        Unless it was to stop, or was lost too often without getting further.
+        A run that was asked to stop is paused instead, and one that lost too many workers fails. Nothing happens if
+        the attempt has ended.
         """
         with self._database.write(exclusive=True) as connection:
-            row = connection.execute(current(ticket)).first()
+            row = connection.execute(select(RUNS).where(
+                RUNS.c.run_id == ticket.run_id, RUNS.c.attempt == ticket.attempt,
+                RUNS.c.state == State.RUNNING)).first()
             if row is None:
                 return
             stopped = {"state": State.PAUSED, "ended_at": now(), "stop_requested": False}
@@ -245,7 +247,7 @@ class Queue:
 
 
 def another_try(row: Row[Any]) -> dict[str, Any]:
-    """The new values of a run that lost its worker: it is queued again, unless too many tries made no progress."""
+    """The new values of a run that lost its worker: queued again, or failed if too many tries made no progress."""
     fruitless, furthest = 1 if row.epoch > row.furthest else row.fruitless + 1, max(row.epoch, row.furthest)
     counts = {"fruitless": fruitless, "furthest": furthest}
     if fruitless > MAX_FRUITLESS_RESTARTS:
@@ -256,12 +258,12 @@ def another_try(row: Row[Any]) -> dict[str, Any]:
 
 
 def left_off() -> ColumnElement[bool]:
-    """Runs that ended with their worker or their app, and not by anybody's wish."""
+    """Runs that ended with their worker or their app, although nobody stopped them."""
     return (RUNS.c.state == State.INTERRUPTED) | ((RUNS.c.state == State.PAUSED) & (RUNS.c.reason == CLOSED))
 
 
 def _unless_closed() -> Any:
-    """The reason of a run, or none if it was `CLOSED`: a run that is stopped or asked for again loses that reason."""
+    """The reason of a run, or null for `CLOSED`: a run that is stopped or asked for again loses that reason."""
     return func.nullif(RUNS.c.reason, CLOSED)
 
 
@@ -274,7 +276,7 @@ def _start(connection: Connection, run_id: str, worker: str) -> Ticket:
 
 
 def _moment(connection: Connection) -> float:
-    """Now, and later than a run was asked for just before: SQLite counts milliseconds, and the queue keeps an order."""
+    """Now, but later than the newest run was asked for: SQLite's clock has milliseconds, and the queue an order."""
     last = select(func.max(RUNS.c.created_at)).scalar_subquery()
     at, last_at = connection.execute(select(now(), last)).one()
     return float(last_at) + 1e-4 if last_at is not None and at <= last_at < at + 1 else float(at)
@@ -291,14 +293,14 @@ def _has_no_weights(connection: Connection, run_id: str) -> bool:
 
 
 def _mark(connection: Connection, run_id: str, visitor: str | None) -> None:
-    """Make it one of the visitor's runs."""
+    """Make a run one of the visitor's runs."""
     mine = (MARKS.c.run_id == run_id) & (MARKS.c.visitor == visitor)
     if visitor is not None and not connection.execute(select(MARKS.c.run_id).where(mine)).first():
         connection.execute(insert(MARKS).values(run_id=run_id, visitor=visitor))
 
 
 def _others_hold(connection: Connection, run_id: str, holder: str, only_own: bool) -> bool:
-    """Whether somebody else who is there holds a run, against whom `holder` cannot stop it."""
+    """Whether another holder keeps `holder` from stopping a run; see `Queue.stop`."""
     is_here = (WATCHERS.c.seen_at >= now() - HOLD_SECONDS).label("is_here")
     held = all_rows(connection, select(WATCHERS.c.holder, is_here).where(WATCHERS.c.run_id == run_id))
     if not only_own and holder not in (row.holder for row in held):
@@ -335,7 +337,7 @@ def _num_queued(connection: Connection, *which: ColumnElement[bool]) -> int:
 
 
 def _queued() -> Any:
-    # A run of another training version would train to other weights here.
+    # A run of another training version would get other weights here.
     return (RUNS.c.state == State.QUEUED) & (RUNS.c.training_version == TRAINING_VERSION)
 
 
@@ -345,13 +347,7 @@ def change(run_id: str, state: State | None = None) -> Any:
     return statement if state is None else statement.where(RUNS.c.state == state)
 
 
-def current(ticket: Ticket) -> Any:
-    """The run of an attempt that is under way: a row, or none if the attempt was superseded."""
-    return select(RUNS).where(RUNS.c.run_id == ticket.run_id, RUNS.c.attempt == ticket.attempt,
-                              RUNS.c.state == State.RUNNING)
-
-
 def watched_at() -> Any:
-    """When somebody who holds the run was last there, or when it was queued, if that is later."""
+    """When a holder of the run was last seen, or when it was queued, whichever is later."""
     seen_at = select(func.max(WATCHERS.c.seen_at)).where(WATCHERS.c.run_id == RUNS.c.run_id).scalar_subquery()
     return case((seen_at > RUNS.c.queued_at, seen_at), else_=RUNS.c.queued_at)

@@ -1,7 +1,7 @@
-"""The catalogue: the runs of the store found page by page, named, hidden, deleted and brought back, and kept in bounds.
+"""All runs: get, list, search, name, hide, delete and bring back.
 
-Lists are sorted, counted and cut into pages by the database, so ten thousand runs are as quick as ten; a search
-reads one line of each run.
+The database sorts, counts and cuts lists into pages, so ten thousand runs take as long as ten. A search reads one
+line of each run.
 """
 
 import json
@@ -13,22 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Double,
-    Row,
-    Select,
-    and_,
-    case,
-    cast,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, cast, func, insert, select, update
+from sqlalchemy.types import BigInteger, Double
 
 from echo_core.config import RunConfig
 from echo_core.records import Evaluation, State
@@ -36,13 +22,13 @@ from echo_core.store.database import Database, all_rows
 from echo_core.store.schema import MARKS, PROGRESS, RUNS, now
 from echo_core.store.search import Description, Query, describe
 
-#: A deleted run can be brought back for so long.
+#: Seconds for which a deleted run can be brought back.
 UNDO_SECONDS = 600.0
-#: Whose names and hiding count on a copy of one's own, where all visitors are one.
+#: The visitor whose names and hidden runs count on a local copy, where all visitors are one.
 EVERYBODY = ""
-#: Steps of a loss sparkline, which is about as many pixels wide.
+#: Steps of a loss sparkline, which is about 60 pixels wide.
 _SPARKLINE = 60
-#: Descriptions of runs that are kept to be searched, and runs whose settings are read at once to make them.
+#: Descriptions that are cached for searches, and runs whose descriptions are made from one query.
 _MOST_DESCRIPTIONS, _DESCRIBED_AT_ONCE = 100_000, 500
 
 Sorting = Literal["created_at", "name", "variant", "state", "epoch", "loss", "token_accuracy", "window_accuracy",
@@ -51,16 +37,16 @@ Sorting = Literal["created_at", "name", "variant", "state", "epoch", "loss", "to
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run as it stands. Times are seconds since 1970.
+    """A run as the store has it at one moment. Times are seconds since 1970.
 
     Attributes:
-        attempt: How often it was begun. When it changes, progress past a checkpoint was dropped.
+        attempt: How often it was started. When it changes, progress past the checkpoint has been deleted.
         session: Who queued it.
         reason: Why it failed, paused or was interrupted; None after a plain Stop. A failed run
             that was queued again keeps its reason until it ends.
         epoch: Trained epochs.
         seconds: Seconds of training over all attempts, compiling included.
-        restarts: How often it was begun again after its worker was lost.
+        restarts: How often it was queued again after its worker was lost.
         loss: Of the newest epoch.
     """
 
@@ -92,12 +78,12 @@ class Wanted:
     """Which runs to list, and in which order.
 
     Attributes:
-        visitor: Whose names and hiding count; `EVERYBODY` on a copy of one's own.
+        visitor: Whose names and hidden runs count; `EVERYBODY` on a local copy.
         only_own: Only runs that this visitor asked for, and `shared` ones.
         shared: Runs that anybody may see.
-        hidden: Those that the visitor has hidden, instead of the others.
-        text: What is looked for: words that the list shows, settings, or the beginning of a `run_id`; see `search`.
-        variants, states: One of these; none given are all.
+        hidden: Whether to list the runs that the visitor has hidden, and no others.
+        text: A query of words that the list shows, settings, or the beginning of a `run_id`; see `search`.
+        variants, states: List runs with one of these; empty for all.
     """
 
     visitor: str = EVERYBODY
@@ -116,8 +102,7 @@ class ListedRun:
     """A run in a list.
 
     Attributes:
-        losses: Its loss at equal steps of epochs from the first to the newest, for a sparkline; losses that are no
-            numbers are left out.
+        losses: Its loss at equal steps of epochs from the first to the newest, for a sparkline, without NaNs.
     """
 
     run: RunRow
@@ -128,46 +113,46 @@ class ListedRun:
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the runs that were wanted, and how many there are."""
+    """One page of a list, and the number of runs on all its pages."""
 
     runs: Sequence[ListedRun]
     total: int
 
 
 class Runs:
-    """All runs but the deleted ones, and each visitor's names for them; see the module."""
+    """All runs but the deleted ones, with each visitor's names and hidden runs; see the module."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._descriptions: dict[str, Description] = {}
 
     def get(self, run_id: str) -> RunRow | None:
-        """One run; None if it is unknown or deleted, or of settings that this version cannot read."""
-        with self._database.read(alone=True) as connection:
+        """One run; None if it is unknown or deleted, or this version cannot read its settings."""
+        with self._database.read() as connection:
             row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, _present())).one_or_none()
         return run_row(row) if row else None
 
     def newest(self, limit: int = 100, offset: int = 0) -> list[RunRow]:
         """Runs, newest first, without those whose settings this version cannot read."""
         newest = select(RUNS).where(_present()).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id)
-        with self._database.read(alone=True) as connection:
+        with self._database.read() as connection:
             rows = all_rows(connection, newest.limit(limit).offset(offset))
         return [run for row in rows if (run := run_row(row)) is not None]
 
     def active(self) -> dict[str, RunRow]:
-        """Every queued or running run by its `run_id`, those first that were begun first."""
+        """Every queued or running run by its `run_id`, in the order of their starts."""
         wanted = select(RUNS).where(RUNS.c.state.in_((State.QUEUED, State.RUNNING))).order_by(RUNS.c.started_at)
-        with self._database.read(alone=True) as connection:
+        with self._database.read() as connection:
             rows = [run_row(row) for row in all_rows(connection, wanted)]
         return {row.run_id: row for row in rows if row}
 
     def find(self, wanted: Wanted, limit: int = 25, offset: int = 0) -> Page:
-        """A page of the runs that are wanted. Those that this version cannot read are counted and left out."""
-        mark = and_(MARKS.c.run_id == RUNS.c.run_id, MARKS.c.visitor == wanted.visitor)
+        """A page of the wanted runs. Runs that this version cannot read are counted and left out."""
+        mark = (MARKS.c.run_id == RUNS.c.run_id) & (MARKS.c.visitor == wanted.visitor)
         joined = RUNS.outerjoin(MARKS, mark)
         where, order = _conditions(wanted), _order(wanted)
         listed = select(RUNS, MARKS.c.name, MARKS.c.hidden).select_from(joined)
-        with self._database.read() as connection:
+        with self._database.read(consistent=True) as connection:
             if query := wanted.text.strip():
                 every = select(RUNS.c.run_id, RUNS.c.state, MARKS.c.name).select_from(joined)
                 found = self._fitting(connection, every.where(*where).order_by(*order), Query(query))
@@ -182,10 +167,10 @@ class Runs:
                      for row in rows if (run := run_row(row)) is not None], total)
 
     def _fitting(self, connection: Connection, every: Select[Any], query: Query) -> list[str]:
-        """The `run_id`s of those runs that fit what is looked for, in their order.
+        """The `run_id`s of the runs that fit a query, in their order.
 
-        They are compared here and not by the database: what pages show of a run is made by code, and databases
-        fold the case of other letters than ASCII's in ways of their own.
+        This code compares them, not the database: code makes what pages show of a run, and databases differ in how
+        they fold the case of letters beyond ASCII.
         """
         rows = all_rows(connection, every)
         self._describe(connection, [row.run_id for row in rows])
@@ -193,12 +178,12 @@ class Runs:
                 if query.fits(row.run_id, row.state, row.name, self._descriptions[row.run_id])]
 
     def _describe(self, connection: Connection, run_ids: Sequence[str]) -> None:
-        """Cache the descriptions of these runs. They depend on the config alone, as a `run_id` does."""
+        """Cache the descriptions of these runs. A run's never changes, as it depends on its config only."""
         if len(self._descriptions) > _MOST_DESCRIPTIONS:
             self._descriptions = {}
         new = [run_id for run_id in run_ids if run_id not in self._descriptions]
-        for begin in range(0, len(new), _DESCRIBED_AT_ONCE):
-            some = select(RUNS.c.run_id, RUNS.c.config).where(RUNS.c.run_id.in_(new[begin:begin + _DESCRIBED_AT_ONCE]))
+        for first in range(0, len(new), _DESCRIBED_AT_ONCE):
+            some = select(RUNS.c.run_id, RUNS.c.config).where(RUNS.c.run_id.in_(new[first:first + _DESCRIBED_AT_ONCE]))
             for row in all_rows(connection, some):
                 try:
                     self._descriptions[row.run_id] = describe(RunConfig.from_json(row.config))
@@ -206,26 +191,30 @@ class Runs:
                     self._descriptions[row.run_id] = Description("", "")
 
     def name_of(self, run_id: str, visitor: str = EVERYBODY) -> str | None:
-        """What a visitor calls a run."""
-        with self._database.read(alone=True) as connection:
+        """The visitor's name for a run."""
+        with self._database.read() as connection:
             return connection.scalar(select(MARKS.c.name).where(MARKS.c.run_id == run_id, MARKS.c.visitor == visitor))
 
     def belongs_to(self, run_id: str, visitor: str) -> bool:
-        """Whether a run is one that this visitor asked for."""
+        """Whether this visitor asked for a run."""
         mine = select(MARKS.c.run_id).where(MARKS.c.run_id == run_id, MARKS.c.visitor == visitor)
-        with self._database.read(alone=True) as connection:
+        with self._database.read() as connection:
             return connection.execute(mine).first() is not None
 
     def rename(self, run_id: str, name: str | None, visitor: str = EVERYBODY) -> None:
-        """Call a run something, at most 80 characters; nothing takes its name away."""
+        """Give a run a name of at most 80 characters; an empty one or None removes the name."""
         self._set_mark([run_id], visitor, name=" ".join((name or "").split())[:80] or None)
 
     def hide(self, run_ids: Collection[str], hidden: bool = True, visitor: str = EVERYBODY) -> None:
-        """Take runs out of a visitor's list, or back into it."""
+        """Hide runs from a visitor's list, or show them again."""
         self._set_mark(run_ids, visitor, hidden=hidden)
 
     def delete(self, run_ids: Collection[str]) -> list[str]:
-        """Take runs out of all lists, for good after `UNDO_SECONDS`; those that were. One under way stays."""
+        """Take runs out of all lists, for good after `UNDO_SECONDS`. Queued and running ones stay.
+
+        Returns:
+            The `run_id`s of the deleted runs.
+        """
         may_go = RUNS.c.run_id.in_(run_ids) & is_inactive() & _present()
         with self._database.write(exclusive=True) as connection:
             found = list(connection.scalars(select(RUNS.c.run_id).where(may_go)))
@@ -246,7 +235,7 @@ class Runs:
 
 
 def extended_config(run: RunRow, epochs: int) -> RunConfig:
-    """What a run is with more epochs. Raises ValueError where that cannot be."""
+    """The config of a run with more epochs. Raises ValueError if it cannot be extended to so many."""
     config = run.config.extended(epochs)
     if epochs <= run.epoch:
         raise ValueError(f"epochs must be more than the {run.epoch} that run {run.run_id} has trained, because it is "
@@ -255,7 +244,7 @@ def extended_config(run: RunRow, epochs: int) -> RunConfig:
 
 
 def run_row(row: Row[Any]) -> RunRow | None:
-    """A row of `RUNS` as people read it; None if this version cannot read its settings."""
+    """A `RunRow` from a row of `RUNS`; None if this version cannot read its settings."""
     values = {name: row._mapping[name] for name in RunRow.__dataclass_fields__}
     try:
         values["config"] = RunConfig.from_json(row.config)
@@ -281,7 +270,7 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     hidden = func.coalesce(MARKS.c.hidden, False)
     conditions = [_present(), hidden.is_(True) if wanted.hidden else hidden.is_(False)]
     if wanted.only_own:
-        conditions.append(or_(MARKS.c.run_id.is_not(None), RUNS.c.run_id.in_(wanted.shared)))
+        conditions.append(MARKS.c.run_id.is_not(None) | RUNS.c.run_id.in_(wanted.shared))
     if wanted.variants:
         conditions.append(RUNS.c.variant.in_(wanted.variants))
     if wanted.states:
@@ -291,7 +280,7 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
 
 def _order(wanted: Wanted) -> list[Any]:
     column: Any = MARKS.c.name if wanted.sort == "name" else RUNS.c[wanted.sort]
-    # A column that is never null needs no condition on nulls, so that an index can give the order.
+    # Nulls come last. A column that is never null needs no such term, so that an index can give the order.
     order = ((column.is_(None),) if column.nullable else (),
              (column.desc() if wanted.descending else column,),
              (RUNS.c.created_at.desc(),) if column is not RUNS.c.created_at else (), (RUNS.c.run_id,))
@@ -299,15 +288,14 @@ def _order(wanted: Wanted) -> list[Any]:
 
 
 def _sparklines(connection: Connection, run_ids: Collection[str]) -> dict[str, tuple[float, ...]]:
-    """The loss of each run at `_SPARKLINE` equal steps of epochs, between its records as if it fell in a line.
+    """The loss of each run at `_SPARKLINE` equal steps of epochs, linearly interpolated.
 
-    Records are made at equal steps of time and more often at the beginning, so the database takes the mean of those
-    in each step.
+    Records come at equal steps of time, and more often at the beginning, so the database takes the mean of each step.
     """
     reached = case((RUNS.c.epoch > 0, RUNS.c.epoch), else_=1)
     step = (cast(PROGRESS.c.epoch, BigInteger) * _SPARKLINE // reached).label("step")
     epoch, loss = func.avg(cast(PROGRESS.c.epoch, Double)).label("epoch"), func.avg(PROGRESS.c.loss).label("loss")
-    first = case((PROGRESS.c.epoch == 0, 0), else_=1)  # the untrained network is a point of its own
+    first = case((PROGRESS.c.epoch == 0, 0), else_=1)  # epoch 0, the untrained network, is a group of its own
     means = select(PROGRESS.c.run_id, cast(epoch, Double).label("epoch"), cast(loss, Double).label("loss")).join(
         RUNS, RUNS.c.run_id == PROGRESS.c.run_id).where(
         PROGRESS.c.run_id.in_(run_ids), PROGRESS.c.loss.is_not(None)).group_by(PROGRESS.c.run_id, first, step)

@@ -10,23 +10,10 @@ Who changes a table adds a migration: `migrations/README.md` says how.
 import math
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Dialect,
-    Double,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-)
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
+from sqlalchemy.types import TypeDecorator
 
 #: The newest revision in migrations/versions, written here too so that opening a store that has it costs one query
 #: and never imports alembic. A test compares the two.
@@ -34,7 +21,7 @@ HEAD = "0002"
 
 
 class now(FunctionElement[float]):  # in statements it reads as a function
-    """Seconds since 1970 by the database's clock; it goes on within a transaction."""
+    """Seconds since 1970 by the database's clock, also within a transaction that began earlier."""
 
     type = Double()
     inherit_cache = True
@@ -52,13 +39,13 @@ def _by_postgresql(_element: now, _compiler: Any, **_options: Any) -> str:
 
 
 class Measured(TypeDecorator[float]):
-    """A number whose NaN is null: SQLite cannot keep NaN, and PostgreSQL takes it for the largest number."""
+    """A number whose NaN is stored as null: SQLite cannot store NaN, and PostgreSQL sorts it above all numbers."""
 
     impl = Double
     cache_ok = True
 
-    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
-        """What is kept."""
+    def process_bind_param(self, value: float | None, dialect: Any) -> float | None:
+        """The stored value."""
         return None if value is None or math.isnan(value) else value
 
 
@@ -89,7 +76,7 @@ RUNS = Table(
     Column("furthest", Integer, nullable=False, default=0),  # epoch that the best lost attempt reached
     Column("fingerprint", String(64)),
     Column("evaluation", Text),                              # JSON
-    # What follows is in the config, the progress or the evaluation too, and stands here to be found and sorted by.
+    # Copies from the config, the progress and the evaluation, by which runs are found and sorted.
     Column("family", String(16)),  # of runs that differ in epochs only
     Column("variant", String(32)),
     Column("task", String(16)),

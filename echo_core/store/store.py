@@ -1,4 +1,4 @@
-"""The store: every run and all that is known about it, the queue, and the only channel between app and workers."""
+"""The contract of the store."""
 
 import uuid
 
@@ -6,7 +6,7 @@ from sqlalchemy import delete, insert, select
 
 from echo_core.store.attempts import Attempts
 from echo_core.store.database import Database
-from echo_core.store.errors import StoreUrl, Trouble
+from echo_core.store.errors import StoreUrl
 from echo_core.store.progress import ProgressOfRuns
 from echo_core.store.queue import Queue
 from echo_core.store.runs import Runs
@@ -18,45 +18,51 @@ _TOKEN_SECONDS = 3600
 
 
 class Store:
-    """Runs, in SQLite or PostgreSQL by URL alone: `Store("sqlite:////srv/echo/runs.db")` creates or migrates the file.
+    """Runs and their queue, in SQLite or PostgreSQL by URL alone.
 
-    **Parts.** `queue` (who waits, who is next, Stop), `attempts` (what a worker writes about the run that it trains),
-    `progress` (what a run has produced: its curve, its snapshots, its weights), `runs` (all runs: list, find, name,
-    hide, delete) and `upkeep` (what the app repeats for all runs). Each part takes the same `Database`.
+    `Store("sqlite:////srv/echo/runs.db")` opens that file, and creates it or migrates its tables where that is needed.
 
-    **Threads and processes.** A store may be used by any number of threads, and any number of processes may open the
-    same database. Each call is one transaction, or a read that is followed by one: it is done as a whole or not at
-    all. A returned value never changes later.
+    **Parts.** Each uses the same `database`, which also knows `is_sqlite`, `losses` and `shortage()`:
 
-    **Who may write.** Only the holder of the newest `Ticket` writes about a running run. `queue.claim` and
-    `queue.take` give tickets; each counts up the run's `attempt`. When a newer attempt has begun, or the run is no
-    longer running, a write with the old ticket raises `Superseded` and changes nothing.
+    - `queue`: who waits and whose turn it is; asking for a run, Stop, giving runs to workers.
+    - `attempts`: what a worker writes about the run that it trains.
+    - `progress`: what a run has produced: its curve, snapshots and weights.
+    - `runs`: all runs: list, search, name, hide, delete.
+    - `upkeep`: what an app repeats for all runs: notice lost workers, keep the store within its size.
 
-    **States.** A run is in one of six:
+    **Thread safety.** Any number of threads may use one store, and any number of processes the same database. What a
+    call writes is one transaction; only `upkeep` splits long work into several. Returned values never change.
 
-        queued       It waits for a worker.
-        running      A worker trains it and writes a heartbeat every few seconds.
-        paused       Somebody pressed Stop, nobody watched it, or its app was closed. It has a checkpoint.
-        interrupted  Its worker was silent for too long. It goes on from its last checkpoint.
-        failed       Training raised an error, or it lost its worker too often. `reason` says why.
-        finished     All epochs are trained and the network is judged.
+    **Who may write.** Every attempt to train a run has a `Ticket`, from `queue.claim` or `queue.take`. Writes about a
+    running run carry it. If a newer attempt has begun, or the run is no longer running, `attempts` raises `Superseded`
+    and writes nothing. Anybody may ask for runs and mark them; whether a visitor may is for the caller to check.
 
-                       claim                   finish
-        request ──► queued ──────────► running ──────► finished
-                    ▲ ▲ │ ▲  lose         │ │ │
-                    │ │ │ └───────────────┘ │ │ fail, or lose (too often)
-                    │ │ │ stop, sweep       │ └──────────────► failed
-                    │ │ └─────────► paused ◄┤ pause                │
-                    │ │ request, sweep │    │ sweep                │
-                    │ └────────────────┴─── │ ─► interrupted       │
-                    │                       request, sweep │       │
-                    └──────────────────────────────────────┴───────┘ request
+    **States.**
 
-    A finished run is queued again only if its weights were evicted and `request(again=True)` asks for them.
+        queued       waits for a worker
+        running      a worker trains it, and its heartbeat is fresh
+        paused       stopped by somebody, unwatched, or left by an app that closed
+        interrupted  its worker was silent for too long; it goes on when a watcher returns
+        failed       training raised an error, or its worker was lost too often; `reason` says which
+        finished     trained to its last epoch and judged
+
+        request          claim, take           finish
+        ───────► queued ────────────► running ─────────► finished
+                 ▲ ▲ │                │ │ │ │
+                 │ └─┼───── lose ─────┘ │ │ │ fail, lose
+                 │   │                  │ │ └───────────► failed ───────┐
+                 │   │ stop, sweep      │ │ sweep                       │
+                 │   └───────► paused ◄─┘ └─────────────► interrupted ──┤
+                 │               │ pause, sweep                         │
+                 └───────────────┴──────────────────────────────────────┘
+                  request; sweep too, when a watcher is back, but not from failed
+
+    A finished run whose weights were evicted is queued again by `request(again=True)`.
 
     Args:
-        patience: Seconds to wait for a file that others write to, once the store is open. By default 30, which suits
-            workers; people should wait less.
+        create: Whether to create a missing file.
+        patience: Seconds to wait for a file that others write to, once the store is open; by default 30, which suits
+            workers. A page should wait for less.
     Raises:
         StoreError: If it cannot be opened, or a newer version of the project wrote it; with
             `create=False` also if there is none yet.
@@ -74,23 +80,9 @@ class Store:
     def __str__(self) -> str:
         return str(self.database)  # without the password
 
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether it is a file on one machine."""
-        return self.database.is_sqlite
-
-    @property
-    def losses(self) -> int:
-        """How often its tables were removed or replaced since it was opened."""
-        return self.database.losses
-
-    def shortage(self) -> Trouble | None:
-        """What is wrong with it although it answers: its disk may be full."""
-        return self.database.shortage()
-
     def now(self) -> float:
         """Seconds since 1970 by the database's clock, which gives all times of the store."""
-        with self.database.read(alone=True) as connection:
+        with self.database.read() as connection:
             return float(connection.scalar(select(now())) or 0.0)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What keeps a store in order: interrupted runs, runs that nobody watches, deleted runs and its size."""
+"""What the app does every few seconds for all runs: it notices lost workers, and keeps the store within its size."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,37 +14,38 @@ from echo_core.store.runs import UNDO_SECONDS, is_inactive
 from echo_core.store.schema import CHECKPOINTS, MARKS, MOMENTS, RUNS, WATCHERS, now
 from echo_core.text.plurals import counted
 
-#: A running run whose worker was not heard for so long is interrupted.
+#: A running run is interrupted when its heartbeat is older than this.
 STALE_SECONDS = 20.0
-#: One whose app is known to have ended, and its workers with it, is interrupted after so long.
+#: The same, if its worker's process is known to have ended.
 ORPHANED_SECONDS = 5.0
-#: A sweep that had to wait for the store so long is put off: workers had to wait as well, so heartbeats are old.
+#: A sweep that waited longer than this for the store does nothing: workers waited as well, so all heartbeats are old.
 MAX_SWEEP_WAIT_SECONDS = 1.0
-#: Runs that lose something in one transaction.
+#: Runs that `evict` takes data from in one transaction.
 _EVICTED_AT_ONCE = 100
 
 
 class Upkeep:
-    """What the app repeats every few seconds for all runs; see the module."""
+    """Sweeping, purging and evicting; see the module. Each may be called by several apps at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS,
               has_ended: Callable[[str], bool] = lambda worker: False) -> None:
-        """Interrupt running runs of which nothing was heard, and pause queued ones that nobody holds.
+        """Interrupt running runs without a heartbeat, pause queued ones that nobody watches, and queue awaited ones.
 
-        One that was interrupted goes on by itself once somebody who holds it was seen again; one that was to stop is
-        paused instead.
+        A run is awaited if it was interrupted, or paused by its closing app, and one of its watchers has come back.
+        A run without a heartbeat that was asked to stop is paused, not interrupted.
 
         Args:
-            has_ended: Whether a worker, by its name, is known to be there no more.
+            unwatched_seconds: A queued run is paused when its last watcher was seen longer ago than this.
+            has_ended: Whether a worker, given its name, is known to have ended.
         """
         began = time.monotonic()
         running, silent = RUNS.c.state == State.RUNNING, RUNS.c.heartbeat_at < now() - ORPHANED_SECONDS
         stale = running & (RUNS.c.heartbeat_at < now() - stale_seconds)
         left = (RUNS.c.state == State.QUEUED) & (watched_at() < now() - unwatched_seconds)
-        with self._database.read() as connection:
+        with self._database.read(consistent=True) as connection:
             workers = connection.scalars(select(RUNS.c.worker).where(running & silent).distinct())
             if ended := [name for name in workers if name and has_ended(name)]:
                 stale |= running & silent & RUNS.c.worker.in_(ended)
@@ -67,7 +68,7 @@ class Upkeep:
                 connection.execute(change(row.run_id).values(**(again | counted)))
 
     def purge(self, undo_seconds: float = UNDO_SECONDS) -> None:
-        """Delete for good what was deleted so long ago."""
+        """Delete runs for good that `Runs.delete` took out of the lists at least `undo_seconds` ago."""
         old = RUNS.c.deleted_at <= now() - undo_seconds
         with self._database.read() as connection:
             if not connection.scalar(select(func.count()).select_from(RUNS).where(old)):
@@ -76,19 +77,22 @@ class Upkeep:
             connection.execute(delete(RUNS).where(old))
 
     def size(self) -> int:
-        """Bytes of what the runs hold: weights, checkpoints, progress and snapshots."""
-        with self._database.read() as connection:
+        """Bytes of all weights, checkpoints, progress and snapshots."""
+        with self._database.read(consistent=True) as connection:
             return _size(connection)
 
     def evict(self, max_bytes: int) -> int:
-        """Make room until the store is that small, as far as it goes; how many runs lost something.
+        """Delete data of old runs until the store holds at most `max_bytes`, if that suffices.
 
-        First go the moments of the oldest finished runs, which only extending them needs, then the weights of the
-        oldest runs without a name, then those of named ones. Settings, curves and answers stay, and so does what
-        runs under way need.
+        The optimizer's moments of the oldest finished runs go first, as only extending those runs needs them. Then go
+        the weights of the oldest runs without a name, then those of named runs. Settings, curves, snapshots and all
+        data of queued and running runs stay.
+
+        Returns:
+            How many runs lost moments or weights; a run that lost both counts twice.
         """
-        # Chosen while others may write, and taken away a few at a time: with many runs that is too long to lock.
-        with self._database.read() as connection:
+        # Runs are chosen without a lock and lose their data in small transactions, so that no writer waits for long.
+        with self._database.read(consistent=True) as connection:
             chosen = _evictable(connection, _size(connection) - max_bytes)
         evicted = 0
         for table, run_ids in chosen:
@@ -99,7 +103,7 @@ class Upkeep:
 
 
 def _awaited_again() -> ColumnElement[bool]:
-    """Runs that were left off and have a holder who has come back since and is still here."""
+    """Runs that were left off, and have a holder who was seen since and less than `HOLD_SECONDS` ago."""
     is_back = exists().where(WATCHERS.c.run_id == RUNS.c.run_id, WATCHERS.c.seen_at > RUNS.c.ended_at,
                              WATCHERS.c.seen_at >= now() - HOLD_SECONDS)
     return (left_off() & is_back & (RUNS.c.training_version == TRAINING_VERSION)
@@ -107,7 +111,7 @@ def _awaited_again() -> ColumnElement[bool]:
 
 
 def unwatched_reason(seconds: float) -> str:
-    """What a run says that was paused because nobody held it."""
+    """The `reason` of a run that was paused because nobody watched it."""
     return f"Nobody who pressed Train for it has been here for {counted(seconds, 'second')}."
 
 
@@ -118,7 +122,7 @@ def _size(connection: Connection) -> int:
 
 
 def _evictable(connection: Connection, excess: int) -> list[tuple[Any, Sequence[str]]]:
-    """What goes to make so much room, in the order in which it goes: some runs of a table at a time."""
+    """Tables, and the runs whose rows there go to make room for `excess` bytes, in the order in which they go."""
     named = select(MARKS.c.run_id).where(MARKS.c.name.is_not(None))
     found: list[tuple[Any, Sequence[str]]] = []
     for table in (MOMENTS, CHECKPOINTS):
@@ -126,10 +130,10 @@ def _evictable(connection: Connection, excess: int) -> list[tuple[Any, Sequence[
         held = [row.run_id for row in all_rows(connection, select(table.c.run_id).join(
             RUNS, RUNS.c.run_id == table.c.run_id).where(is_inactive()).order_by(
             is_named, RUNS.c.state != State.FINISHED, RUNS.c.ended_at, RUNS.c.run_id))]
-        for begin in range(0, len(held), _EVICTED_AT_ONCE):
+        for first in range(0, len(held), _EVICTED_AT_ONCE):
             if excess <= 0:
                 return found
-            some = held[begin:begin + _EVICTED_AT_ONCE]
+            some = held[first:first + _EVICTED_AT_ONCE]
             sizes = {row.run_id: row.size for row in all_rows(connection, select(
                 table.c.run_id, func.length(table.c.data).label("size")).where(table.c.run_id.in_(some)))}
             going = []

@@ -131,23 +131,23 @@ def test_transaction_that_raises_leaves_nothing(database):
 
 
 @pytest.mark.parametrize("fresh_url", ["sqlite"], indirect=True)
-def test_reader_of_a_single_statement_sends_nothing_else(database):
-    """Beside threads that compute, each call of the driver costs milliseconds."""
+def test_only_a_consistent_reader_begins_a_transaction(database):
+    """While other threads compute, each call of the driver costs milliseconds."""
     sent: list[str] = []
-    for alone in (True, False):
-        with database.read(alone=alone) as connection:
+    for consistent in (False, True):
+        with database.read(consistent) as connection:
             raw = connection.connection.dbapi_connection
             raw.set_trace_callback(sent.append)
             connection.execute(select(RUNS.c.run_id).where(RUNS.c.run_id == "unknown")).all()
         raw.set_trace_callback(None)
         words = [statement.split()[0] for statement in sent]
-        assert words == (["SELECT"] if alone else ["BEGIN", "SELECT", "ROLLBACK"])
+        assert words == (["BEGIN", "SELECT", "ROLLBACK"] if consistent else ["SELECT"])
         sent.clear()
 
 
-def test_reader_sees_one_moment_throughout(database):
+def test_consistent_reader_sees_one_moment_throughout(database):
     row = {"token": "a", "made_at": 0.0}
-    with database.read() as connection:
+    with database.read(consistent=True) as connection:
         assert connection.execute(HANDSHAKES.select()).all() == []
         with database.write() as other:
             other.execute(HANDSHAKES.insert().values(**row))
@@ -209,14 +209,14 @@ def test_what_a_file_suffers_from_is_said_in_words(tmp_path, fault, cause):
         with fault(store), pytest.raises(OperationalError) as caught:
             fill(store)
         assert trouble_of(caught.value).cause == cause
-        assert store.shortage() is None
+        assert store.database.shortage() is None
 
 
 def test_a_full_disk_is_noticed_before_a_write_fails(tmp_path):
     with faults.small_disk(tmp_path, megabytes=8) as folder, closing(Store(f"sqlite:///{folder / 'runs.db'}")) as store:
-        assert store.shortage() is None
+        assert store.database.shortage() is None
         with faults.filled(folder):
-            assert store.shortage().cause == "its disk is full"
+            assert store.database.shortage().cause == "its disk is full"
 
 
 def test_what_a_server_suffers_from_is_said_in_words(postgres_server, migrated):
@@ -227,6 +227,6 @@ def test_what_a_server_suffers_from_is_said_in_words(postgres_server, migrated):
         with store.database.read() as connection, pytest.raises(InternalError) as caught:
             connection.execute(RUNS.delete())
         assert trouble_of(caught.value).cause == "it can only be read"
-        assert store.shortage() is None
+        assert store.database.shortage() is None
     bug = ProgrammingError("SELECT", None, Exception('relation "runs" does not exist'))
     assert trouble_of(bug).cause == "it refuses, and the server's log says why"

@@ -6,11 +6,11 @@ import sqlite3
 
 import pytest
 from psycopg import errors
-from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
+from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError, TimeoutError
 
 from echo_core.settings import Settings
 from echo_core.store.database import Database
-from echo_core.store.errors import FAULTS, StoreAway, StoreError, StoreUrl, trouble_of, without_secrets
+from echo_core.store.errors import FAULTS, StoreAway, StoreError, StoreUrl, error_code, trouble_of, without_secrets
 from echo_core.workers.attempt import reason_of
 
 #: URLs of a server that is not there, each with the password in another place.
@@ -87,7 +87,7 @@ def sqlite_error(name):
     (sqlite_error("SQLITE_CORRUPT"), "its file is damaged"),
     (OperationalError("SELECT", None, errors.DiskFull("kein Platz")), "its disk is full"),
     (InternalError("SELECT", None, errors.ReadOnlySqlTransaction("nur lesen")), "it can only be read"),
-    (OperationalError("SELECT", None, errors.TooManyConnections("zu viele")), "too many ask it at once"),
+    (TimeoutError("QueuePool limit of size 8 overflow 56 reached"), "too many ask it at once"),
     (OperationalError("SELECT", None, Exception("weg")), "it does not answer"),
     (ProgrammingError("SELECT", None, errors.UndefinedColumn("disk is full")),
      "it refuses, and the server's log says why"),
@@ -95,6 +95,13 @@ def sqlite_error(name):
 def test_trouble_is_told_by_code_whatever_language_the_database_speaks(error, cause):
     assert isinstance(error, FAULTS)
     assert trouble_of(error).cause == cause
+
+
+def test_postgres_that_refuses_a_connection_counts_as_no_answer_as_it_sends_no_code(postgres_server):
+    with pytest.raises(StoreAway) as caught:
+        Database(postgres_server.url("a database that nobody made"))
+    assert error_code(caught.value.__cause__) == ""
+    assert trouble_of(caught.value).cause == "it does not answer"
 
 
 def test_visitors_are_told_of_no_path_and_no_address(tmp_path):

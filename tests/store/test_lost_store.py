@@ -85,7 +85,7 @@ def test_file_that_is_taken_away_is_made_again_and_all_who_have_it_open_find_the
         assert worker.runs.get(after) is not None
         with pytest.raises(Superseded):
             worker.attempts.finish(ticket, checkpoint(60), EVALUATION)
-        assert app.losses == 1
+        assert app.database.losses == 1
         assert other.queue.claim("w").run_id == after
         with closing(sqlite3.connect(path)) as raw:
             assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -101,7 +101,7 @@ def test_older_copy_in_the_place_of_a_file_is_used_with_the_runs_that_it_has(pat
         path.with_name("copy.db").replace(path)
         assert store.runs.get(old) is not None
         assert store.runs.get(new) is None
-        assert store.losses == 1
+        assert store.database.losses == 1
 
 
 def test_worker_makes_no_store_that_was_taken_away(path):
@@ -127,7 +127,7 @@ def test_database_of_a_server_that_is_dropped_and_made_again_gets_its_tables(pos
         assert worker.runs.get(after) is not None
         with pytest.raises(Superseded):
             worker.attempts.finish(ticket, checkpoint(60), EVALUATION)
-        assert app.losses == worker.losses == 1
+        assert app.database.losses == worker.database.losses == 1
 
 
 def test_schema_of_a_server_that_is_dropped_under_open_connections_gets_its_tables(postgres_server):
@@ -138,7 +138,7 @@ def test_schema_of_a_server_that_is_dropped_under_open_connections_gets_its_tabl
             connection.execute(text("CREATE SCHEMA public"))
         after = use(app, 2)
         assert [run.run_id for run in app.runs.newest()] == [after]
-        assert app.losses == 1
+        assert app.database.losses == 1
 
 
 @pytest.mark.parametrize("fresh_url", ["sqlite", "postgres"], indirect=True)
@@ -150,10 +150,10 @@ def test_store_that_is_left_alone_loses_nothing(fresh_url):
         assert len(other.runs.newest()) == 3
         with other.database.read() as connection:
             raw = connection.connection.driver_connection
-        if store.is_sqlite:
+        if store.database.is_sqlite:
             raw.execute("VACUUM")
         assert len(store.runs.newest()) == 3
-        assert store.losses == other.losses == 0
+        assert store.database.losses == other.database.losses == 0
 
 
 # --- who may read it ---------------------------------------------------------------------------
@@ -220,7 +220,7 @@ def test_loss_of_a_store_is_told_once_and_says_what_is_gone(keeper, path, caplog
     assert "The store was emptied while Echo Lab ran: the runs from before" in keeper.loss
     assert str(path.parent) not in keeper.loss
     keeper.submit(config(2))
-    looked = keeper.store.losses
+    looked = keeper.store.database.losses
     waiting.until(lambda: keeper.trouble is None)
     assert [record.levelname for record in caplog.records if "was emptied" in record.message] == ["ERROR"]
     assert looked == 1
