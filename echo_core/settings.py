@@ -26,8 +26,9 @@ DATA_FOLDER = data_folder(PROJECT_ROOT)
 
 Positive = Annotated[int, Field(ge=1)]
 
-#: Megabytes of the app's own process, of a worker just before it is recycled, and of compiling one network.
-APP_MB, WORKER_MB, COMPILE_MB = 256, 1250, 150
+#: Megabytes of the app's own process; of a worker just before it is recycled; and the part of these that compiling and
+#: TensorFlow's libraries take.
+APP_MB, WORKER_MB, COMPILE_MB = 256, 1250, 300
 
 
 def sqlite_url(file: Path) -> str:
@@ -115,7 +116,7 @@ class Settings(BaseSettings):
     threads: Positive = Field(default_factory=lambda: min(2, machine.cores()), description="of one training")
     workers: Annotated[int, Field(ge=0)] = Field(
         0, description="worker processes; 0 is as many as cores and memory allow")
-    worker_mb: Positive = Field(1050, description="memory of an idle worker above which it is recycled")
+    worker_mb: Positive = Field(900, description="an idle worker's own memory above which it is recycled")
     standby: bool = Field(True, description="one more warm worker while others are recycled, where memory allows")
     compile_ahead: bool = Field(True, description="compile the network at a page's controls before Train is pressed")
     unwatched_seconds: Annotated[float, Field(gt=0)] = Field(300.0, description="until a run that nobody holds pauses")

@@ -39,6 +39,9 @@ EXTRA_SNAPSHOTS = 60
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
 
+#: TensorFlow raises one of these when a compiled program on disk is damaged or cannot be written.
+PROGRAM_ERRORS = (tf.errors.OpError,)
+
 #: A program is traced once, though two threads may ask for it: to compile it ahead, and to train with it.
 _TRACING = threading.Lock()
 
@@ -75,13 +78,8 @@ def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[P
 
 
 def begin_pools() -> None:
-    """Have TensorFlow begin the threads that it computes with."""
+    """Have TensorFlow start the threads that it computes with."""
     tf.config.list_logical_devices()
-
-
-def begin_compiling() -> None:
-    """Have XLA begin the threads that it compiles with."""
-    tf.function(lambda: tf.ones(()) + 1, jit_compile=True, autograph=False)()
 
 
 def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:

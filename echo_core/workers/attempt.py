@@ -23,7 +23,7 @@ from echo_core.store.errors import without_secrets
 from echo_core.store.upkeep import unwatched_reason
 from echo_core.text.plurals import counted
 from echo_core.workers.process import give_way, prepare
-from echo_core.workers.xla_cache import leave_cache, remove_damaged
+from echo_core.workers.xla_cache import mend_cache
 
 logger = logging.getLogger(__name__)
 
@@ -123,13 +123,12 @@ def records_of(config: RunConfig, checkpoint: Checkpoint | None = None) -> Itera
             yield progress
     except Diverged:
         raise
-    except Exception:
-        settings = Settings()
-        if not remove_damaged(settings) and not leave_cache(settings):
-            raise
-        from echo_core.training import compiled_epochs
+    except Exception as error:
+        from echo_core import training
 
-        compiled_epochs.cache_clear()
+        if not isinstance(error, training.PROGRAM_ERRORS) or not mend_cache(Settings()):
+            raise
+        training.compiled_epochs.cache_clear()
         yield from (progress for progress in train(config, newest) if newest is None or progress.epoch > newest.epoch)
 
 

@@ -8,17 +8,17 @@ import atexit
 import logging
 import os
 import re
+import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
-
-import psutil
 
 from echo_core import machine
 from echo_core.settings import Settings
-from echo_core.workers.process import BLAS_THREADS, environment
+from echo_core.workers.own_folder import is_alive, make_own_folder, remove_leftovers
+from echo_core.workers.process import NUMPY_THREADS, environment
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Cluster:
         self._settings = settings
         self._client: Any = None
         self.local: Any = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -80,13 +80,12 @@ class Cluster:
             self._client = Client(settings.dask_scheduler_address, set_as_default=False, name="echo")
             return
         logging.getLogger("distributed").setLevel(logging.ERROR)  # or it tells of each start and end
-        numpys = {BLAS_THREADS: environment(settings)[BLAS_THREADS]}
-        dask.config.set({**DASK_CONFIG, "distributed.nanny.pre-spawn-environ": numpys})
+        dask.config.set({**DASK_CONFIG, "distributed.nanny.pre-spawn-environ": dict(NUMPY_THREADS)})
         # A client that can send a task runs code as the app's user, so clients need a key that is made for this
         # cluster and kept in memory. Other users of the machine cannot read the files that workers write.
-        self._folder = tempfile.TemporaryDirectory(prefix="echo-lab-workers-", ignore_cleanup_errors=True)
+        self._folder = make_own_folder()
         self.local = LocalCluster(
-            security=Security.temporary(), local_directory=self._folder.name, n_workers=settings.num_workers,
+            security=Security.temporary(), local_directory=str(self._folder), n_workers=settings.num_workers,
             threads_per_worker=THREADS_PER_WORKER, processes=True, memory_limit=0, host="127.0.0.1",
             dashboard_address=None, silence_logs=logging.CRITICAL,
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False}, env=environment(settings))
@@ -149,7 +148,8 @@ class Cluster:
                 except Exception:
                     logger.warning("the cluster did not close", exc_info=True)
         if self._folder is not None:
-            self._folder.cleanup()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            remove_leftovers()  # of workers that were still busy, and so were killed
 
 
 async def _end(nannies: list[Any]) -> None:
@@ -168,14 +168,4 @@ def has_ended(name: str) -> bool:
     for a while as well.
     """
     found = re.fullmatch(rf"{re.escape(socket.gethostname())} (\d+) \S+", name)
-    return found is not None and not _is_alive(int(found[1]))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        status: str = psutil.Process(pid).status()
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:
-        return True
-    return status != psutil.STATUS_ZOMBIE  # it has ended, and its parent has not looked yet
+    return found is not None and not is_alive(int(found[1]))

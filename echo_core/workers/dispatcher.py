@@ -340,12 +340,7 @@ class Dispatcher:
             self._warm_up(idle)
 
     def _warm_up(self, idle: Entry) -> None:
-        self._submit(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps, self._is_one_awaited)
-
-    @property
-    def _is_one_awaited(self) -> bool:
-        """Whether fewer workers are warm than may train at a time. A local cluster's standby may take its time."""
-        return self._is_remote or sum(each.is_warm for each in self.roster) < self.settings.num_workers
+        self._submit(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps)
 
     def _may_train(self) -> bool:
         """Whether one more run may train now: a local cluster's standby waits for its turn."""

@@ -10,7 +10,7 @@ from echo_core.records import Floats
 from echo_core.settings import Settings
 from echo_core.store import OUTAGES, Signal, Store, StoreError, Ticket
 from echo_core.workers.attempt import drain, patiently, reason_of, records_of
-from echo_core.workers.process import give_way, in_fresh_thread, load_training, memory_left, prepare, take_idle_time
+from echo_core.workers.process import give_way, in_fresh_thread, load_training, memory_left, prepare
 from echo_core.workers.xla_cache import make_room
 
 #: What a new worker does before its first run, one small task each: import, then compile the first presets.
@@ -38,20 +38,16 @@ def _execute(store_url: str, run_id: str, attempt: int, unwatched_seconds: float
     return memory_left()
 
 
-def warm_up(step: int, is_awaited: bool) -> int:
-    """Take one of `WARM_UP_STEPS`, so that a first run has less to wait for; the process's bytes of memory afterwards.
-
-    Args:
-        is_awaited: Whether a run may have to wait for it. If not, it takes only time that runs leave.
-    """
-    prepare(is_awaited)
+def warm_up(step: int) -> int:
+    """Take one of `WARM_UP_STEPS`, so that a first run waits less; the process's bytes of memory afterwards."""
+    prepare()
     if step > 0:
-        in_fresh_thread(_compile, PRESETS[WARM_UP_STEPS[step]].config, is_awaited)
+        in_fresh_thread(_compile, PRESETS[WARM_UP_STEPS[step]].config)
     return memory_left()
 
 
-def _compile(config: RunConfig, is_awaited: bool) -> None:
-    give_way() if is_awaited else take_idle_time()
+def _compile(config: RunConfig) -> None:
+    give_way()
     for _ in islice(records_of(config), 2):
         pass
 

@@ -1,17 +1,15 @@
-"""Compiled programs on disk: TensorFlow's persistent XLA cache, kept small and whole.
+"""Compiled programs on disk: TensorFlow's persistent XLA cache, kept small and readable.
 
 TensorFlow writes a file for each network that it compiles, and reads it in the next process. It never removes one, a
-file that a power cut has cut short makes its network fail for ever, and a run fails when its program cannot be written,
-as on a full disk. All three are mended here: old programs make room, damaged ones are removed, and where none can be
-written, processes train without keeping any.
+damaged file makes each run of its network fail, and a run fails when its program cannot be written, as on a full
+disk. Here old programs make room for new ones, all are deleted once one could not be read, and processes train without
+keeping programs where none can be written.
 """
 
-import atexit
 import hashlib
 import logging
 import os
 import platform
-import shutil
 import tempfile
 from contextlib import suppress
 from functools import cache
@@ -20,12 +18,10 @@ from pathlib import Path
 
 from echo_core.settings import Settings
 from echo_core.store.files import make_folder
+from echo_core.workers.own_folder import make_own_folder
 
 #: Free bytes that the folder needs: room for several programs.
 ROOM = 8 * 2**20
-#: Memory that looks like a disk, where a disk may be full.
-MEMORY_DISK = Path("/dev/shm")
-
 logger = logging.getLogger(__name__)
 
 
@@ -35,35 +31,33 @@ def program_folder(settings: Settings) -> Path:
 
 
 class Link:
-    """The name by which TensorFlow in this process knows the folder of programs.
+    """The path of the folder of programs that TensorFlow in this process is given.
 
-    TensorFlow reads the name once in a process. So it is a link of this process's own, that can be turned to a spare
-    folder when the first one cannot be written to any more.
+    TensorFlow reads the path once in a process. So it is a link in a folder of this process, and can be turned to a
+    spare folder once the first one can no longer be written to.
     """
 
     def __init__(self, folder: Path) -> None:
-        parent = MEMORY_DISK if os.access(MEMORY_DISK, os.W_OK) else None
-        own = Path(tempfile.mkdtemp(prefix="echo-lab-", dir=parent))
-        atexit.register(shutil.rmtree, own, ignore_errors=True)
+        own = make_own_folder()
         self.path, self.spare = own / "programs", own / "spare"
         self.spare.mkdir()
         self.path.symlink_to(folder.absolute(), target_is_directory=True)
         self.is_turned = False
 
     def turn(self) -> None:
-        """Have TensorFlow use the spare folder, which is deleted when the process ends."""
+        """Make TensorFlow use the spare folder, which is deleted when the process ends."""
         turned = self.path.with_name("turned")
         turned.symlink_to(self.spare, target_is_directory=True)
         turned.replace(self.path)
         self.is_turned = True
 
 
-#: The link that TensorFlow in this process got, if it keeps programs.
+#: The link that TensorFlow in this process was given, if it keeps programs.
 link: Link | None = None
 
 
 def open_cache(settings: Settings) -> Path | None:
-    """The folder in which TensorFlow is to keep the programs of this process; None where it cannot keep any."""
+    """The folder in which TensorFlow shall keep the programs of this process, or None where it cannot keep any."""
     global link
     folder = program_folder(settings)
     if why := _why_unwritable(folder):
@@ -71,18 +65,32 @@ def open_cache(settings: Settings) -> Path | None:
         return None
     try:
         link = Link(folder)
-    except OSError:  # Windows lets few users make links. Then only what is wrong already at the start is mended
+    except OSError:  # Windows lets few users make links. There a disk that fills up later makes runs fail
         return folder
     return link.path
 
 
-def leave_cache(settings: Settings) -> bool:
-    """If the folder has become unwritable, train on without keeping programs. Returns whether that is new."""
-    if link is None or link.is_turned or not (why := _why_unwritable(program_folder(settings))):
+def mend_cache(settings: Settings) -> bool:
+    """After TensorFlow failed: delete all programs, or leave the folder if it cannot be written to.
+
+    Returns:
+        Whether anything changed, so that a second try makes sense.
+    """
+    folder = program_folder(settings)
+    if link is not None and link.is_turned:
         return False
-    logger.warning(_NOT_KEPT, program_folder(settings), why)
-    link.turn()
-    return True
+    if why := _why_unwritable(folder):
+        if link is not None:
+            logger.warning(_NOT_KEPT, folder, why)
+            link.turn()
+        return link is not None
+    programs = list(folder.glob("*.pb"))
+    if programs:
+        logger.warning("training failed, maybe because a compiled program is damaged: all in %s are deleted", folder)
+    for file in programs:
+        with suppress(OSError):  # another process deletes them too
+            file.unlink()
+    return bool(programs)
 
 
 _NOT_KEPT = ("compiled programs are not kept, so that each process compiles anew: %s cannot be written to (%s). Set "
@@ -90,7 +98,7 @@ _NOT_KEPT = ("compiled programs are not kept, so that each process compiles anew
 
 
 def _why_unwritable(folder: Path) -> str | None:
-    """Why no program could be written to a folder, which is made where it is missing and closed to other users."""
+    """Why no program can be written to a folder, or None. It is created if missing, and closed to other users."""
     try:
         make_folder(folder)
         if folder.stat().st_mode & 0o007:
@@ -120,33 +128,6 @@ def make_room(settings: Settings) -> None:
                 break
             file.unlink(missing_ok=True)
             too_much -= sizes[file].st_size
-
-
-def remove_damaged(settings: Settings) -> int:
-    """Remove programs that are no whole records of Protocol Buffers; how many there were."""
-    damaged = [file for file in program_folder(settings).glob("*.pb") if not _is_whole(file)]
-    removed = 0
-    for file in damaged:
-        with suppress(OSError):  # somebody else's folder
-            file.unlink(missing_ok=True)
-            removed += 1
-            logger.warning("a compiled program was damaged, and is compiled again when it is needed: %s", file.name)
-    return removed
-
-
-def _is_whole(file: Path) -> bool:
-    from google.protobuf.empty_pb2 import Empty
-    from google.protobuf.message import DecodeError
-
-    try:
-        data = file.read_bytes()
-    except OSError:  # TensorFlow cannot read it either
-        return False
-    try:
-        Empty.FromString(data)  # takes fields that it does not know as they come, if they are whole
-    except DecodeError:
-        return False
-    return bool(data) and data[0] != 0  # what a power cut leaves may be zeros
 
 
 @cache

@@ -63,7 +63,7 @@ def test_workers_and_their_threads_fill_the_cores(bare, cores, threads, workers)
 
 
 @pytest.mark.parametrize(("memory_mb", "workers", "recycle_mb", "has_spare_memory"), [
-    (700, 1, 294, False), (1024, 1, 618, False), (2700, 1, 1050, True), (2765, 2, 1050, True), (16_000, 8, 1050, True),
+    (700, 1, 144, False), (1024, 1, 468, False), (2700, 1, 900, True), (2765, 2, 900, True), (16_000, 8, 900, True),
 ])
 def test_workers_and_what_they_keep_fit_into_the_memory(bare, memory_mb, workers, recycle_mb, has_spare_memory):
     bare.setattr(machine, "cores", lambda: 16)

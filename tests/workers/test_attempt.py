@@ -4,6 +4,7 @@ Training is a stand-in here that yields records by hand, so nothing compiles. Te
 processes are in test_engine.py.
 """
 
+import mmap
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from contextlib import closing
 from itertools import count, pairwise
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -59,7 +61,7 @@ class Trainer:
 def trainer(monkeypatch):
     stand_in = Trainer()
     monkeypatch.setattr(attempt, "LONGEST_PAUSE_SECONDS", 0.2)  # so that no test waits long for the store
-    monkeypatch.setitem(sys.modules, "echo_core.training", SimpleNamespace(train=stand_in.train))
+    monkeypatch.setitem(sys.modules, "echo_core.training", SimpleNamespace(train=stand_in.train, PROGRAM_ERRORS=()))
     monkeypatch.setitem(sys.modules, "echo_core.evaluation", SimpleNamespace(evaluate=lambda *_: EVALUATION))
     return stand_in
 
@@ -380,8 +382,9 @@ def test_holders_are_given_a_moment_to_be_renewed_after_the_store_was_away(store
 def test_environment_has_the_threads_and_a_folder_for_this_kind_of_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_clustering_debug")
     one, two = (process.environment(Settings(threads=threads, xla_cache=tmp_path / "a b")) for threads in (1, 2))
-    names = ("OMP_NUM_THREADS", process.BLAS_THREADS, "TF_NUM_INTRAOP_THREADS", "ECHO_THREADS")
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "ECHO_THREADS")
     assert {two[name] for name in names} == {"2"}
+    assert two["OPENBLAS_NUM_THREADS"] == "1"
     assert two["TF_XLA_FLAGS"].startswith(f'--tf_xla_clustering_debug {process.XLA_CACHE_FLAG}"{tmp_path}/a b/')
     assert one["TF_XLA_FLAGS"] != two["TF_XLA_FLAGS"]
 
@@ -402,20 +405,6 @@ def test_environment_of_a_process_that_has_it_already_is_the_same(tmp_path, monk
     assert process.environment(Settings())["ECHO_XLA_CACHE"] == str(tmp_path / "a b")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of threads that are not Python's")
-def test_threads_of_numpy_give_way_and_those_of_python_do_not():
-    found = subprocess.run([sys.executable, "-c", """
-import os, numpy
-from echo_core.workers import process
-before = {task: os.getpriority(os.PRIO_PROCESS, int(task)) for task in os.listdir("/proc/self/task")}
-process._libraries_give_way()
-print(*(os.getpriority(os.PRIO_PROCESS, int(task)) - before[task] for task in sorted(before, key=int)))
-"""], env={**os.environ, process.BLAS_THREADS: "3"}, capture_output=True, text=True, check=True, timeout=PATIENCE)
-    own, *numpys = map(int, found.stdout.split())
-    assert own == 0
-    assert set(numpys) == {process.NICENESS - os.getpriority(os.PRIO_PROCESS, 0)}
-
-
 def test_each_task_has_its_priority_to_itself():
     def priority_of_a_task():
         before = os.getpriority(os.PRIO_PROCESS, 0)
@@ -428,54 +417,35 @@ def test_each_task_has_its_priority_to_itself():
     assert os.getpriority(os.PRIO_PROCESS, 0) == mine
 
 
-WHO_STOOD_BY = """
-import os, psutil, time
+WHO_IS_NICE = """
+import os, psutil
 from pathlib import Path
-from echo_core.workers import attempt, process, worker
-from echo_core.config.presets import PRESETS
+from echo_core.workers import worker
 begun = {thread.id for thread in psutil.Process().threads()}
 for step in range(2):
-    worker.warm_up(step, is_awaited=False)
-longer = PRESETS["whole"].config.model_copy(update={"epochs": 3000})
-process.in_fresh_thread(lambda: [process.give_way(), *attempt.records_of(longer)])
-time.sleep(0.5)  # the threads of these tasks end
-those_later = [thread for thread in psutil.Process().threads() if thread.id not in begun]
-named = {thread.id for thread in those_later if Path(f"/proc/self/task/{thread.id}/comm").read_text().startswith("tf_")}
-busy = {thread.id for thread in those_later if thread.user_time > 0.1}
-print(os.getpriority(os.PRIO_PROCESS, 0))
-print(*{(os.sched_getscheduler(thread), os.getpriority(os.PRIO_PROCESS, thread)) for thread in busy | named})
+    worker.warm_up(step)
+later = {thread.id for thread in psutil.Process().threads()} - begun
+tensorflows = [each for each in later if Path(f"/proc/self/task/{each}/comm").read_text().startswith("tf_")]
+print(os.getpriority(os.PRIO_PROCESS, 0), *{os.getpriority(os.PRIO_PROCESS, each) for each in tensorflows})
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has idle time to take, and priorities of threads")
-def test_worker_for_which_nobody_waited_trains_no_slower_than_others_later():
-    told = subprocess.run([sys.executable, "-c", WHO_STOOD_BY], check=True, capture_output=True, text=True).stdout
-    mine, *others = told.splitlines()
-    assert mine == str(os.getpriority(os.PRIO_PROCESS, 0))
-    assert others == [str((os.SCHED_OTHER, process.NICENESS))]
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process the priorities of its threads")
+def test_tensorflows_threads_give_way_and_the_workers_own_does_not():
+    done = subprocess.run([sys.executable, "-c", WHO_IS_NICE], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [str(os.getpriority(os.PRIO_PROCESS, 0)), str(process.NICENESS)]
 
 
-WHAT_LOADING_TAKES = """
-import psutil
-from echo_core.workers import process
-from echo_core.settings import Settings
-process.load_training(Settings())
-before = process.memory_left()
-process._unmap_what_loading_read()
-print(before - psutil.Process().memory_info().rss)
-import tensorflow as tf
-print(float(tf.function(lambda: tf.reduce_sum(tf.ones((8, 8)) @ tf.ones((8, 8))), jit_compile=True)()))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process its mappings")
-def test_worker_gives_back_what_loading_its_libraries_took_and_still_computes():
-    told = subprocess.run([sys.executable, "-c", WHAT_LOADING_TAKES], check=True, capture_output=True, text=True).stdout
-    given_back, total = map(float, told.split())
-    assert given_back > 100e6
-    assert total == 512
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says which pages of a process are of files")
+def test_pages_of_files_are_not_a_workers_own_memory(tmp_path):
+    (tmp_path / "library").write_bytes(bytes(2**26))
+    before = process.memory_left()
+    with (tmp_path / "library").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+        read = sum(pages[::mmap.PAGESIZE])
+        own = np.ones(2**26, np.uint8)
+        assert read == 0
+        assert process.memory_left() - before == pytest.approx(own.nbytes, rel=0.2)
 
 
 def test_error_of_a_task_comes_back():

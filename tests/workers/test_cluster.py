@@ -75,7 +75,7 @@ def test_a_peer_that_trusts_anybody_is_not_trusted(cluster: Cluster, part: str, 
 def test_what_workers_write_is_closed_to_other_users(cluster: Cluster):
     (info,) = cluster.workers().values()
     directory = Path(info["local_directory"])
-    closed = [folder for folder in directory.parents if folder.name.startswith("echo-lab-workers-")]
+    closed = [folder for folder in directory.parents if folder.name.startswith("echo-lab-")]
     assert stat.S_IMODE(closed[0].stat().st_mode) == 0o700
     assert closed[0].stat().st_uid == os.geteuid()
 

@@ -1,5 +1,6 @@
-"""Compiled programs on disk stay few and whole."""
+"""Compiled programs on disk stay few, and a damaged one harms no run."""
 
+import json
 import os
 import shutil
 import stat
@@ -8,14 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from google.protobuf.struct_pb2 import Value
 
 from echo_core.settings import Settings
-from echo_core.workers import xla_cache
-from echo_core.workers.xla_cache import leave_cache, make_room, open_cache, program_folder, remove_damaged
+from echo_core.workers import own_folder, xla_cache
+from echo_core.workers.xla_cache import make_room, mend_cache, open_cache, program_folder
 from tests.helpers.faults import small_disk
 
-WHOLE = Value(string_value="program " * 100).SerializeToString()
+WHOLE = b"program " * 100
 
 
 @pytest.fixture
@@ -54,15 +54,7 @@ def test_programs_that_were_used_longest_ago_make_room(settings):
 
 def test_a_folder_that_is_not_there_needs_no_room(tmp_path):
     make_room(Settings(xla_cache=tmp_path / "nothing"))
-    assert remove_damaged(Settings(xla_cache=tmp_path / "nothing")) == 0
-
-
-@pytest.mark.parametrize("damage", [WHOLE[:-1], WHOLE[:40], b"", bytes(500)], ids=["byte", "cut", "empty", "zeros"])
-def test_damaged_programs_are_removed_and_whole_ones_stay(settings, damage, caplog):
-    whole, damaged = program(settings, "whole"), program(settings, "damaged", damage)
-    assert remove_damaged(settings) == 1
-    assert (whole.exists(), damaged.exists()) == (True, False)
-    assert "compiled again" in caplog.text
+    assert not mend_cache(Settings(xla_cache=tmp_path / "nothing"))
 
 
 @pytest.fixture(params=["memory", "no memory disk"])
@@ -70,7 +62,7 @@ def opened(request, settings, tmp_path, monkeypatch):
     """A process that keeps its programs, by the link that TensorFlow has; with and without a disk in memory."""
     monkeypatch.setattr(xla_cache, "link", None)
     if request.param != "memory":
-        monkeypatch.setattr(xla_cache, "MEMORY_DISK", tmp_path / "nothing")
+        monkeypatch.setattr(own_folder, "MEMORY_DISK", tmp_path / "nothing")
     return open_cache(settings)
 
 
@@ -80,8 +72,14 @@ def test_programs_go_by_a_link_into_a_folder_that_is_closed_to_others(settings, 
     assert (folder / "a.pb").read_bytes() == WHOLE
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE(opened.parent.stat().st_mode) == 0o700
-    assert not leave_cache(settings)  # all is well
-    assert [file.name for file in folder.iterdir()] == ["a.pb"]
+
+
+def test_after_a_failure_all_programs_are_deleted_once(settings, opened, caplog):
+    (opened / "a.pb").write_bytes(WHOLE)
+    assert mend_cache(settings)
+    assert list(program_folder(settings).iterdir()) == []
+    assert not mend_cache(settings)  # nothing is left that could be damaged
+    assert len(caplog.messages) == 1
 
 
 def put_in_the_way(folder):
@@ -91,7 +89,7 @@ def put_in_the_way(folder):
 
 def test_a_folder_that_cannot_be_written_to_any_more_is_left_and_said_once(settings, opened, caplog):
     put_in_the_way(program_folder(settings))
-    assert [leave_cache(settings) for _ in range(2)] == [True, False]
+    assert [mend_cache(settings) for _ in range(2)] == [True, False]
     (opened / "a.pb").write_bytes(WHOLE)
     assert len(caplog.messages) == 1
     assert "compiled programs are not kept" in caplog.text
@@ -106,7 +104,7 @@ def test_where_no_folder_can_be_made_nothing_is_kept_and_the_log_says_so(tmp_pat
     monkeypatch.setattr(xla_cache, "link", None)
     assert open_cache(Settings(xla_cache=tmp_path / where)) is None
     assert len(caplog.messages) == 1
-    assert not leave_cache(Settings(xla_cache=tmp_path / where))
+    assert not mend_cache(Settings(xla_cache=tmp_path / where))
 
 
 def test_a_disk_without_room_for_programs_is_not_used(tmp_path, monkeypatch):
@@ -115,17 +113,14 @@ def test_a_disk_without_room_for_programs_is_not_used(tmp_path, monkeypatch):
         assert open_cache(Settings(xla_cache=tmp_path / "xla")) is None
 
 
-def test_a_program_that_cannot_be_read_is_removed(settings, monkeypatch):
-    (program_folder(settings) / "a.pb").mkdir()  # which even root cannot read
-    kept = program(settings, "b")
-    assert remove_damaged(settings) == 0  # nor can it be unlinked, and it does not matter
-    assert kept.exists()
-
-
 def train_tiny(cache, *more):
     return subprocess.run([sys.executable, "-m", "echo_core", "train", "--set", "epochs=2", "--set", "units=3",
                            "--no-store", "--json", *more], env={**os.environ, "ECHO_XLA_CACHE": str(cache)},
                           cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+
+
+def fingerprint_of(done):
+    return json.loads(done.stdout.splitlines()[-1])["fingerprint"]
 
 
 @pytest.mark.slow
@@ -164,19 +159,17 @@ print([each.checkpoint.fingerprint for each in records_of(TINY)][-1])
 
 
 @pytest.mark.slow
-def test_a_damaged_program_is_compiled_again_and_trains_the_same(tmp_path):
-    def train():
-        tiny = ["--set", "epochs=3", "--set", "units=8", "--no-store", "--json"]
-        done = subprocess.run(
-            [sys.executable, "-m", "echo_core", "train", *tiny],
-            env={**os.environ, "ECHO_XLA_CACHE": str(tmp_path)}, cwd=Path(__file__).parents[2],
-            capture_output=True, text=True, check=True)
-        return done.stdout.splitlines()[-1].partition('"fingerprint"')[2], done.stderr
-
-    fingerprint, _ = train()
+@pytest.mark.parametrize("damage", [lambda data: data[:len(data) // 2], lambda _: b"", lambda data: bytes(len(data)),
+                                    lambda data: data[:999] + b"\xff" * 4 + data[1003:]],
+                         ids=["cut", "empty", "zeros", "changed"])
+def test_a_damaged_program_is_compiled_again_and_trains_the_same(tmp_path, damage):
+    whole = train_tiny(tmp_path)
     file, = tmp_path.glob("*/*.pb")
-    size = file.stat().st_size
-    os.truncate(file, size // 2)
-    assert train()[0] == fingerprint
+    data = file.read_bytes()
+    file.write_bytes(damage(data))
+    again = train_tiny(tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert fingerprint_of(again) == fingerprint_of(whole)
+    assert again.stderr.count("are deleted") == 1
     file, = tmp_path.glob("*/*.pb")
-    assert file.stat().st_size == pytest.approx(size, rel=0.01)
+    assert file.stat().st_size == pytest.approx(len(data), rel=0.01)
