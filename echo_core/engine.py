@@ -28,7 +28,8 @@ from echo_core.tables import forecast
 from echo_core.text.plurals import counted
 from echo_core.workers import worker
 from echo_core.workers.cluster import has_ended
-from echo_core.workers.dispatcher import Busy, Dispatcher
+from echo_core.workers.dispatcher import Dispatcher
+from echo_core.workers.errands import Busy
 
 __all__ = ["Busy", "Engine"]
 

@@ -1,11 +1,10 @@
-"""The dispatcher: workers of a Dask cluster, local or remote, and runs of the store's queue, brought together.
+"""The dispatcher gives runs of the store's queue to workers of a Dask cluster, local or remote.
 
-Each worker has at most one run of ours, pinned to it, and a run is claimed in the store only when
-its worker is free. A worker of a local cluster has a second thread for what is short: it makes a file, or
-compiles a network ahead. Where there is memory to spare, a local cluster has one worker more than train at a
-time: it stands by, warm, while another's process is replaced. Dask's own queue is not used: it hands
-tasks to busy workers, blames a killed worker on all that wait there, and repeats tasks whose futures
-are held.
+Each worker has at most one run of ours, pinned to it, and a run is claimed in the store only when its worker is free.
+A worker of a local cluster has a second thread for a short task: it makes a file, or compiles a network ahead. With
+enough memory a local cluster has one worker more than train at a time, the standby, which takes the next run while
+another's process is replaced. Dask's own queue is not used: it hands tasks to busy workers, blames a killed worker on
+all tasks that wait there, and repeats tasks whose futures are held.
 """
 
 import atexit
@@ -14,7 +13,6 @@ import logging
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
@@ -27,25 +25,25 @@ from echo_core.store.errors import without_secrets
 from echo_core.workers import worker
 from echo_core.workers.attempt import reason_of
 from echo_core.workers.cluster import Cluster, local_name
-from echo_core.workers.roster import Entry, Errand, Roster
+from echo_core.workers.errands import RESULT_SECONDS, Busy, Errands
+from echo_core.workers.roster import Entry, Roster
 
 logger = logging.getLogger(__name__)
 
-#: How often the dispatcher looks round, unless a run was submitted or a task ended.
+#: Seconds between two rounds of the dispatcher, unless a run was submitted or a task ended.
 TICK_SECONDS = 0.25
-#: A page that is being drawn gets so long before the workers start.
+#: Seconds before the workers start, so that a first page can be drawn meanwhile.
 HEAD_START_SECONDS = 1.0
-#: Runs of a local cluster get so long to pause when the engine closes.
+#: Seconds that runs of a local cluster have to pause when the engine closes.
 PAUSE_SECONDS = 2.0
-#: The result of a task that is done is there at once, unless its worker was lost in this moment.
-RESULT_SECONDS = 0.5
-#: The dispatcher adds its word that a run lives so often, as long as its worker was heard within a minute.
+#: Seconds between two heartbeats that the dispatcher adds for a run whose worker Dask heard in the last HEARD_SECONDS.
 VOUCH_SECONDS = 5.0
 HEARD_SECONDS = 60.0
-#: A cluster that could not be reached is tried again after so long, and a worker that was refused is asked again.
+#: Seconds until the dispatcher tries again to reach a cluster.
 RETRY_SECONDS = 5.0
-#: Whoever moves a control may move another one: a network is compiled ahead once it was wanted for so long.
+#: Seconds that a page's controls stand still before their network is compiled ahead: they may move again.
 SETTLED_SECONDS = 0.4
+#: Seconds until a worker that was refused is asked again.
 ASK_AGAIN_SECONDS = 30.0
 #: Seconds after which workers are usually ready, and the shortest wait that an early visitor is asked for.
 START_SECONDS, LEAST_SECONDS = 20.0, 5.0
@@ -54,12 +52,8 @@ START_SECONDS, LEAST_SECONDS = 20.0, 5.0
 PROMPT_REPLACEMENTS = 2
 
 
-class Busy(Exception):
-    """No worker was free for an errand in time."""
-
-
 class Wish(NamedTuple):
-    """A network that a page would like to have compiled, and since when."""
+    """A network that a page would like to have compiled, and the time when it first asked."""
 
     network: RunConfig
     since: float
@@ -78,10 +72,9 @@ class Dispatcher:
         self._num_replaced = 0  # processes in a row that were replaced because TensorFlow could not be loaded
         self._remote_mb: int | None = None
         self._standby_decided = False
-        self._errands: deque[Errand] = deque()
-        # Only pages write the first, and only this object's thread the second, so that no wish is lost between them.
-        self._wanted: Wish | None = None  # the network to be compiled ahead
-        self._granted: Wish | None = None
+        self.errands = Errands()
+        self._wanted: Wish | None = None  # the network to be compiled ahead; only pages write it
+        self._granted: Wish | None = None  # the last one that was; only the dispatcher's thread writes it
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="echo dispatcher", daemon=True)
         self._thread.start()
@@ -97,23 +90,22 @@ class Dispatcher:
         return self._remote_mb
 
     def wake(self) -> None:
-        """Look at the queue at once."""
+        """Start the next round at once."""
         self._wake.set()
 
     def compile_ahead(self, network: RunConfig) -> None:
-        """Have a network compiled once no run wants the processor. Only the newest one that was asked for is kept."""
+        """Compile a network once no run needs the processor. Only the newest request is kept."""
         if self._wanted is None or self._wanted.network != network:
             self._wanted = Wish(network, time.monotonic())
 
     def ask(self, function: Callable[..., Any], *args: Any, timeout: float) -> Any:
-        """Have a worker do something short, and wait for what comes of it.
+        """Have a worker call a function that takes a moment, and return its result.
 
         Raises:
             Busy: If it was not done within `timeout` seconds.
             Exception: What the function raised.
         """
-        errand = Errand(function, args)
-        self._errands.append(errand)
+        errand = self.errands.add(function, args)
         self._wake.set()
         try:
             return errand.result.result(timeout)
@@ -137,8 +129,8 @@ class Dispatcher:
         self._thread.join()
 
     def _work(self) -> None:
-        # Whoever made the engine may be drawing a first page. It has the processor for a moment,
-        # unless there is work already, or the end has come; both wake this thread.
+        # The app that made the engine may be drawing its first page, which needs the processor. A run that is
+        # submitted, or the engine's closing, ends the wait.
         self._wake.wait(HEAD_START_SECONDS)
         while not self.cluster.is_connected and not self._closing.is_set():
             try:
@@ -189,10 +181,10 @@ class Dispatcher:
                 if each.is_broken:
                     self._replace_broken(each, found[each.address])
                 elif each.refusal is not None and time.monotonic() - each.refused_at > ASK_AGAIN_SECONDS:
-                    each.is_greeted = False  # its disk may be mounted by now
+                    each.is_greeted = False  # ask again: its disk may be mounted by now
             self._run_errands(tasks)
             for each in self.roster.last_used_first():
-                # A run would wait behind what another app wants of the worker, while a free one could have it.
+                # A run would wait here behind another app's task, although another worker may be free for it.
                 is_taken = self._is_remote and (tasks.get(each.address) or each.aside is not None)
                 if each.is_free and not each.is_refused and not is_taken:
                     self.employ(each, found[each.address])
@@ -207,7 +199,7 @@ class Dispatcher:
             self._problem = problem
 
     def _meet(self, found: Mapping[str, Mapping[str, Any]]) -> None:
-        """Note who is new, and take back the runs of who is gone."""
+        """Add new workers, and take back the runs and errands of lost ones."""
         for gone in self.roster.lost(found):
             if gone.ticket is not None:
                 logger.warning("the worker of run %s was lost", gone.ticket.run_id)
@@ -215,16 +207,16 @@ class Dispatcher:
             for future in filter(None, (gone.future, gone.aside)):
                 future.release()  # or Dask would repeat it as well
             if gone.errand is not None:
-                self._errands.appendleft(gone.errand)
+                self.errands.put_back(gone.errand)
             self.roster.strike_out(gone)
         self.roster.meet(found, is_remote=self._is_remote)
 
     def _vouch(self, found: Mapping[str, Mapping[str, Any]]) -> None:
-        """Renew the heartbeat of runs whose worker is there but too busy to, as while it imports on a busy machine."""
+        """Renew the heartbeat of runs whose worker lives but is too busy for it, as while it imports TensorFlow."""
         if time.monotonic() - self._vouched_at < VOUCH_SECONDS:
             return
         for each in self.roster:
-            # By the scheduler's clock; ours may be another, so all that counts is whether it has moved.
+            # The scheduler's clock may differ from ours, so we only look whether its time has changed.
             if (heard := found[each.address]["last_seen"]) != each.last_seen:
                 each.last_seen, each.heard_at = heard, time.monotonic()
             if each.ticket is not None and time.monotonic() - each.heard_at < HEARD_SECONDS:
@@ -232,16 +224,16 @@ class Dispatcher:
         self._vouched_at = time.monotonic()
 
     def settle(self, done: Entry) -> None:
-        """Take note that a worker's task has ended, and forget it."""
+        """Note the outcome of a worker's task that has ended, and release it."""
         future = done.future
         error = future.exception() if future.status == "error" else None
         if done.ticket is not None:
-            # Of a store that was away for too long the run is not to blame: it goes on from its checkpoint.
+            # After an outage of the store the run has not failed: it goes on from its checkpoint.
             if error is not None and not isinstance(error, OUTAGES):
                 logger.error("run %s failed: %s", done.ticket.run_id, reason_of(error))
                 with suppress(Superseded):
                     self._store.attempts.fail(done.ticket, reason_of(error))
-            self._store.queue.lose(done.ticket)  # nothing happens if it ended as it should
+            self._store.queue.lose(done.ticket)  # does nothing if the attempt has ended in the store
             done.used_at = time.monotonic()
         elif not done.is_greeted:
             why = f"its workers cannot run Echo Lab: {reason_of(error)}" if error else future.result()
@@ -256,7 +248,7 @@ class Dispatcher:
             if error is not None:
                 logger.error("a worker could not warm up: %s", reason_of(error))
             done.steps += 1
-        with suppress(Exception):  # a worker that has just been lost takes its word with it
+        with suppress(Exception):  # the result is gone if the worker was lost just now
             if error is None and isinstance(memory := future.result(timeout=RESULT_SECONDS), int):
                 done.memory = memory
         future.release()
@@ -281,41 +273,35 @@ class Dispatcher:
             self._restart(broken)
 
     def _run_errands(self, tasks: Mapping[str, Sequence[str]]) -> None:
-        """Have workers do what pages wait for: free ones, or those of a local cluster beside their run."""
+        """Give errands to free workers, and to workers of a local cluster beside their run."""
         for each in sorted(self.roster.last_used_first(), key=lambda each: not each.is_free):
             can = each.is_loaded and not each.is_refused and not each.is_restarting and each.aside is None
             is_busy = self._is_remote and (not each.is_free or tasks.get(each.address))
-            if can and not is_busy and (errand := self.next_errand()) is not None:
-                self._submit_aside(each, f"errand-{uuid.uuid4().hex}", errand.function, *errand.args)
+            if can and not is_busy and (errand := self.errands.take()) is not None:
+                each.aside = self._submitted(each, f"errand-{uuid.uuid4().hex}", errand.function, *errand.args)
                 each.errand = errand
 
-    def next_errand(self) -> Errand | None:
-        """The errand that waits longest and is still wanted, taken from those that wait."""
-        while self._errands:
-            if not (errand := self._errands.popleft()).result.cancelled():
-                return errand
-        return None
-
     def _compile_ahead(self) -> None:
-        """While nothing trains, have the worker that the next run will get compile what it may well want."""
+        """While nothing trains, compile the network that pages want in the worker that the next run will get."""
         wanted, is_at_work = self._wanted, any(each.ticket or each.aside for each in self.roster)
         if wanted is None or wanted is self._granted or is_at_work or time.monotonic() - wanted.since < SETTLED_SECONDS:
             return
         for each in self.roster.last_used_first():
             if each.is_warm and each.is_free:
                 if each.foreseen != wanted.network:
-                    self._submit_aside(each, f"ahead-{uuid.uuid4().hex}", worker.compile_ahead, wanted.network)
+                    key = f"ahead-{uuid.uuid4().hex}"
+                    each.aside = self._submitted(each, key, worker.compile_ahead, wanted.network)
                     each.foreseen, each.used_at = wanted.network, time.monotonic()
                 self._granted = wanted
                 return
 
     def _settle_aside(self, done: Entry) -> None:
-        """Hand on what came of an errand. What went wrong with compiling ahead, a run of that network will say."""
+        """Pass on an errand's result. Errors while compiling ahead are dropped; a run of that network reports them."""
         if done.errand is None:
             with suppress(Exception):
                 done.memory = done.aside.result(timeout=RESULT_SECONDS)
         else:
-            _tell(done.errand.result, done.aside)
+            done.errand.settle(done.aside)
         done.aside.release()
         done.aside = done.errand = None
 
@@ -323,15 +309,17 @@ class Dispatcher:
         """Give an idle worker what is most urgent: a greeting, the import, a restart, a run, or a warm-up step."""
         if not idle.is_greeted:
             token = self._store.leave_token()
-            self._submit(idle, f"greet-{token}", worker.shake_hands, self._store.url, token, TRAINING_VERSION)
+            idle.future = self._submitted(
+                idle, f"greet-{token}", worker.shake_hands, self._store.url, token, TRAINING_VERSION)
         elif not idle.is_loaded:
             self._warm_up(idle)
         elif info.get("nanny") and self.roster.has_to_restart(idle):
             self._restart(idle)
         elif self._may_train() and (ticket := self._store.queue.claim(self._name_of(idle))) is not None:
             try:
-                self._submit(idle, f"run-{ticket.run_id}-{ticket.attempt}", worker.execute, self._store.url, *ticket,
-                             self.settings.unwatched_seconds, float(self._limits.max_seconds))
+                idle.future = self._submitted(
+                    idle, f"run-{ticket.run_id}-{ticket.attempt}", worker.execute, self._store.url, *ticket,
+                    self.settings.unwatched_seconds, float(self._limits.max_seconds))
             except BaseException:
                 self._store.queue.lose(ticket)
                 raise
@@ -340,7 +328,7 @@ class Dispatcher:
             self._warm_up(idle)
 
     def _warm_up(self, idle: Entry) -> None:
-        self._submit(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps)
+        idle.future = self._submitted(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps)
 
     def _may_train(self) -> bool:
         """Whether one more run may train now: a local cluster's standby waits for its turn."""
@@ -354,13 +342,11 @@ class Dispatcher:
             self.cluster.grow(self.settings.num_workers + 1, self.roster.highest_mb)
             self._standby_decided = True
 
-    def _submit(self, to: Entry, key: str, function: Any, *args: Any) -> None:
-        to.future = self.cluster.submit(to.address, key, function, *args)
-        to.future.add_done_callback(lambda _: self._wake.set())
-
-    def _submit_aside(self, to: Entry, key: str, function: Any, *args: Any) -> None:
-        to.aside = self.cluster.submit(to.address, key, function, *args)
-        to.aside.add_done_callback(lambda _: self._wake.set())
+    def _submitted(self, to: Entry, key: str, function: Any, *args: Any) -> Any:
+        """The Dask future of a worker's new task, which wakes this thread when it ends."""
+        future = self.cluster.submit(to.address, key, function, *args)
+        future.add_done_callback(lambda _: self._wake.set())
+        return future
 
     def _restart(self, known: Entry) -> None:
         """Replace a worker's process, in a thread of its own: it takes a second, and others wait for runs."""
@@ -375,17 +361,6 @@ class Dispatcher:
     def _name_of(self, known: Entry) -> str:
         """The worker's name in the store: on a remote cluster all apps know it by the same one."""
         return known.address if self._is_remote else local_name(known.address)
-
-
-def _tell(result: concurrent.futures.Future[Any], future: Any) -> None:
-    """Hand on what came of an errand, or what went wrong with it."""
-    found = error = None
-    try:
-        found = future.result(timeout=RESULT_SECONDS)
-    except Exception as raised:
-        error = raised
-    with suppress(concurrent.futures.InvalidStateError):  # whoever asked has gone meanwhile
-        result.set_exception(error) if error is not None else result.set_result(found)
 
 
 @contextmanager

@@ -1,51 +1,41 @@
-"""The roster: the workers as the dispatcher knows them, what each is at, and when one has to be replaced.
+"""The roster: what the dispatcher knows of each worker, and when a worker has to be replaced.
 
-It only takes note and judges: the dispatcher (`dispatcher.py`) alone speaks to the cluster and to the store.
+It only keeps notes and decides. The dispatcher alone speaks to the cluster and to the store.
 """
 
-import concurrent.futures
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from echo_core.config import RunConfig
 from echo_core.settings import Settings
 from echo_core.store import Ticket
 from echo_core.workers import worker
+from echo_core.workers.errands import Errand
 
-#: A worker that takes more memory than it should is restarted once another stands by, or it was idle
-#: for so long. One that takes a little more is restarted before its next run, as compiling takes
-#: another 150 MB for a while. The other one is started when a worker comes near that.
+#: A worker above its memory limit is restarted once the standby is ready, or after it was idle for REST_SECONDS.
 REST_SECONDS = 10.0
+#: Shares of the limit: from the first on the standby is started; above the second a worker is restarted at once.
 SOON_TOO_MUCH, FAR_TOO_MUCH = 0.85, 1.05
 
 
 @dataclass(eq=False)
-class Errand:
-    """Something short that a page wants of a worker: it comes before runs, and is not kept in the store."""
-
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    result: concurrent.futures.Future[Any] = field(default_factory=concurrent.futures.Future)
-
-
-@dataclass(eq=False)
 class Entry:
-    """What is known of one worker process.
+    """One worker process.
 
     Attributes:
-        process: Tells it from another one that got the same address.
+        process: Its local directory, which distinguishes it from an earlier process at the same address.
         future: Its task, if it has one; `ticket` is the run's if the task trains.
-        steps: Of the warm-up, done.
-        memory: Bytes that its process took after its last task.
+        steps: The number of warm-up steps that it has done.
+        memory: Bytes of memory of its process after its last task.
         used_at: When its last run ended, or it began to compile ahead.
-        aside: Its other task, if it has one: the `errand` that a page waits for, or to compile ahead.
-        foreseen: The network that it was to compile ahead last.
-        is_greeted: It was asked whether it shares our store and training version; `refusal` says why not.
+        aside: Its second task, if it has one: the `errand` that a page waits for, or compiling ahead.
+        foreseen: The network that it was last asked to compile ahead.
+        is_greeted: Whether it was asked if it shares our store and training version; `refusal` says why not.
         is_broken: TensorFlow could not be loaded, and never will be in this process: it has to be replaced.
-        refused_at: When it was asked last, or broke.
-        last_seen: When the scheduler heard of it, by the scheduler's clock; `heard_at` is when we saw that change.
+        refused_at: When it was last asked, or broke.
+        last_seen: When the scheduler heard from it, by the scheduler's clock; `heard_at` is when we saw that change.
     """
 
     address: str
@@ -68,12 +58,12 @@ class Entry:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether its process has imported TensorFlow. Until then it is given no other task than that."""
+        """Whether its process has imported TensorFlow. Until then it gets no other task."""
         return self.steps > 0
 
     @property
     def is_warm(self) -> bool:
-        """Whether it has imported and compiled what a first run needs, or has run one."""
+        """Whether it has finished the warm-up, or has trained a run."""
         return self.used_at is not None or self.steps == len(worker.WARM_UP_STEPS)
 
     @property
@@ -88,14 +78,14 @@ class Entry:
 
 
 class Roster:
-    """All workers that the cluster has told of and that are not lost."""
+    """All workers that the cluster has reported and that are not lost."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._entries: dict[str, Entry] = {}
 
     def __iter__(self) -> Iterator[Entry]:
-        """All that are known at this moment, for other threads too."""
+        """The workers known at this moment; other threads may iterate too."""
         return iter(list(self._entries.values()))
 
     @property
@@ -110,30 +100,30 @@ class Roster:
 
     @property
     def num_training(self) -> int:
-        """How many of them have a run."""
+        """How many workers have a run."""
         return sum(each.ticket is not None for each in self)
 
     def meet(self, found: Mapping[str, Mapping[str, Any]], *, is_remote: bool) -> None:
-        """Note who is new. Only workers of a remote cluster have to be greeted."""
+        """Add new workers. Only workers of a remote cluster have to be greeted."""
         for address, info in found.items():
             if address not in self._entries:
                 self._entries[address] = Entry(address, info["local_directory"], is_greeted=not is_remote)
 
     def lost(self, found: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
-        """Who is not among those found any more."""
+        """The workers that are no longer among those found."""
         return [each for each in self
                 if each.address not in found or found[each.address]["local_directory"] != each.process]
 
     def strike_out(self, gone: Entry) -> None:
-        """Forget one, once all it had was taken back."""
+        """Remove a lost worker, after its run and errand were taken back."""
         del self._entries[gone.address]
 
     def last_used_first(self) -> list[Entry]:
-        """Who was used last comes first: it has programs ready, and the standby has none."""
+        """The workers, the last used one first: it has compiled programs in its memory, and the standby has none."""
         return sorted(self, key=lambda each: each.used_at or 0, reverse=True)
 
     def has_to_restart(self, idle: Entry) -> bool:
-        """Whether an idle worker takes too much memory, and it is a good moment. A new one never does."""
+        """Whether an idle worker shall be restarted now because of its memory. A new one never is."""
         if idle.used_at is None or idle.aside is not None:
             return False
         share = self._memory_share(idle)
@@ -142,14 +132,14 @@ class Roster:
         return share > FAR_TOO_MUCH or (share > 1 and (is_replaced or has_rested))
 
     def will_soon_restart(self) -> bool:
-        """Whether one of them comes near the memory with which it has to be replaced."""
+        """Whether a worker comes near its memory limit."""
         return any(self._memory_share(each) > SOON_TOO_MUCH for each in self)
 
     @property
     def highest_mb(self) -> float:
-        """What a worker takes before it is replaced at once."""
+        """Megabytes above which a worker is restarted at once."""
         return FAR_TOO_MUCH * self.settings.recycle_mb
 
     def _memory_share(self, known: Entry) -> float:
-        """The memory of a worker's process as a share of what it may take."""
+        """The memory of a worker's process as a share of its limit."""
         return known.memory / (self.settings.recycle_mb * 2**20)

@@ -164,7 +164,7 @@ def test_a_worker_makes_the_keras_file_and_says_what_it_lacks(lab, monkeypatch):
     assert lab.keras_file(run_id)[:2] == b"PK"
     with pytest.raises(LookupError, match="run 0123456789abcdef has no weights"):
         lab.keras_file("0123456789abcdef")
-    monkeypatch.setattr(lab.dispatcher, "next_errand", lambda: None)  # as if every worker trained
+    monkeypatch.setattr(lab.dispatcher.errands, "take", lambda: None)  # as if every worker trained
     with pytest.raises(Busy, match="all workers are training"):
         lab.keras_file(run_id, timeout=0.3)
 
