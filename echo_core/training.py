@@ -77,11 +77,6 @@ def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[P
     return _chunks(config, checkpoint or _begin(config), started)
 
 
-def begin_pools() -> None:
-    """Have TensorFlow start the threads that it computes with."""
-    tf.config.list_logical_devices()
-
-
 def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:
     """Have the program of a run's network ready before the run begins.
 

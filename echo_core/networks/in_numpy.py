@@ -33,33 +33,23 @@ class Trace(NamedTuple):
     gates: Mapping[str, Floats]
 
 
-def forward(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, states: States | None = None) -> Answer:
+def forward(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, states: States | None = None,
+            traces: list[Trace] | None = None) -> Answer:
     """A network's answers to some windows; its outputs are (windows, answer_steps, num_classes).
 
     Args:
         weights: In the order of `build_model(config).trainable_variables`.
         windows: Integers, (windows, input_length); `vocab_size` is a gap.
         states: The state of each recurrent layer before the first timestep, vectors of (windows, units); None is zero.
+        traces: A list to which each recurrent layer's trace is appended; None records nothing, which is faster.
     Raises:
         ValueError: If the shapes of weights or windows do not fit the config.
     """
-    return _answer(NumpyOps(), config, weights, windows, states)
-
-
-def traced_forward(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike,
-                   states: States | None = None) -> tuple[Answer, tuple[Trace, ...]]:
-    """`forward`, and the trace of each recurrent layer in the order of `States`."""
-    traces: list[Trace] = []
-    return _answer(NumpyOps(traces), config, weights, windows, states), tuple(traces)
-
-
-def _answer(ops: "NumpyOps", config: RunConfig, weights: Sequence[Floats], windows: ArrayLike,
-            states: States | None) -> Answer:
     check_weights(config, weights)
     tokens = windows_of(config, windows)
     zero = np.zeros((len(tokens), config.units), np.float32)
     before = states if states is not None else tuple((zero,) * size for size in state_sizes(config))
-    answer = run(ops, config, weights, tokens.T, before)
+    answer = run(NumpyOps(traces), config, weights, tokens.T, before)
     return answer._replace(outputs=answer.outputs.transpose(1, 0, 2))
 
 
@@ -71,11 +61,7 @@ def softmax(logits: Floats) -> Floats:
 
 
 class NumpyOps:
-    """`definition.Ops` of NumPy.
-
-    Args:
-        traces: A list that gets the trace of each recurrent layer; None records nothing, which is faster.
-    """
+    """`definition.Ops` of NumPy. For `traces` see `forward`."""
 
     def __init__(self, traces: list[Trace] | None = None) -> None:
         self._traces = traces

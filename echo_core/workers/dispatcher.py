@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.records import State
@@ -25,7 +25,7 @@ from echo_core.store.errors import without_secrets
 from echo_core.workers import worker
 from echo_core.workers.attempt import reason_of
 from echo_core.workers.cluster import Cluster, local_name
-from echo_core.workers.errands import RESULT_SECONDS, Busy, Errands
+from echo_core.workers.errands import RESULT_SECONDS, Busy, Errand, Errands
 from echo_core.workers.roster import Entry, Roster
 
 logger = logging.getLogger(__name__)
@@ -52,15 +52,12 @@ START_SECONDS, LEAST_SECONDS = 20.0, 5.0
 PROMPT_REPLACEMENTS = 2
 
 
-class Wish(NamedTuple):
-    """A network that a page would like to have compiled, and the time when it first asked."""
-
-    network: RunConfig
-    since: float
-
-
 class Dispatcher:
-    """A thread that starts the cluster, warms its workers, gives them runs, and replaces lost ones."""
+    """A thread that starts the cluster, warms its workers, gives them runs, and replaces lost ones.
+
+    Attributes:
+        remote_mb: Megabytes of the smallest worker of a remote cluster, by Dask's limit, or None where it has none.
+    """
 
     def __init__(self, store: Store, settings: Settings, limits: Limits) -> None:
         self._store, self.settings, self._limits = store, settings, limits
@@ -70,11 +67,12 @@ class Dispatcher:
         self._vouched_at = -VOUCH_SECONDS
         self._began_at = time.monotonic()
         self._num_replaced = 0  # processes in a row that were replaced because TensorFlow could not be loaded
-        self._remote_mb: int | None = None
+        self.remote_mb: int | None = None
         self._standby_decided = False
         self.errands = Errands()
-        self._wanted: Wish | None = None  # the network to be compiled ahead; only pages write it
-        self._granted: Wish | None = None  # the last one that was; only the dispatcher's thread writes it
+        # The network to be compiled ahead, and when a page first asked; only pages write it.
+        self._wanted: tuple[RunConfig, float] | None = None
+        self._granted: tuple[RunConfig, float] | None = None  # the last one done; only this object's thread writes it
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="echo dispatcher", daemon=True)
         self._thread.start()
@@ -84,19 +82,14 @@ class Dispatcher:
         """`starting`, `warming`, `ready`, or what is wrong."""
         return self._problem or self.roster.status
 
-    @property
-    def remote_mb(self) -> int | None:
-        """Megabytes of the smallest worker of somebody else's cluster, by Dask's limit, or None where it has none."""
-        return self._remote_mb
-
     def wake(self) -> None:
         """Start the next round at once."""
         self._wake.set()
 
     def compile_ahead(self, network: RunConfig) -> None:
         """Compile a network once no run needs the processor. Only the newest request is kept."""
-        if self._wanted is None or self._wanted.network != network:
-            self._wanted = Wish(network, time.monotonic())
+        if self._wanted is None or self._wanted[0] != network:
+            self._wanted = network, time.monotonic()
 
     def ask(self, function: Callable[..., Any], *args: Any, timeout: float) -> Any:
         """Have a worker call a function that takes a moment, and return its result.
@@ -105,7 +98,8 @@ class Dispatcher:
             Busy: If it was not done within `timeout` seconds.
             Exception: What the function raised.
         """
-        errand = self.errands.add(function, args)
+        errand = Errand(function, args)
+        self.errands.append(errand)
         self._wake.set()
         try:
             return errand.result.result(timeout)
@@ -170,8 +164,8 @@ class Dispatcher:
         try:
             found, tasks = self.cluster.workers(), self.cluster.tasks()
             self._meet(found)
-            self._remote_mb = min((info["memory_limit"] >> 20 for info in found.values() if info.get("memory_limit")),
-                                  default=None)
+            self.remote_mb = min((info["memory_limit"] >> 20 for info in found.values() if info.get("memory_limit")),
+                                 default=None)
             self._vouch(found)
             for each in self.roster:
                 if each.aside is not None and each.aside.done():
@@ -207,7 +201,7 @@ class Dispatcher:
             for future in filter(None, (gone.future, gone.aside)):
                 future.release()  # or Dask would repeat it as well
             if gone.errand is not None:
-                self.errands.put_back(gone.errand)
+                self.errands.appendleft(gone.errand)
             self.roster.strike_out(gone)
         self.roster.meet(found, is_remote=self._is_remote)
 
@@ -283,15 +277,17 @@ class Dispatcher:
 
     def _compile_ahead(self) -> None:
         """While nothing trains, compile the network that pages want in the worker that the next run will get."""
-        wanted, is_at_work = self._wanted, any(each.ticket or each.aside for each in self.roster)
-        if wanted is None or wanted is self._granted or is_at_work or time.monotonic() - wanted.since < SETTLED_SECONDS:
+        wanted = self._wanted
+        if wanted is None or wanted is self._granted or any(each.ticket or each.aside for each in self.roster):
+            return
+        network, since = wanted
+        if time.monotonic() - since < SETTLED_SECONDS:
             return
         for each in self.roster.last_used_first():
             if each.is_warm and each.is_free:
-                if each.foreseen != wanted.network:
-                    key = f"ahead-{uuid.uuid4().hex}"
-                    each.aside = self._submitted(each, key, worker.compile_ahead, wanted.network)
-                    each.foreseen, each.used_at = wanted.network, time.monotonic()
+                if each.foreseen != network:
+                    each.aside = self._submitted(each, f"ahead-{uuid.uuid4().hex}", worker.compile_ahead, network)
+                    each.foreseen, each.used_at = network, time.monotonic()
                 self._granted = wanted
                 return
 
@@ -332,7 +328,7 @@ class Dispatcher:
 
     def _may_train(self) -> bool:
         """Whether one more run may train now: a local cluster's standby waits for its turn."""
-        return self._is_remote or self.roster.num_training < self.settings.num_workers
+        return self._is_remote or sum(each.ticket is not None for each in self.roster) < self.settings.num_workers
 
     def _stand_by(self) -> None:
         """Start one worker more in good time before one has to be replaced, where the machine has memory for it."""

@@ -34,25 +34,12 @@ class Errand:
             self.result.set_exception(error) if error is not None else self.result.set_result(found)
 
 
-class Errands:
-    """The errands that no worker has yet, oldest first. Pages add to them, and the dispatcher's thread takes them."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[Errand] = deque()
-
-    def add(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Errand:
-        """Add an errand to the end of the queue."""
-        errand = Errand(function, args)
-        self._waiting.append(errand)
-        return errand
-
-    def put_back(self, errand: Errand) -> None:
-        """Return an errand whose worker was lost to the head of the queue."""
-        self._waiting.appendleft(errand)
+class Errands(deque[Errand]):
+    """The errands that no worker has yet, oldest first. Pages append to them; the dispatcher's thread takes them."""
 
     def take(self) -> Errand | None:
         """Take the oldest errand that somebody still waits for."""
-        while self._waiting:
-            if not (errand := self._waiting.popleft()).result.cancelled():
+        while self:
+            if not (errand := self.popleft()).result.cancelled():
                 return errand
         return None

@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -37,15 +36,10 @@ _failure: str | None = None  # why the import failed; modules that it left half 
 
 
 class CannotTrain(RuntimeError):
-    """TensorFlow failed to load in this process, so only a new process can train."""
+    """TensorFlow failed to load in this process, so only a new process can train. Its argument is the cause."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(f"TensorFlow could not be loaded in this process, which has to be replaced ({why})")
-        self.why = why
-
-    def __reduce__(self) -> tuple[type["CannotTrain"], tuple[str]]:
-        """How pickle restores it outside of a worker."""
-        return type(self), (self.why,)
+    def __str__(self) -> str:
+        return f"TensorFlow could not be loaded in this process, which has to be replaced ({self.args[0]})"
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -59,23 +53,16 @@ def environment(settings: Settings) -> dict[str, str]:
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": threads,
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
-        # No program of ours uses oneDNN, and where it is on TensorFlow prints two lines at any log level.
-        "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "0"),
+        "TF_ENABLE_ONEDNN_OPTS": "0",  # our programs do not use it, and with it TensorFlow prints two lines
         "TF_XLA_FLAGS": _xla_flags(program_folder(settings)),
-        "XLA_FLAGS": f"{WIDE_VECTORS} {os.environ.get('XLA_FLAGS', '').replace(WIDE_VECTORS, '')}".strip(),
+        "XLA_FLAGS": WIDE_VECTORS,
     }
 
 
 def _xla_flags(programs: Path | None) -> str:
-    """Flags for TensorFlow that name the folder in which it keeps compiled programs; None keeps none."""
-    others = re.sub(rf'{XLA_CACHE_FLAG}("(\\.|[^"\\])*"|\S*)', "", os.environ.get("TF_XLA_FLAGS", "")).split()
-    return " ".join([*others, *([XLA_CACHE_FLAG + _quoted(str(programs))] if programs else [])])
-
-
-def _quoted(value: str) -> str:
-    """A flag's value for TensorFlow's parser, which reads a backslash in double quotes as an escape."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    """The flag that names the folder of compiled programs, quoted for TensorFlow's parser, which knows escapes."""
+    escaped = str(programs).replace("\\", "\\\\").replace('"', '\\"')
+    return f'{XLA_CACHE_FLAG}"{escaped}"' if programs else ""
 
 
 def prepare() -> None:
@@ -113,10 +100,10 @@ def in_fresh_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 def _begin_pools() -> None:
     """Have TensorFlow start its threads now: they inherit the low priority of the thread that starts them."""
-    from echo_core import training
+    from echo_core.networks.backend import tf
 
     give_way()
-    training.begin_pools()
+    tf.config.list_logical_devices()
 
 
 def is_loaded() -> bool:
@@ -140,7 +127,6 @@ def load_training(settings: Settings) -> None:
             return
         if _failure is not None:
             raise CannotTrain(_failure)
-        pin({})  # before `environment` reads them, so that flags set outside are not added to ours
         pin({**environment(settings), "TF_XLA_FLAGS": _xla_flags(open_cache(settings))})
         try:
             import echo_core.training  # noqa: F401

@@ -98,11 +98,6 @@ class Roster:
             return str(entries[0].refusal)
         return "ready" if any(each.is_warm for each in entries) else "warming"
 
-    @property
-    def num_training(self) -> int:
-        """How many workers have a run."""
-        return sum(each.ticket is not None for each in self)
-
     def meet(self, found: Mapping[str, Mapping[str, Any]], *, is_remote: bool) -> None:
         """Add new workers. Only workers of a remote cluster have to be greeted."""
         for address, info in found.items():

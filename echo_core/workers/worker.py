@@ -54,14 +54,10 @@ def _compile(config: RunConfig) -> None:
 
 def compile_ahead(config: RunConfig) -> int:
     """Compile a network that may be wanted soon, beside the worker's other task; its bytes of memory afterwards."""
-    in_fresh_thread(_compile_ahead, config)
-    return memory_left()
-
-
-def _compile_ahead(config: RunConfig) -> None:
     from echo_core import training
 
-    training.compile_ahead(config, give_way)
+    in_fresh_thread(training.compile_ahead, config, give_way)
+    return memory_left()
 
 
 def keras_file(config: RunConfig, weights: Sequence[Floats], stateful: bool = False) -> bytes:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from echo_core.config import RunConfig
 from echo_core.models import CELLS, first_weights
 from echo_core.networks.definition import Layer
-from echo_core.networks.in_numpy import NUMPY, forward, traced_forward
+from echo_core.networks.in_numpy import NUMPY, Trace, forward
 from echo_core.networks.lstm_gradient import TENSORFLOW
 from echo_core.networks.steps import GATES, step
 from tests.helpers.samples import small
@@ -42,6 +42,12 @@ def test_every_state_is_that_of_the_keras_layer(cell, of, array):
         assert len(gates) == len(GATES[cell])
         for mine, theirs in zip(state, expected, strict=True):
             np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+def traces_of(config: RunConfig, weights, windows) -> list[Trace]:
+    traces: list[Trace] = []
+    forward(config, weights, windows, traces=traces)
+    return traces
 
 
 def lstm_by_hand(tokens: list[int], kernel, recurrent, bias, units: int):
@@ -87,7 +93,7 @@ def test_gates_and_states_are_those_of_the_equations(cell, by_hand):
     config = small(cell=cell, stateful=False)
     weights = [weight + RNG.normal(scale=0.3, size=weight.shape).astype("f") for weight in first_weights(config)]
     windows = RNG.integers(config.vocab_size, size=(WINDOWS, config.input_length))
-    _, (trace,) = traced_forward(config, weights, windows)
+    (trace,) = traces_of(config, weights, windows)
     assert tuple(trace.gates) == GATES[cell]
     for index, window in enumerate(windows.tolist()):
         expected = by_hand(window, *[weight.tolist() for weight in weights[:3]], config.units)
@@ -99,7 +105,8 @@ def test_gates_and_states_are_those_of_the_equations(cell, by_hand):
 def test_a_trace_changes_no_answer_and_ends_in_the_last_state(cell: str):
     config = small(variant="encoder_decoder", cell=cell, stateful=False)
     windows, weights = RNG.integers(config.vocab_size, size=(WINDOWS, config.input_length)), first_weights(config)
-    plain, (traced, traces) = forward(config, weights, windows), traced_forward(config, weights, windows)
+    traces: list[Trace] = []
+    plain, traced = forward(config, weights, windows), forward(config, weights, windows, traces=traces)
     np.testing.assert_array_equal(traced.outputs, plain.outputs)
     for trace, last, timesteps in zip(traces, plain.states, (config.input_length, config.output_length), strict=True):
         for values, final in zip(trace.states, last, strict=True):
@@ -110,7 +117,7 @@ def test_a_trace_changes_no_answer_and_ends_in_the_last_state(cell: str):
 def test_a_gap_has_no_gates_and_leaves_the_state():
     config: RunConfig = small(missing="mask", stateful=False)
     windows = np.array([[1, 2, config.vocab_size, 3, 4, 1, 2][:config.input_length]])
-    _, (trace,) = traced_forward(config, first_weights(config), windows)
+    (trace,) = traces_of(config, first_weights(config), windows)
     gaps = windows == config.vocab_size
     assert gaps.any()
     for values in trace.gates.values():

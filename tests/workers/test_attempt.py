@@ -379,19 +379,12 @@ def test_holders_are_given_a_moment_to_be_renewed_after_the_store_was_away(store
 
 # --- the process -------------------------------------------------------------------------------
 
-def test_environment_has_the_threads_and_a_folder_for_this_kind_of_machine(tmp_path, monkeypatch):
-    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_clustering_debug")
-    one, two = (process.environment(Settings(threads=threads, xla_cache=tmp_path / "a b")) for threads in (1, 2))
+def test_environment_has_the_threads_and_the_folder_of_programs(tmp_path):
+    two = process.environment(Settings(threads=2, xla_cache=tmp_path / "a b"))
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "ECHO_THREADS")
     assert {two[name] for name in names} == {"2"}
     assert two["OPENBLAS_NUM_THREADS"] == "1"
-    assert two["TF_XLA_FLAGS"].startswith(f'--tf_xla_clustering_debug {process.XLA_CACHE_FLAG}"{tmp_path}/a b/')
-    assert one["TF_XLA_FLAGS"] != two["TF_XLA_FLAGS"]
-
-
-def test_environment_adds_to_what_others_want_of_xla(monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=here")
-    assert process.environment(Settings())["XLA_FLAGS"] == f"{process.WIDE_VECTORS} --xla_dump_to=here"
+    assert two["ECHO_XLA_CACHE"] == str(tmp_path / "a b")
 
 
 def test_environment_of_a_process_that_has_it_already_is_the_same(tmp_path, monkeypatch):
