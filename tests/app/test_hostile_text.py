@@ -34,7 +34,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         opened = state.engine().store
         for seed in (0, 1):
             keep_run(opened, PAIRS.model_copy(update={"seed": seed}))
-        opened.rename(PAIRS.run_id, HOSTILE_WORD)
+        opened.runs.rename(PAIRS.run_id, HOSTILE_WORD)
         yield opened
         state.engine().close()
         st.cache_resource.clear()

@@ -53,9 +53,9 @@ TARGETS = (
     Target("echo_core/config/repair.py", ("config",)),
     Target("echo_core/text/words.py", ("text", "config/test_run_config")),
     Target("echo_core/evaluation/scores.py", ("evaluation/test_scores", "networks/test_models")),
-    Target("echo_core/store/queue.py", ("store", "workers/test_worker")),
-    Target("echo_core/store/attempts.py", ("store", "workers/test_worker")),
-    Target("echo_core/store/upkeep.py", ("store", "workers/test_worker")),
+    Target("echo_core/store/queue.py", ("store", "workers/test_attempt")),
+    Target("echo_core/store/attempts.py", ("store", "workers/test_attempt")),
+    Target("echo_core/store/upkeep.py", ("store", "workers/test_attempt")),
     Target("echo_core/training.py", ("core/test_training", "networks/test_arithmetic"), frozenset(
         ("sample_examples", "train_epoch", "_update", "_losses", "_predicted", "_mean", "adam", "at",
          "snapshot_epochs"))),
