@@ -63,7 +63,7 @@ def test_killed_workers_and_apps_lose_no_run_and_change_no_bit(trial: Trial):
 
     trial.kill_app()
     began = time.monotonic()
-    while trial.store.runs.get(second).state is State.RUNNING:  # nobody tells of it, so it takes a moment
+    while trial.store.runs.get(second).state is State.RUNNING:  # its ended worker is noticed after a moment
         assert time.monotonic() - began < STALE_SECONDS  # found by its dead app, and not only by its old heartbeat
         time.sleep(0.05)
     assert trial.store.runs.get(second).state is State.INTERRUPTED
