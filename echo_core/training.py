@@ -16,7 +16,7 @@ import numpy as np
 
 from echo_core.config import RunConfig
 from echo_core.data import TASKS, paddings, text_examples
-from echo_core.evaluation import shown_loss, take_snapshot
+from echo_core.evaluation.scores import shown_loss, take_snapshot
 from echo_core.evaluation.verdicts import not_finite
 from echo_core.models import first_weights
 from echo_core.networks.backend import refuse_after_fork, tf

@@ -3,17 +3,6 @@
 NumPy alone: nothing here imports TensorFlow, so pages may call it.
 """
 
-from echo_core.evaluation.scores import (
-           Answers,
-           answer,
-           ask_again,
-           attention_weights,
-           evaluate,
-           judge,
-           predict,
-           shown_loss,
-           take_snapshot,
-)
+from echo_core.evaluation.scores import Answers, answer, ask_again, attention_weights, evaluate, judge, predict
 
-__all__ = ["Answers", "answer", "ask_again", "attention_weights", "evaluate", "judge", "predict", "shown_loss",
-           "take_snapshot"]
+__all__ = ["Answers", "answer", "ask_again", "attention_weights", "evaluate", "judge", "predict"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from echo_core.config import RunConfig
 from echo_core.config.sizes import sized_layers
-from echo_core.evaluation import take_snapshot
+from echo_core.evaluation.scores import take_snapshot
 from echo_core.exports.notebook import keras_notebook
 from echo_core.exports.script import SCRIPT, WEIGHTS, keras_script
 from echo_core.exports.snippets import OLDEST_KERAS, TRIED_WITH

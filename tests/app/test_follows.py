@@ -129,6 +129,7 @@ def shown_epoch(page: AppTest) -> int:
     return int(grids[0].split("Epoch ")[1].split(":")[0].replace(",", ""))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("engine")
 def test_replay_of_one_visitor_goes_on_where_it_was_when_somebody_goes_on_with_the_run(monkeypatch):
     config = TINY.model_copy(update={"seed": 11, "epochs": 100})

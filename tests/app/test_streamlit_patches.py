@@ -4,6 +4,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
@@ -75,6 +76,7 @@ def test_a_press_arrives_once_and_what_comes_of_it_is_shown(tmp_path: Path):
         assert server.trouble() == []
 
 
+@pytest.mark.slow
 def test_streamlit_as_it_is_still_needs_both_mendings(tmp_path: Path):
     with serve(tmp_path, *PAGE, AS_IT_IS="1") as server:
         tries = (shown_after_presses(server, by_timer_too=False, patience=0.1) for _ in range(5))

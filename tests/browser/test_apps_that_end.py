@@ -51,6 +51,7 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield found
 
 
+@pytest.mark.slow
 def test_run_of_a_server_that_was_killed_is_interrupted_and_goes_on_from_its_checkpoint_in_the_next(
         chromium: Browser, tmp_path: Path):
     with serve_quick(tmp_path) as server:

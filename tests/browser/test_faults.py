@@ -72,6 +72,7 @@ def too_early(postgres_server: Postgres, migrated: str, tmp_path: Path) -> Itera
             yield server, until_it_comes
 
 
+@pytest.mark.slow
 def test_a_database_that_crashes_in_mid_run_is_said_in_words_and_all_goes_on_when_it_is_back(
         postgres_server: Postgres, on_postgres: Server, visit_at: VisitAt):
     page = visit_at(on_postgres, small(seed=61, epochs=20_000, learning_rate=1e-5))
@@ -108,6 +109,7 @@ def test_an_app_that_is_started_before_its_database_waits_for_it(too_early: tupl
     finishes(page)
 
 
+@pytest.mark.slow
 def test_a_locked_store_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Server, Store], visit_at: VisitAt):
     server, store = on_a_file
     page = visit_at(server, small(seed=63, epochs=20_000))

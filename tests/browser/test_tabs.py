@@ -47,6 +47,7 @@ def epoch(page: Page) -> int:
     return int(found.group(1).replace(",", "")) if found else -1
 
 
+@pytest.mark.slow
 def test_a_hidden_tab_loses_no_run_and_shows_it_when_it_is_looked_at_again(visit: Visit, store: Store):
     """A page is frozen three times as long as an unwatched run goes on.
 
@@ -74,6 +75,7 @@ def test_a_hidden_tab_loses_no_run_and_shows_it_when_it_is_looked_at_again(visit
     expect(page.locator(".st-key-progress")).to_contain_text("Paused")
 
 
+@pytest.mark.slow
 def test_a_closed_tab_pauses_its_run_after_a_while_and_says_why(visit: Visit, store: Store):
     page = visit(small(seed=72, epochs=ENDLESS))
     run_id = begin_long(page)

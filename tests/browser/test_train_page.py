@@ -248,6 +248,7 @@ def test_nine_runs_of_three_visitors_take_turns_and_none_is_lost(visit: Visit, s
     store.close()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_its_run_goes_on_by_itself(visit: Visit, server: Server):
     page = visit(small(seed=11, epochs=12_000))
     press(page, "train")

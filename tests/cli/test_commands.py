@@ -16,7 +16,8 @@ from echo_core import tables
 from echo_core.cli.training import how_it_goes
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
-from echo_core.evaluation import answer, take_snapshot
+from echo_core.evaluation import answer
+from echo_core.evaluation.scores import take_snapshot
 from echo_core.records import Checkpoint, Progress, State
 from echo_core.store.progress import ProgressOfRuns
 from echo_core.store.runs import Runs

@@ -13,7 +13,8 @@ from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.config.variants import VARIANTS
 from echo_core.data import judged_examples, one_hot_decode, one_hot_encode, shift_table, shown_examples, to_supervised
-from echo_core.evaluation import evaluate, predict, shown_loss
+from echo_core.evaluation import evaluate, predict
+from echo_core.evaluation.scores import shown_loss
 from echo_core.models import first_weights
 from echo_core.records import Checkpoint, Diverged, Progress
 from echo_core.training import Rate, snapshot_epochs, train, train_epoch

@@ -13,16 +13,8 @@ from echo_core.data import (
     to_windows,
     unseen_sequences,
 )
-from echo_core.evaluation import (
-    answer,
-    ask_again,
-    attention_weights,
-    evaluate,
-    judge,
-    predict,
-    shown_loss,
-    take_snapshot,
-)
+from echo_core.evaluation import answer, ask_again, attention_weights, evaluate, judge, predict
+from echo_core.evaluation.scores import shown_loss, take_snapshot
 from echo_core.models import build_model, first_weights
 from echo_core.networks.in_numpy import forward
 from echo_core.text.words import pairs

@@ -14,7 +14,7 @@ from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.config.sizes import sized_layers
 from echo_core.data import Examples, network_input, one_hot_encode, shown_examples, shown_sequence, to_examples
-from echo_core.evaluation import shown_loss
+from echo_core.evaluation.scores import shown_loss
 from echo_core.exports.listing import keras_listing
 from echo_core.models import first_weights
 from tests.helpers.samples import ALL, MORE, NASTY, each, small, unused

@@ -11,7 +11,8 @@ import pytest
 from echo_core import tables
 from echo_core.config import RunConfig
 from echo_core.data import network_input, shown_examples
-from echo_core.evaluation import ask_again, predict, take_snapshot
+from echo_core.evaluation import ask_again, predict
+from echo_core.evaluation.scores import take_snapshot
 from echo_core.exports import run_files
 from echo_core.models import build_model, first_weights, keras_file
 from echo_core.records import Checkpoint, Point, Snapshot

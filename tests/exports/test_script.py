@@ -17,7 +17,7 @@ import pytest
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.data import shown_examples
-from echo_core.evaluation import take_snapshot
+from echo_core.evaluation.scores import take_snapshot
 from echo_core.exports.notebook import keras_notebook
 from echo_core.exports.run_files import named_weights
 from echo_core.exports.script import keras_script

@@ -100,7 +100,8 @@ def test_a_compiled_epoch_moves_the_weights_as_keras_would(config: RunConfig):
     assert trained.step == 3 * config.updates_per_epoch
 
 
-@pytest.mark.parametrize("changes", [{"schedule": "cosine"}, {"clip_norm": 0.05},
+@pytest.mark.parametrize("changes", [pytest.param({"schedule": "cosine"}, marks=pytest.mark.slow),
+                                     pytest.param({"clip_norm": 0.05}, marks=pytest.mark.slow),
                                      {"schedule": "cosine", "clip_norm": 0.05}], ids=str)
 def test_rates_that_fall_and_gradients_that_are_clipped_are_those_of_keras(changes: dict):
     config = with_(STATELESS, **changes, epochs=20, learning_rate=0.02)

@@ -301,7 +301,9 @@ def ride_out(store, fault, caplog):
     assert len(said(caplog, "pulse")) <= 1
 
 
-@pytest.mark.parametrize("fault", [faults.locked, faults.full, faults.read_only])
+@pytest.mark.parametrize("fault", [
+    pytest.param(faults.locked, marks=pytest.mark.slow), pytest.param(faults.full, marks=pytest.mark.slow),
+    faults.read_only])
 def test_training_waits_for_a_file_that_cannot_be_written_and_loses_nothing(impatient_store, trainer, fault, caplog):
     ride_out(impatient_store, fault(impatient_store), caplog)
 

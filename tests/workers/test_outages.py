@@ -85,12 +85,14 @@ def test_weights_are_the_same_though_the_file_could_not_be_written_meanwhile(tmp
         assert (run.state, run.attempt, run.fingerprint) == (State.FINISHED, 1, undisturbed(LONG))
 
 
+@pytest.mark.slow
 def test_weights_are_the_same_though_the_disk_was_full_meanwhile(tmp_path, train_here, undisturbed):
     with faults.small_disk(tmp_path) as folder, closing(Store(f"sqlite:///{folder / 'runs.db'}")) as store:
         run = train_here(store, lambda _: faults.filled(folder))
         assert (run.state, run.attempt, run.fingerprint) == (State.FINISHED, 1, undisturbed(LONG))
 
 
+@pytest.mark.slow
 def test_weights_are_the_same_though_the_server_crashed_meanwhile(postgres_server, migrated, train_here, undisturbed):
     with postgres_server.database(migrated) as url, closing(Store(url)) as store:
         run = train_here(store, lambda _: faults.crashed(postgres_server))
