@@ -9,7 +9,7 @@ from unittest import mock
 import hypothesis
 import pytest
 
-from echo_core.store import Store
+from echo_core.store import Store, upkeep
 from tests.helpers.postgres import NoPostgres, Server, in_ci, postgres
 
 # An example has no deadline: the machine that runs the tests is slow at times, which is no fault of the code.
@@ -29,6 +29,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put slow files first, and keep the order within a file."""
     places = {name: place for place, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+@pytest.fixture(autouse=True)
+def patient_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep does its work however long a busy machine lets it wait for the store; a test may shorten that."""
+    monkeypatch.setattr(upkeep, "MAX_SWEEP_WAIT_SECONDS", 600.0)
 
 
 @pytest.fixture
