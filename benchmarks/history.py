@@ -118,7 +118,7 @@ class _Shapes:
         evaluation = {"token_accuracy": tokens, "window_accuracy": tokens ** 2, "windows": 2016,
                       "by_timestep": [tokens] * config.output_length, "judged_on": "unseen"}
         began = self._now - 60 * (RUNS_IN_ALL + 100 - number)
-        return {"run_id": config.run_id, "config": config.to_json(), "training_version": TRAINING_VERSION,
+        return {"run_id": config.run_id, "config": config.model_dump_json(), "training_version": TRAINING_VERSION,
                 "state": str(state), "attempt": 1, "session": f"visitor {number % 40}", "urgent": False,
                 "created_at": began, "queued_at": began, "started_at": began + 1, "ended_at": began + 5,
                 "heartbeat_at": began + 5, "stop_requested": False, "reason": None, "epoch": reached,

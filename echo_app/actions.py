@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import streamlit as st
-from pydantic import ValidationError
 
 from echo_app import links, state
 from echo_app.store_outages import needs_store, refuse
@@ -103,7 +102,7 @@ def extend(run_id: str) -> None:
     try:
         wanted = extended_config(run, run.config.epochs + st.session_state[state.MORE])
     except ValueError as error:
-        refuse("; ".join(explain(error)) if isinstance(error, ValidationError) else str(error))
+        refuse("; ".join(explain(error)))
         return
     if _submit([wanted]):
         state.load(wanted)

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from html import escape
+from statistics import mean, stdev
 
 __all__ = ["duration", "escape", "first_lines", "in_percent", "ordinal", "percent", "plain", "spread"]
 
@@ -43,11 +44,9 @@ def ordinal(number: int) -> str:
 
 def spread(shares: list[float]) -> str:
     """Mean and standard deviation of several shares: `98.2 % ± 1.4`."""
-    mean = sum(shares) / len(shares)
     if len(shares) < 2:
-        return percent(mean)
-    deviation = math.sqrt(sum((share - mean) ** 2 for share in shares) / (len(shares) - 1))
-    return f"{percent(mean)} ± {100 * deviation:.1f}"
+        return percent(mean(shares))
+    return f"{percent(mean(shares))} ± {100 * stdev(shares):.1f}"
 
 
 def first_lines(lines: Sequence[str]) -> str:

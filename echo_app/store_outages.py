@@ -18,7 +18,7 @@ from streamlit.runtime.scriptrunner import StopException
 
 from echo_app.formatting import plain
 from echo_app.web import focus
-from echo_core.store.errors import FAULTS, Trouble, trouble_of
+from echo_core.store.errors import FAULTS, Trouble, one_line, trouble_of
 
 __all__ = ["FAULTS", "draw_optional", "draw_page", "draw_refusal", "end_run", "fragment", "is_fragment_rerun",
            "is_store_down", "needs_store", "refuse", "report"]
@@ -123,7 +123,7 @@ def needs_store(act: Callable[P, T]) -> Callable[P, T | None]:
             return act(*args, **kwargs)
         except FAULTS as error:
             found = trouble_of(error)
-            logger.warning("%s was not done: %s", act.__name__, _one_line(error))
+            logger.warning("%s was not done: %s", act.__name__, one_line(error))
             refuse(f"That was not done: the store cannot be used, because {found.cause}. Nothing is lost, and your "
                    f"settings are as they were. {found.remedy}")
             return None
@@ -150,7 +150,7 @@ def report(found: Exception | Trouble) -> None:
     if isinstance(found, Exception):
         session[_DOWN] = True
         if not session.get(_SHOWN):
-            logger.warning("a page could not use the store: %s", _one_line(found))
+            logger.warning("a page could not use the store: %s", one_line(found))
         found = trouble_of(found)
     session[_TROUBLE] = session[_TROUBLE] or found
 
@@ -176,10 +176,6 @@ def _message(found: Trouble) -> None:
 def _retry(since: float) -> None:
     if time.monotonic() - since > _RETRY_SECONDS / 2:  # not while the page itself is drawn
         st.rerun()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(getattr(error, "orig", error)).split())
 
 
 #: In sight wherever the page is scrolled to, below Streamlit's own bar.

@@ -87,11 +87,9 @@ def one_hot_encode(sequence: ArrayLike, vocab_size: int = 100) -> OneHot:
     integers = integers_of("sequence", sequence)
     outside = integers[(integers < 0) | (integers >= vocab_size)]
     if outside.size:
+        advice = f" Try a vocab_size of at least {int(integers.max()) + 1}." if outside.flat[0] >= 0 else ""
         raise ValueError(f"sequence must hold integers in [0, {vocab_size}), the vocabulary; received "
-                         f"{outside.flat[0]}. Try a vocab_size of at least {int(integers.max()) + 1}."
-                         if outside.flat[0] >= 0 else
-                         f"sequence must hold integers in [0, {vocab_size}), the vocabulary; received "
-                         f"{outside.flat[0]}.")
+                         f"{outside.flat[0]}.{advice}")
     encoded = np.zeros((integers.size, vocab_size), np.float32)
     encoded[np.arange(integers.size), integers.ravel()] = 1
     return encoded.reshape(*integers.shape, vocab_size)
@@ -136,7 +134,7 @@ def shift_table(sequence: ArrayLike, input_length: int, output_length: int) -> p
         raise ValueError(f"sequence must have one axis; received shape {integers.shape}.")
     check_lengths(len(integers), input_length, output_length)
     column = pd.Series(integers, dtype="float64").reindex(range(len(integers) + input_length - 1))
-    shifted = {_lag_name(lag): column.shift(lag) for lag in range(input_length - 1, -1, -1)}
+    shifted = {f"t-{lag}" if lag else "t": column.shift(lag) for lag in range(input_length - 1, -1, -1)}
     lags = list(shifted)
     return pd.DataFrame({**shifted, **{f"y{k + 1}": shifted[lags[k]] for k in range(output_length)}})
 
@@ -318,7 +316,3 @@ def unscale(values: ArrayLike, vocab_size: int) -> OneHot:
 def _stream(config: RunConfig, number: int) -> np.random.Generator:
     """A counter-based generator of its own for each (seed, purpose). Training draws in the graph."""
     return np.random.Generator(np.random.Philox(key=[config.seed, number]))
-
-
-def _lag_name(lag: int) -> str:
-    return f"t-{lag}" if lag else "t"

@@ -5,8 +5,8 @@
         engine.wait(run_id)  # -> State.FINISHED
         engine.store.runs.get(run_id).evaluation
 
-Behind it are the store, worker processes that train, and two threads: the dispatcher gives runs to
-workers, and the keeper says in the store who is still there.
+Behind it are the store, worker processes that train, and two threads: the dispatcher gives runs to workers, and the
+keeper renews the holds of everybody who is connected.
 """
 
 import atexit
@@ -16,7 +16,6 @@ import threading
 import time
 import uuid
 from collections import Counter
-from types import TracebackType
 from typing import Self
 
 from echo_core.config import RunConfig
@@ -35,28 +34,31 @@ __all__ = ["Busy", "Engine"]
 
 logger = logging.getLogger(__name__)
 
-#: How often runs are swept up, holders renewed, and the store is kept in its bounds.
+#: Seconds between two sweeps, between two renewals of holders, and between two checks of the store's size.
 SWEEP_SECONDS = 2.0
 RENEW_SECONDS = 5.0
 TIDY_SECONDS = 30.0
-#: Who asks for something short waits so long for a worker to be free.
+#: Seconds for which the caller of a short task waits for a free worker.
 ERRAND_SECONDS = 60.0
-#: After the store was away nothing is swept up for so long.
+#: Seconds after an outage of the store in which nothing is swept, so that workers and holders can renew themselves.
 SPARED_SECONDS = 5.0
-#: A page, and who pressed something on it, wait so long for a store that is locked.
+#: Seconds for which a page waits for a locked store.
 PATIENCE = 5.0
-#: A pause between two looks of `wait`.
+#: Seconds between two polls of `wait`.
 WAIT_SECONDS = 0.05
 
 
 class Engine:
-    """Runs, and the workers that train them. It is there in milliseconds; workers start in the background.
+    """Runs, and the workers that train them. It can be used after milliseconds; workers start in the background.
 
     Scripts that use it need `if __name__ == "__main__":`, because worker processes import them.
 
+    Attributes:
+        trouble: What is wrong with the store, as the keeper met it: one that can be read may still refuse to write.
+        loss: A message about lost runs, if the store was emptied or replaced while this engine had it open; or "".
     Args:
-        settings: Where runs are kept and who works; by default from the environment.
-        limits: What may be asked; by default from the environment.
+        settings: The store and the workers; by default from the environment.
+        limits: Limits of a run and of the queue; by default from the environment.
     Raises:
         StoreError: If the store cannot be opened.
     """
@@ -65,8 +67,8 @@ class Engine:
         self.settings = settings or Settings()
         self._limits = limits or Limits()
         self.store = Store(self.settings.database_url, patience=PATIENCE)
-        self._trouble: Trouble | None = None
-        self._loss, self._losses_told = "", 0
+        self.trouble: Trouble | None = None
+        self.loss, self._losses_reported = "", 0
         self._own_holder = f"engine-{uuid.uuid4().hex}"
         self._connected = Counter([self._own_holder])
         self._lock = threading.Lock()
@@ -79,8 +81,7 @@ class Engine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -96,7 +97,7 @@ class Engine:
         Args:
             session: Who asks, for a fair queue and one's share of it; by default the holder.
             holder: Who keeps the run going while connected; by default this engine, until it closes.
-            again: Train a finished run that has lost its weights.
+            again: Whether to train a finished run again whose weights were evicted.
         Raises:
             LimitExceeded: If this host does not allow the config, or too many runs wait (`QueueFull`).
         """
@@ -125,11 +126,11 @@ class Engine:
         return f"Try again in {about}: then the next one begins."
 
     def extend(self, run_id: str, epochs: int, session: str | None = None, holder: str | None = None) -> str:
-        """Ask for a run with `epochs` in all that goes on from where this one is; its `run_id`, another one.
+        """Ask for a run of `epochs` in total that begins where this one ends, and return its `run_id`, a new one.
 
         Raises:
             KeyError: If the store does not know the run.
-            ValueError: If `epochs` shapes its steps, or is no more than what it has; `LimitExceeded` as `submit`.
+            ValueError: If its rate depends on `epochs`, or it has trained as many already; `LimitExceeded` as `submit`.
         """
         run = self.store.runs.get(run_id)
         if run is None:
@@ -137,7 +138,7 @@ class Engine:
         return self.submit(extended_config(run, epochs), session, holder)
 
     def wait(self, run_id: str, timeout: float | None = None) -> State:
-        """Wait until a run is neither queued nor running, at most `timeout` seconds; the state it is in then.
+        """Wait until a run is neither queued nor running, at most `timeout` seconds, and return its state.
 
         Raises:
             KeyError: If the store does not know the run.
@@ -155,42 +156,41 @@ class Engine:
         """Ask a run to pause at a checkpoint, which takes less than a second.
 
         Args:
-            holder: Who asks. If they hold the run and somebody else who is there does too, it goes on
-                for them; on a hosted copy also if they do not hold it. Nobody given stops it always.
+            holder: Who asks. If this holder and another one who is connected hold the run, it goes on for the other;
+                on a hosted copy also if only others hold it. None always stops it.
         Returns:
             Whether the run stops.
         """
         return self.store.queue.stop(run_id, holder, only_own=self.settings.hosted)
 
     def keras_file(self, run_id: str, stateful: bool = False, timeout: float = ERRAND_SECONDS) -> bytes:
-        """A run's network as a `.keras` file, made by a worker, beside its run where it has one.
+        """A run's network as a `.keras` file. A worker makes it; on a local cluster even while it trains.
 
         Args:
             stateful: See `models.keras_file`.
         Raises:
-            Busy: If no worker came to it in time; one of somebody else's cluster ends its run first.
-            LookupError: If the store has no weights of it.
+            Busy: If no worker had time for it within `timeout` seconds.
+            LookupError: If the store has no weights of the run.
         """
-        made: bytes = self.dispatcher.ask(worker.keras_file_of, self.store.url, run_id, stateful,
-                                            timeout=timeout)
+        made: bytes = self.dispatcher.ask(worker.keras_file_of, self.store.url, run_id, stateful, timeout=timeout)
         return made
 
     def compile_ahead(self, config: RunConfig) -> None:
-        """Say that a run of these settings may be asked for soon: an idle worker of this host gets its program ready.
+        """Have an idle worker compile a network that may be asked for soon.
 
-        Nothing happens where the workers are somebody else's, memory is short, or `ECHO_COMPILE_AHEAD` is false.
+        Nothing happens on a remote cluster, if memory is short, or if `ECHO_COMPILE_AHEAD` is false.
         """
         wanted = self.settings.compile_ahead and self.settings.has_spare_memory
         if wanted and self.settings.dask_scheduler_address is None:
             self.dispatcher.compile_ahead(config.network)
 
     def connect(self, holder: str) -> None:
-        """Say that a holder is there, until as many calls of `disconnect`: two tabs connect twice."""
+        """Count a holder as connected until as many calls of `disconnect`: two tabs connect twice."""
         with self._lock:
             self._connected[holder] += 1
 
     def disconnect(self, holder: str) -> None:
-        """Say that a holder has gone. Its runs go on for `ECHO_UNWATCHED_SECONDS`."""
+        """Undo one `connect`. The runs of a holder who has left go on for `ECHO_UNWATCHED_SECONDS`."""
         with self._lock:
             self._connected[holder] -= 1
             if self._connected[holder] <= 0:
@@ -198,26 +198,16 @@ class Engine:
 
     @property
     def num_connected(self) -> int:
-        """Holders that are there now, this engine aside: pages that look at the store."""
+        """Open pages, each of which reads the store: connected holders other than this engine."""
         with self._lock:
             return sum(self._connected.values()) - 1
 
     def status(self) -> str:
-        """`starting`, `warming` (runs can be submitted, and wait), `ready`, or a sentence on what is wrong."""
+        """`starting`, `warming` (runs can be submitted, and wait), `ready`, or a sentence that says what is wrong."""
         return self.dispatcher.status
 
-    @property
-    def trouble(self) -> Trouble | None:
-        """What is wrong with the store, as the keeper has met it; a store may be read and yet keep nothing."""
-        return self._trouble
-
-    @property
-    def loss(self) -> str:
-        """A message about lost runs, if the store was emptied or replaced while this engine had it open."""
-        return self._loss
-
     def close(self) -> None:
-        """End everything that it started, within a few seconds. Runs of a local cluster pause at a checkpoint."""
+        """End all threads and processes that it started, in a few seconds. Local runs pause at a checkpoint."""
         with self._lock:
             if self._closing.is_set():
                 return
@@ -228,14 +218,13 @@ class Engine:
         self.store.close()
 
     def _keep(self) -> None:
-        """Renew the holders that are connected, and sweep up runs that nobody works at or holds."""
+        """Renew connected holders, sweep runs that lost their worker or holders, and keep the store within its size."""
         renewed_at = tidied_at = spared_until = -math.inf
         looked_at, is_away, began = time.time(), False, time.monotonic()
-        # Where a run that nobody holds is paused soon, who holds one is named often.
+        # If unwatched runs are paused soon, holders have to be renewed often.
         often = self.settings.unwatched_seconds / 4
         while not self._closing.wait(min(SWEEP_SECONDS, often)):
-            # After the machine slept, or the store was away, all heartbeats and holders are old. They get a
-            # moment to be renewed.
+            # After the machine slept or the store was away, all heartbeats and holders are old and need time to renew.
             has_slept = time.time() - looked_at > 3 * SWEEP_SECONDS
             is_spared = has_slept or time.monotonic() < spared_until
             looked_at = time.time()
@@ -246,7 +235,7 @@ class Engine:
                     self.store.queue.renew(holders)
                     renewed_at = time.monotonic()
                 if not is_spared:
-                    # After a restart pages need a while to come back: until then nobody counts as gone.
+                    # After a restart pages need time to reconnect, so nobody counts as gone until then.
                     has_waited = time.monotonic() - began > self.settings.unwatched_seconds
                     unwatched_seconds = self.settings.unwatched_seconds if has_waited else math.inf
                     self.store.upkeep.sweep(unwatched_seconds, has_ended=has_ended)
@@ -255,19 +244,19 @@ class Engine:
                     self.store.upkeep.evict(self.settings.store_mb * 2**20)
                     tidied_at = time.monotonic()
                 self._note_losses()
-                is_away, self._trouble = False, self.store.database.shortage()
+                is_away, self.trouble = False, self.store.database.shortage()
             except Exception as error:
-                self._trouble = trouble_of(error)
+                self.trouble = trouble_of(error)
                 if not is_away:
                     logger.warning("the store did not answer the keeper", exc_info=True)
                 is_away, spared_until = True, time.monotonic() + SPARED_SECONDS
 
     def _note_losses(self) -> None:
-        if (losses := self.store.database.losses) == self._losses_told:
+        if (losses := self.store.database.losses) == self._losses_reported:
             return
-        self._losses_told, now = losses, time.strftime("%H:%M UTC", time.gmtime())
-        self._loss = (f"The store was emptied while Echo Lab ran: the runs from before {now} are gone. "
-                      "New runs are kept as always." if not self.store.runs.newest(limit=1) else
-                      f"Another store was put in the place of the one in use: runs from before {now} are gone, unless "
-                      "they are in it.")
-        logger.error("%s (%s)", self._loss, self.store)
+        self._losses_reported, now = losses, time.strftime("%H:%M UTC", time.gmtime())
+        self.loss = (f"The store was emptied while Echo Lab ran: the runs from before {now} are gone. "
+                     "New runs are kept as always." if not self.store.runs.newest(limit=1) else
+                     f"Another store was put in the place of the one in use: runs from before {now} are gone, unless "
+                     "they are in it.")
+        logger.error("%s (%s)", self.loss, self.store)

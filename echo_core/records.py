@@ -70,14 +70,6 @@ class Checkpoint:
             digest.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
         return digest.hexdigest()
 
-    def without_moments(self) -> "Checkpoint":
-        """The weights alone, which a finished run keeps."""
-        return Checkpoint(self.epoch, self.step, self.weights)
-
-    def without_weights(self) -> "Checkpoint":
-        """The moments alone, which a finished run lacks to be extended."""
-        return Checkpoint(self.epoch, self.step, (), self.moments)
-
     @property
     def is_finite(self) -> bool:
         """Whether every weight is a finite number."""

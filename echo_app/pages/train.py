@@ -10,11 +10,12 @@ from echo_app.formatting import duration, first_lines, plain
 from echo_app.pages.setup import prepare
 from echo_app.panels import controls, findings, run_view, seeds, share, state_demo, tabs
 from echo_core.config import RunConfig, written
+from echo_core.config.presets import differing
 from echo_core.evaluation.verdicts import before_training
 from echo_core.records import State
 from echo_core.settings import LimitExceeded
 from echo_core.store import RunRow
-from echo_core.text.plurals import counted
+from echo_core.text.plurals import counted, shortened
 
 #: The key of the tabs below the run, and the tab that does not depend on `units`.
 BEHIND, STORY = "behind", "How it works"
@@ -153,16 +154,10 @@ def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
 
 
 def _difference(shown: RunConfig, controls: RunConfig) -> str:
-    """The settings of the shown run that differ from those of the controls, in a sentence."""
-    differing = [name for name in state.FIELDS if getattr(shown, name) != getattr(controls, name)]
-    settings = ", ".join(f"{name} {_short(written(getattr(shown, name))) or 'none'}" for name in differing)
-    return f"This is the run with {settings}. Press Train for the settings at the controls." if differing else ""
-
-
-def _short(value: str) -> str:
-    """A value on one line, cut at LONGEST_VALUE characters: a text may have 4,096 bytes."""
-    line = " ".join(value.split())
-    return line if len(line) <= LONGEST_VALUE else line[:LONGEST_VALUE] + "…"
+    """The settings of the shown run that differ from those of the controls, in a sentence; empty if none does."""
+    values = {name: " ".join(written(getattr(shown, name)).split()) for name in differing([shown, controls])}
+    settings = ", ".join(f"{name} {shortened(value, LONGEST_VALUE) or 'none'}" for name, value in values.items())
+    return f"This is the run with {settings}. Press Train for the settings at the controls." if settings else ""
 
 
 def _other_runs() -> None:

@@ -1,15 +1,15 @@
 """The commands `ask` and `judge`. They use NumPy alone and do not load TensorFlow."""
 
+from dataclasses import asdict
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
 from echo_core.cli.options import BadSettings, OnceEach, allowed, trained_network
 from echo_core.cli.training import print_json
 from echo_core.config.repair import explain, parse_settings
 from echo_core.evaluation import asking
-from echo_core.evaluation.asking import Place, Reply
+from echo_core.evaluation.asking import Reply
 from echo_core.evaluation.judging import FREE, Judged, judge_run, with_lengths
 from echo_core.evaluation.verdicts import percent
 
@@ -53,10 +53,8 @@ def judge(run_id: str, pairs: tuple[str, ...], as_json: bool) -> None:
         settings = parse_settings(pairs)
         allowed(with_lengths(config, settings))
         judged = judge_run(config, checkpoint.weights, settings)
-    except ValidationError as error:
-        raise BadSettings(" ".join(explain(error))) from error
     except ValueError as error:
-        raise BadSettings(str(error)) from error
+        raise BadSettings(" ".join(explain(error))) from error
     if as_json:
         return print_json({"run_id": run_id, "epoch": checkpoint.epoch, **_judged_to_dict(judged)})
     c, found = judged.config, judged.evaluation
@@ -69,13 +67,8 @@ def judge(run_id: str, pairs: tuple[str, ...], as_json: bool) -> None:
 
 def _to_dict(reply: Reply) -> dict[str, Any]:
     return {"question": reply.question, "answer": reply.answer, "expected": reply.expected, "right": reply.is_right,
-            "places": [_place_to_dict(place) for place in reply.places]}
-
-
-def _place_to_dict(place: Place) -> dict[str, Any]:
-    likeliest = [{"answer": choice.answer, "probability": choice.probability} for choice in place.likeliest]
-    return {"answer": place.answer, "probability": place.likeliest[0].probability if likeliest else None,
-            "likeliest": likeliest, "probabilities": place.probabilities, "before_rounding": place.before_rounding}
+            "places": [asdict(place) | {"probability": place.likeliest[0].probability if place.likeliest else None}
+                       for place in reply.places]}
 
 
 def _judged_to_dict(judged: Judged) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
-from pydantic import ValidationError
 
 from echo_core.cli.asking import ask, judge
 from echo_core.cli.options import BadSettings, OnceEach, allowed, known_run, open_store, read_settings, run_with_weights
@@ -106,10 +105,8 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
         if epochs is not None and epochs != row.config.epochs:
             try:
                 longer_config = extended_config(row, epochs)
-            except ValidationError as error:
-                raise BadSettings(" ".join(explain(error))) from error
             except ValueError as error:
-                raise BadSettings(str(error)) from error
+                raise BadSettings(" ".join(explain(error))) from error
             known = store.runs.get(longer_config.run_id)
             if known is not None and known.state is State.FINISHED:
                 return report(Outcome.of_row(known), as_json)
@@ -215,10 +212,8 @@ def _configs(preset: str | None, pairs: tuple[str, ...], file: BinaryIO | None, 
             settings["text"] = _read(file, settings.get("task", begin.task))
         first = with_settings(begin, settings)
         return [RunConfig.model_validate({**first.model_dump(), "seed": first.seed + n}) for n in range(repeat)]
-    except ValidationError as error:
-        raise BadSettings(" ".join(explain(error))) from error
     except ValueError as error:
-        raise BadSettings(str(error)) from error
+        raise BadSettings(" ".join(explain(error))) from error
 
 
 def _read(file: BinaryIO, task: str) -> str:

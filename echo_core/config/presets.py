@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from echo_core.config.run_config import RunConfig, written
+from echo_core.text.plurals import shortened
 
 #: A dozen pairs to begin with; the first is the one that a reader of the tutorial asked for.
 SAMPLE_PAIRS = """\
@@ -143,7 +144,8 @@ def short_name(config: RunConfig) -> str:
         changes = {field: value for field, value in _changes(config, RunConfig()).items() if field != "variant"}
     elif set(changes) <= {"seed"}:
         return f"{name}, seed {config.seed}"
-    return ", ".join([name or config.variant, *(f"{field}={_short(value)}" for field, value in changes.items())])
+    return ", ".join([name or config.variant, *(
+        f"{field}={shortened(' '.join(written(value).split()), 24)}" for field, value in changes.items())])
 
 
 @lru_cache(maxsize=64)
@@ -162,8 +164,3 @@ def _changes(config: RunConfig, other: RunConfig) -> dict[str, object]:
 def differing(configs: Sequence[RunConfig]) -> list[str]:
     """The fields in which some of these differ."""
     return [name for name in RunConfig.model_fields if len({getattr(config, name) for config in configs}) > 1]
-
-
-def _short(value: object) -> str:
-    shown = " ".join(written(value).split())
-    return shown if len(shown) <= 24 else shown[:24] + "…"

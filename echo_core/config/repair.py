@@ -15,6 +15,7 @@ from echo_core.config.run_config import RunConfig, check_text, written
 from echo_core.config.sizes import by_nearness, sizes_of_text
 from echo_core.config.variants import VARIANTS
 from echo_core.text import words as texts
+from echo_core.text.plurals import shortened
 
 #: The largest file with settings, in bytes. A file with the longest text has about 5 kB.
 MAX_FILE_BYTES = 2**20
@@ -91,8 +92,13 @@ def following(values: Mapping[str, object]) -> set[str]:
         return set()
 
 
-def explain(error: ValidationError) -> list[str]:
-    """One plain line for each broken rule: argument, rule, value received, what to try."""
+def explain(error: ValueError) -> list[str]:
+    """One plain line for each rule that a config breaks: argument, rule, value received, what to try.
+
+    Of any other ValueError its message, which is such a line already.
+    """
+    if not isinstance(error, ValidationError):
+        return [str(error)]
     return [_explain_one(dict(item)) for item in error.errors(include_url=False)]
 
 
@@ -256,7 +262,6 @@ def _unknown(names: Sequence[str]) -> str:
     return f"{said}. Try one of {', '.join(RunConfig.model_fields)}."
 
 
-def _show(value: object, longest: int = 40) -> str:
+def _show(value: object) -> str:
     """A value on one line; it may come from a stranger."""
-    text = value if isinstance(value, str) and value and value.isprintable() else repr(value)
-    return text if len(text) <= longest else text[:longest] + "…"
+    return shortened(value if isinstance(value, str) and value and value.isprintable() else repr(value))

@@ -210,15 +210,6 @@ class RunConfig(RunFields):
         text = json.dumps([TRAINING_VERSION, canonical], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def to_json(self) -> str:
-        """Every field as JSON, so that it means the same after a default changes."""
-        return self.model_dump_json()
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The inverse of `to_json`. Raises `pydantic.ValidationError`."""
-        return cls.model_validate_json(text)
-
     def to_query(self) -> dict[str, str]:
         """Every field for a query string, ready for `urllib.parse.urlencode`. A text is packed."""
         query = {name: written(value) for name, value in self.model_dump().items()}

@@ -106,11 +106,6 @@ class Variant(NamedTuple):
         """Layers that have a state."""
         return sum(layer.kind == "recurrent" for layer in self.layers)
 
-    @property
-    def is_sequential(self) -> bool:
-        """Whether its layers form one row, `keras.Sequential`."""
-        return not any(layer.reads for layer in self.layers)
-
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType({
     "whole": Variant(

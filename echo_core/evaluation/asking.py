@@ -16,6 +16,7 @@ from echo_core.data import TASKS, shown_examples, text_examples, unscale
 from echo_core.evaluation.scores import predict
 from echo_core.records import Floats, Ints
 from echo_core.text import words as texts
+from echo_core.text.plurals import shortened
 
 #: A number, or a word where the run has words.
 Token = int | str
@@ -140,7 +141,7 @@ def _numbers(config: RunConfig, question: str) -> list[int]:
             tokens.append(config.vocab_size)
         elif not _NUMBER.fullmatch(word):
             raise ValueError(f"question must hold whole numbers in [0, {config.vocab_size}), the vocabulary of this "
-                             f"network; received {_shown(word)}. Try {_example(config)}.")
+                             f"network; received {shortened(word)!r}. Try {_example(config)}.")
         elif not 0 <= int(word) < config.vocab_size:
             raise ValueError(f"question must hold numbers in [0, {config.vocab_size}), the vocabulary of this network; "
                              f"received {int(word)}. Try {_example(config)}.")
@@ -159,7 +160,7 @@ def _words(config: RunConfig, question: str) -> list[int]:
             near = difflib.get_close_matches(word, numbers, n=3, cutoff=0.5)
             advice = f"one of {', '.join(near)}" if near else _example(config)
             raise ValueError(f"question must hold words that this network knows, {len(numbers)} of them; received "
-                             f"{_shown(word)}. Try {advice}.")
+                             f"{shortened(word)!r}. Try {advice}.")
         else:
             tokens.append(numbers[word])
     return tokens
@@ -206,7 +207,3 @@ def _example(config: RunConfig) -> str:
     shown = shown_examples(config).inputs
     whole = shown[np.argmax((shown < config.vocab_size).sum(axis=1))]
     return '"' + " ".join(str(names[token]) for token in whole if token < config.vocab_size) + '"'
-
-
-def _shown(word: str, longest: int = 40) -> str:
-    return repr(word if len(word) <= longest else word[:longest] + "…")

@@ -10,6 +10,7 @@ from typing import Literal
 
 from echo_core.config import RunConfig
 from echo_core.records import Evaluation, State
+from echo_core.text.plurals import shortened
 from echo_core.text.words import Tokens, pairs
 
 Kind = Literal["diverged", "failed", "same_answer", "contradictory_pairs"]
@@ -182,5 +183,4 @@ def percent(share: float) -> str:
 
 
 def _quoted(tokens: Tokens) -> str:
-    text = " ".join(tokens)
-    return f'"{text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + "…"}"'
+    return f'"{shortened(" ".join(tokens), _MAX_CHARACTERS)}"'

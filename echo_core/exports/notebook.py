@@ -8,7 +8,7 @@ import nbformat
 from echo_core.config import RunConfig
 from echo_core.config.compatibility import Cell
 from echo_core.exports import snippets
-from echo_core.exports.script import WEIGHTS, joined, steps, trained
+from echo_core.exports.script import WEIGHTS, joined, steps
 from echo_core.text.plurals import counted
 
 
@@ -24,7 +24,7 @@ def keras_notebook(config: RunConfig, epoch: int) -> str:
         (_title(c, epoch), joined(opening)),
         (_data(c), joined(code.data)),
         (_network(c), joined([*code.network, "model.summary()"])),
-        (_WEIGHTS.format(count=f"{c.num_parameters:,}", epochs=trained(epoch)), joined(code.weights)),
+        (_WEIGHTS.format(count=f"{c.num_parameters:,}", epochs=counted(epoch, "epoch")), joined(code.weights)),
         (_training(c), joined(code.training)),
         (_windows(c), joined(code.windows)),
     ]
@@ -53,9 +53,9 @@ def _title(c: RunConfig, epoch: int) -> str:
                     f"from {'the step' if c.lag == 1 else f'{c.lag} steps'} before")
     return (f"# Run `{c.run_id}` of Echo Lab\n\n"
             f"A small network that {does}. This notebook builds it again in plain Keras, loads what it had learnt "
-            f"after {trained(epoch)} from `{WEIGHTS}`, and asks it again: it answers as it did in Echo Lab.\n\n"
-            f"It needs `keras`, `tensorflow` and `numpy`, and `{WEIGHTS}` in the same folder. Run the cells from top "
-            "to bottom.")
+            f"after {counted(epoch, 'epoch')} from `{WEIGHTS}`, and asks it again: it answers as it did in Echo "
+            f"Lab.\n\nIt needs `keras`, `tensorflow` and `numpy`, and `{WEIGHTS}` in the same folder. Run the cells "
+            "from top to bottom.")
 
 
 def _data(c: RunConfig) -> str:

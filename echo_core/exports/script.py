@@ -12,10 +12,10 @@ from typing import NamedTuple
 from echo_core.config import RunConfig
 from echo_core.data import shown_examples, shown_sequence, to_examples
 from echo_core.exports import snippets
+from echo_core.text.plurals import counted
 
 #: The names of the script and of its weights file.
 SCRIPT, WEIGHTS = "run.py", "weights.npz"
-
 
 Blocks = Sequence[str]
 
@@ -32,7 +32,7 @@ class Steps(NamedTuple):
 
 def keras_script(config: RunConfig, epoch: int) -> str:
     """The script of a run, with the weights after `epoch` epochs."""
-    opening = _OPENING.format(run_id=config.run_id, epochs=trained(epoch), script=SCRIPT, weights=WEIGHTS,
+    opening = _OPENING.format(run_id=config.run_id, epochs=counted(epoch, "epoch"), script=SCRIPT, weights=WEIGHTS,
                               imports=snippets.checked_imports(config),
                               constants="\n".join(snippets.constants(config)))
     return joined([opening, *chain(*steps(config))]) + "\n"
@@ -47,11 +47,6 @@ def steps(config: RunConfig) -> Steps:
         weights=[_LOAD],
         training=[*snippets.accuracies(c), *_training(c)],
         windows=[_spell(c), _SHOW_PAIRS.format(some=_some(c)) if c.task == "pairs" else _showing(c)])
-
-
-def trained(epoch: int) -> str:
-    """The number of trained epochs in words: `1 epoch`, `5,000 epochs`."""
-    return f"{epoch:,} epoch{'' if epoch == 1 else 's'}"
 
 
 def joined(blocks: Blocks) -> str:

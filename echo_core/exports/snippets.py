@@ -225,7 +225,7 @@ def _network(c: RunConfig, batch_size: str, stateful: str) -> tuple[list[str], s
     """The lines before the network, and the network as an expression."""
     shape = f"batch_shape=({batch_size}, {', '.join(map(str, c.input_shape))})"
     layers = [(sized.layer, _layer(c, sized, stateful)) for sized in sized_layers(c)]
-    if c.traits.is_sequential:
+    if not any(layer.reads for layer, _ in layers):  # they form one row
         row = [f"keras.Input({shape})", *(code for _, code in layers)]
         return [], "\n".join(["keras.Sequential([", *(f"    {code}," for code in row), f'], name="{c.variant}")'])
     lines, before = [f'read = keras.Input({shape}, name="windows")'], "read"

@@ -8,10 +8,11 @@ import pandas as pd
 
 from echo_core.config import RunConfig
 from echo_core.config.presets import short_name
+from echo_core.text.plurals import shortened
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BETWEEN = 900, 410, 70, 94, 90
 _PANEL_WIDTH, _PANEL_HEIGHT = (_WIDTH - 2 * _LEFT - _BETWEEN + 40) / 2, _HEIGHT - _TOP - 70
-_LONGEST = 95
+_LONGEST = 94
 _LINE, _INK, _GRID = "#0072B2", "#333333", "#DDDDDD"
 
 
@@ -24,12 +25,12 @@ def picture(config: RunConfig, curve: pd.DataFrame, said: str = "") -> str:
     """
     losses = curve["loss"].dropna()
     top = max(config.chance_loss, float(losses.max()) if len(losses) else 0.0)
-    second = _LEFT + _PANEL_WIDTH + _BETWEEN
+    second, title = _LEFT + _PANEL_WIDTH + _BETWEEN, shortened(short_name(config), _LONGEST)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
         f'height="{_HEIGHT}" font-family="sans-serif" font-size="13" fill="{_INK}">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        f'<text x="{_LEFT}" y="28" font-size="15" font-weight="bold">{escape(_shortened(short_name(config)))}</text>',
+        f'<text x="{_LEFT}" y="28" font-size="15" font-weight="bold">{escape(title)}</text>',
         f'<text x="{_LEFT}" y="50">{escape(said)}</text>',
         *_panel(_LEFT, config.epochs, curve["epoch"], curve["loss"], ticks_up_to(top), "Loss", "{:g}".format),
         *_panel(second, config.epochs, curve["epoch"], curve["accuracy"], [0, 0.25, 0.5, 0.75, 1.0], "Numbers right",
@@ -71,10 +72,6 @@ def _chance(chance: float, top: float) -> list[str]:
             'stroke-dasharray="5 4"/>',
             f'<text x="{_LEFT + _PANEL_WIDTH:g}" y="{at - 6:.1f}" text-anchor="end" fill="#777777">pure guessing'
             '</text>']
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST else name[:_LONGEST - 1] + "…"
 
 
 def ticks_up_to(top: float) -> list[float]:

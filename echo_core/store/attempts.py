@@ -70,7 +70,7 @@ class Attempts:
             _write(connection, ticket, threads=threads, fingerprint=None, evaluation=None, token_accuracy=None,
                    window_accuracy=None)
             assert row is not None
-            config = RunConfig.from_json(row.config)
+            config = RunConfig.model_validate_json(row.config)
             data = connection.scalar(select(CHECKPOINTS.c.data).where(CHECKPOINTS.c.run_id == run_id))
             checkpoint = Checkpoint.from_bytes(data) if data is not None else None
             past = checkpoint.epoch if checkpoint else -1
@@ -153,7 +153,7 @@ class Attempts:
 
     def finish(self, ticket: Ticket, checkpoint: Checkpoint, evaluation: Evaluation) -> None:
         """Store the trained weights and their score, and end the attempt."""
-        data, moments = checkpoint.without_moments().to_bytes(), checkpoint.without_weights().to_bytes()
+        data, moments = replace(checkpoint, moments=()).to_bytes(), replace(checkpoint, weights=()).to_bytes()
         with self._database.write() as connection:
             _write(connection, ticket, state=State.FINISHED, ended_at=now(), epoch=checkpoint.epoch, reason=None,
                    stop_requested=False, urgent=False, fingerprint=checkpoint.fingerprint, **_judged(evaluation))

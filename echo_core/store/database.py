@@ -18,7 +18,7 @@ from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.types import Boolean, Double, LargeBinary
 
-from echo_core.store.errors import FULL, OUTAGES, StoreAway, StoreError, Trouble, error_code, masked, without_secrets
+from echo_core.store.errors import FULL, OUTAGES, StoreAway, StoreError, Trouble, error_code, masked, one_line
 from echo_core.store.files import StoreFile
 from echo_core.store.schema import HEAD, Measured
 
@@ -77,7 +77,7 @@ class Database:
         except DBAPIError as error:
             self.close()
             kind = StoreAway if isinstance(error, OUTAGES) else StoreError
-            raise kind(f"the store at {self} cannot be opened: {_one_line(error)}") from error
+            raise kind(f"the store at {self} cannot be opened: {one_line(error)}") from error
         except BaseException:
             self.close()
             raise
@@ -252,7 +252,7 @@ class Database:
         if not error_code(error).startswith(_OTHER_TABLES) or context.is_disconnect:
             return None
         self._generation += 1
-        return StoreAway(f"the tables of the store at {self} are not there: {without_secrets(str(error))}")
+        return StoreAway(f"the tables of the store at {self} are missing: {one_line(error)}")
 
 
 def _parse(url: str) -> URL:
@@ -295,10 +295,6 @@ def _insist(action: Callable[[], None]) -> None:
             if not error_code(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
-
-
-def _one_line(error: DBAPIError) -> str:
-    return without_secrets(" ".join(str(error.orig).split()))
 
 
 def all_rows(connection: Connection, wanted: Select[Any]) -> Sequence[Row[Any]]:

@@ -87,6 +87,11 @@ def trouble_of(error: BaseException) -> Trouble:
     return next(known, _NO_ANSWER if isinstance(error, OUTAGES) else _OTHER)
 
 
+def one_line(error: BaseException) -> str:
+    """The message of an error on one line, without secrets and without the statement that SQLAlchemy repeats."""
+    return without_secrets(" ".join(str(getattr(error, "orig", None) or error).split()))
+
+
 def error_code(error: BaseException) -> str:
     """The database's code of an error, such as `SQLITE_BUSY_SNAPSHOT` or a SQLSTATE; empty if it has none."""
     original = getattr(error, "orig", None) or error

@@ -135,9 +135,9 @@ class Queue:
             _check_queue(connection, session, max_queue, max_share)
         if state is None:
             connection.execute(insert(RUNS).values(
-                run_id=run_id, config=config.to_json(), training_version=TRAINING_VERSION, state=State.QUEUED,
-                session=session, created_at=at, queued_at=at, family=config.family, variant=config.variant,
-                task=config.task))
+                run_id=run_id, config=config.model_dump_json(),  # with every field, as a default may change
+                training_version=TRAINING_VERSION, state=State.QUEUED, session=session, created_at=at, queued_at=at,
+                family=config.family, variant=config.variant, task=config.task))
         elif State(state).is_active:
             connection.execute(change(run_id).values(stop_requested=False, reason=_unless_closed()))
         else:

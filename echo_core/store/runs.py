@@ -186,7 +186,7 @@ class Runs:
             some = select(RUNS.c.run_id, RUNS.c.config).where(RUNS.c.run_id.in_(new[first:first + _DESCRIBED_AT_ONCE]))
             for row in all_rows(connection, some):
                 try:
-                    self._descriptions[row.run_id] = describe(RunConfig.from_json(row.config))
+                    self._descriptions[row.run_id] = describe(RunConfig.model_validate_json(row.config))
                 except ValidationError:  # of another version
                     self._descriptions[row.run_id] = Description("", "")
 
@@ -247,7 +247,7 @@ def run_row(row: Row[Any]) -> RunRow | None:
     """A `RunRow` from a row of `RUNS`; None if this version cannot read its settings."""
     values = {name: row._mapping[name] for name in RunRow.__dataclass_fields__}
     try:
-        values["config"] = RunConfig.from_json(row.config)
+        values["config"] = RunConfig.model_validate_json(row.config)
     except ValidationError:
         return None
     values["state"] = State(row.state)

@@ -14,6 +14,8 @@ import unicodedata
 import zlib
 from typing import NamedTuple
 
+from echo_core.text.plurals import shortened
+
 #: Bytes that a text may have, once it is in its form.
 MAX_BYTES = 4096
 #: Characters of a text that is normalised. Sorting the accents of a megabyte would take minutes.
@@ -128,7 +130,7 @@ def pairs(text: str) -> tuple[Pair, ...]:
         sides = [tuple(_split(side)) for side in line.split(ARROW)]
         if len(sides) != 2 or not all(sides):
             raise ValueError(f"text must have a pair a line, question {ARROW} answer, with words on both sides; "
-                             f"received {_cut(line)!r} in line {number}. Try \"how are you ? {ARROW} i'm fine\".")
+                             f"received {shortened(line)!r} in line {number}. Try \"how are you ? {ARROW} i'm fine\".")
         found.append(Pair(*sides))
     return tuple(found)
 
@@ -162,9 +164,5 @@ def unpack(text: str) -> str:
         return whole.decode()
     except (ValueError, binascii.Error, zlib.error):
         raise ValueError("text cannot be read, as the link that brought it was damaged; "
-                         f"received {_cut(text)!r}. Try the link again, or type the text.") from None
-
-
-def _cut(text: str, longest: int = 40) -> str:
-    return text if len(text) <= longest else text[:longest] + "…"
+                         f"received {shortened(text)!r}. Try the link again, or type the text.") from None
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from math import inf
-from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
 from echo_core.config import RunConfig
@@ -19,7 +18,7 @@ from echo_core.config.sizes import flops_per_window
 from echo_core.records import Checkpoint, Diverged, Progress
 from echo_core.settings import Settings
 from echo_core.store import OUTAGES, Signal, Start, Store, Superseded, Ticket
-from echo_core.store.errors import without_secrets
+from echo_core.store.errors import one_line
 from echo_core.store.upkeep import unwatched_reason
 from echo_core.text.plurals import counted
 from echo_core.workers.process import give_way, prepare
@@ -134,8 +133,7 @@ def records_of(config: RunConfig, checkpoint: Checkpoint | None = None) -> Itera
 
 def reason_of(error: BaseException) -> str:
     """An error in one line that any database can keep: `ValueError: units must be …`."""
-    message = str(getattr(error, "orig", None) or error)  # SQLAlchemy's own message would repeat the statement
-    line = without_secrets(" ".join(message.split())).encode(errors="replace").decode().replace("\0", "?")
+    line = one_line(error).encode(errors="replace").decode().replace("\0", "?")
     return f"{type(error).__name__}: {line}"[:500]
 
 
@@ -212,8 +210,7 @@ class _Pulse:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closed.set()
         self._thread.join()
 

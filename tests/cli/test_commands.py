@@ -401,7 +401,7 @@ def test_an_export_writes_every_file_and_says_where(store, tmp_path):
     result = echo_core("export", TINY_CONFIG.run_id, "--to", str(folder))
     assert (result.exit_code, result.stdout.splitlines()) == (0, [str(folder / name) for name in FILES])
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
-    assert RunConfig.from_json((folder / "config.json").read_text()) == TINY_CONFIG
+    assert RunConfig.model_validate_json((folder / "config.json").read_text()) == TINY_CONFIG
     with np.load(folder / "weights.npz") as weights:
         for name, weight in zip(weights.files, store.progress.checkpoint(TINY_CONFIG.run_id).weights, strict=True):
             np.testing.assert_array_equal(weights[name], weight)

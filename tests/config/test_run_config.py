@@ -489,7 +489,7 @@ def test_runs_share_a_program_whatever_their_seed_epochs_and_rate(config, seed, 
 
 @given(configs())
 def test_json_there_and_back_is_the_config(config):
-    assert RunConfig.from_json(config.to_json()) == config
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
     assert RunConfig.model_validate(config.model_dump()) == config
 
 
@@ -519,12 +519,12 @@ def test_a_link_is_one_line_of_plain_characters(config):
 
 
 def test_exchanged_configs_carry_every_field_so_that_they_survive_other_defaults():
-    assert list(json.loads(RunConfig().to_json())) == list(RunConfig().to_query()) == FIELDS
+    assert list(json.loads(RunConfig().model_dump_json())) == list(RunConfig().to_query()) == FIELDS
 
 
 def test_a_config_of_before_the_fields_added_later_is_read_as_it_was_meant():
     old = {name: value for name, value in RunConfig(units=7).model_dump().items() if name not in FIELDS_ADDED_LATER}
-    assert RunConfig.from_json(json.dumps(old)) == RunConfig(units=7)
+    assert RunConfig.model_validate_json(json.dumps(old)) == RunConfig(units=7)
 
 
 def test_examples_are_of_everything_that_can_be_chosen():

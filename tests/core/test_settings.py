@@ -151,10 +151,10 @@ def test_what_a_host_does_not_allow_is_refused_with_limit_value_and_a_way_out(se
 
 
 def test_lowering_a_limit_leaves_history_readable(bare):
-    written = RunConfig(units=512).to_json()
+    written = RunConfig(units=512).model_dump_json()
     bare.setenv("ECHO_MAX_UNITS", "256")
     with pytest.raises(LimitExceeded, match="at most 256"):
-        Limits().check(RunConfig.from_json(written))
+        Limits().check(RunConfig.model_validate_json(written))
 
 
 def test_a_full_queue_is_a_limit_too():

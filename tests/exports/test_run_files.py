@@ -48,7 +48,7 @@ def test_an_export_is_the_same_each_time_but_for_the_dates_in_the_archive(files,
 
 
 def test_settings_come_back(files: dict[str, bytes]):
-    assert RunConfig.from_json(files["config.json"].decode()) == CONFIG
+    assert RunConfig.model_validate_json(files["config.json"].decode()) == CONFIG
     assert set(RunConfig.model_fields) == set(pd.read_json(io.BytesIO(files["config.json"]), typ="series").index)
 
 

@@ -174,7 +174,7 @@ def test_runs_are_listed_newest_first_page_by_page(store):
 
 def test_config_that_this_version_cannot_read_breaks_no_listing_and_fails_when_begun(store):
     odd, even = store.queue.request(config(1)), store.queue.request(config(2))
-    later = json.dumps({**json.loads(config(1).to_json()), "field_of_next_year": 1})
+    later = json.dumps({**json.loads(config(1).model_dump_json()), "field_of_next_year": 1})
     with store.database.write() as connection:
         connection.execute(update(RUNS).where(RUNS.c.run_id == odd).values(config=later))
     assert [run.run_id for run in store.runs.newest()] == [even]

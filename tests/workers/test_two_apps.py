@@ -36,7 +36,7 @@ APP = textwrap.dedent("""
                 what, of = line.split(maxsplit=1)
                 match what:
                     case "train":
-                        answer = engine.submit(RunConfig.from_json(of))
+                        answer = engine.submit(RunConfig.model_validate_json(of))
                     case "stop":
                         answer = engine.stop(of.strip())
                     case "status":
@@ -93,9 +93,9 @@ def test_run_that_one_app_began_is_stopped_in_the_other_and_each_run_is_executed
         one, other = (running.enter_context(app(tmp_path, **surroundings)) for _ in range(2))
         store = running.enter_context(closing(Store(url)))
 
-        long = one.ask("train", ENDLESS.to_json())
+        long = one.ask("train", ENDLESS.model_dump_json())
         until(lambda: store.runs.get(long).epoch > 0)
-        assert other.ask("train", ENDLESS.to_json()) == long  # joins it
+        assert other.ask("train", ENDLESS.model_dump_json()) == long  # joins it
         assert other.ask("stop", long) == "True"
         until(lambda: not store.runs.get(long).state.is_active)
         assert (store.runs.get(long).state, store.runs.get(long).attempt) == (State.PAUSED, 1)
@@ -103,7 +103,7 @@ def test_run_that_one_app_began_is_stopped_in_the_other_and_each_run_is_executed
         wanted: list[RunConfig] = [config(number) for number in range(7)]
         for number, each in enumerate(wanted):
             for asked in {one, other} if number == 6 else {(one, other)[number % 2]}:
-                asked.say("train", each.to_json())
+                asked.say("train", each.model_dump_json())
         until(lambda: all((run := store.runs.get(each.run_id)) and run.state is State.FINISHED for each in wanted))
         runs = [store.runs.get(each.run_id) for each in wanted]
         assert {run.attempt for run in runs} == {1}
@@ -124,7 +124,7 @@ def test_cluster_whose_workers_do_not_see_the_apps_file_is_refused_until_they_do
     with dask_cluster(tmp_path, 1, cwd=elsewhere) as address, \
             app(here, DATABASE_URL="sqlite:///runs.db", DASK_SCHEDULER_ADDRESS=address) as refused, \
             closing(Store(f"sqlite:///{here / 'runs.db'}")) as store:
-        run_id = refused.ask("train", config(1).to_json())
+        run_id = refused.ask("train", config(1).model_dump_json())
         until(lambda: "is refused" in refused.ask("status"))
         why = "its workers see another store than the app. Set" if there else \
             "its workers cannot open the app's store (there is no store at sqlite:///runs.db.) Set"
