@@ -1,9 +1,8 @@
-"""Compiled training: many epochs in one call, told as a stream of `Progress`.
+"""Compiled training: many epochs in one call, yielded as a stream of `Progress`.
 
-All that is going on: a program compiled by XLA makes the data of an epoch from (seed, epoch),
-runs the network forwards and backwards, and takes Adam's steps; a Python loop decides how many
-epochs the next call makes and yields what came of them. Weights and moments are arguments of the
-program and come back from it, so a second seed of the same network starts without compiling.
+A program compiled by XLA makes the data of an epoch from (seed, epoch), runs the network forwards and backwards, and
+takes Adam's steps. A Python loop decides how many epochs the next call makes, and yields a record of them. Weights and
+moments are arguments and results of the program, so a second seed of the same network starts without compiling.
 """
 
 import threading
@@ -29,11 +28,11 @@ from echo_core.text.plurals import counted
 
 #: Seconds that one call should take: short enough for Stop and a live chart.
 CHUNK_SECONDS = 0.25
-#: Epochs that one call may make at most, the size of the buffers for their losses.
+#: The most epochs of one call, which is the size of the buffers for their losses.
 MAX_CHUNK = 1024
-#: Points of a curve that a run keeps at most.
+#: The most points in a run's curve.
 MAX_POINTS = 500
-#: Snapshots on a geometric schedule; between them, about this many more where time allows.
+#: Snapshots on a geometric schedule, and about how many more between them where time allows.
 NUM_SNAPSHOTS = 48
 EXTRA_SNAPSHOTS = 60
 
@@ -42,7 +41,7 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
 #: TensorFlow raises one of these when a compiled program on disk is damaged or cannot be written.
 PROGRAM_ERRORS = (tf.errors.OpError,)
 
-#: A program is traced once, though two threads may ask for it: to compile it ahead, and to train with it.
+#: Held while a program is traced, so that two threads, one that compiles ahead and one that trains, trace it once.
 _TRACING = threading.Lock()
 
 Tensors = tuple[Tensor, ...]
@@ -50,20 +49,19 @@ Program = Callable[..., tuple[Any, ...]]
 
 
 def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[Progress]:
-    """Train a run, yielding the untrained network first and then a record after each chunk.
+    """Train a run, yielding a record of the untrained network and then one after each chunk.
 
-    A run that goes on from a checkpoint gives bit for bit what it would have given without a
-    break, however its epochs fall into chunks.
+    A resumed run equals one that was never interrupted, bit for bit, whatever chunks its epochs fall into.
 
     Args:
-        checkpoint: Where to go on from, with its moments; None begins anew. What is yielded
-            first is then what comes after it, or the checkpoint itself if that is the end.
+        checkpoint: Where to resume, with Adam's moments; None starts from nothing. The first record is then the one
+            after the checkpoint, or the checkpoint's own if it is the run's end.
     Yields:
         `Progress`; the last one has `epoch == config.epochs`.
     Raises:
         ValueError: If the checkpoint is past the run's end or lacks Adam's moments.
         RuntimeError: In a process that was forked from one that had used TensorFlow.
-        Diverged: Once a loss or a weight is not a finite number, after the records of all epochs before it.
+        Diverged: After the records of all epochs before the first loss or weight that is not a finite number.
     """
     started = time.perf_counter()
     refuse_after_fork()
@@ -78,20 +76,20 @@ def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[P
 
 
 def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:
-    """Have the program of a run's network ready before the run begins.
+    """Compile the program of a run's network before the run begins.
 
     Args:
-        give_way: Called between tracing, which holds Python's lock and for which a run that begins meanwhile has
-            to wait, and compiling, which takes most of the time.
+        give_way: Called after tracing, which holds Python's lock so that a run that begins meanwhile has to wait, and
+            before compiling, which takes most of the time.
     """
-    nothing_yet = _begin(config)
-    program = _program_of(config, nothing_yet)
+    untrained = _begin(config)
+    program = _program_of(config, untrained)
     give_way()
-    _advance(program, config, nothing_yet, num_epochs=0)
+    _advance(program, config, untrained, num_epochs=0)
 
 
 def snapshot_epochs(epochs: int) -> frozenset[int]:
-    """Geometrically spaced epochs from 1 to the last, at least 40 where there are so many."""
+    """Epochs with a snapshot: 0, and in geometric steps up to the last at least `NUM_SNAPSHOTS` others, or all."""
     wanted = min(NUM_SNAPSHOTS, epochs)
     count = wanted
     while len(spaced := set(np.geomspace(1, epochs, count).round().astype(int).tolist())) < wanted:
@@ -105,7 +103,7 @@ def _begin(config: RunConfig) -> Checkpoint:
 
 
 def _chunks(config: RunConfig, at: Checkpoint, started: float) -> Iterator[Progress]:
-    """The loop of `train`: call the program, look at the clock, say what came of it."""
+    """The loop of `train`: call the program, choose the next chunk by the clock, and yield a record."""
     if at.epoch in (0, config.epochs):
         loss, accuracy = shown_loss(config, at.weights)
         yield Progress(at.epoch, loss, accuracy, time.perf_counter() - started, (Point(at.epoch, loss, accuracy),), at,
@@ -138,13 +136,13 @@ def _chunks(config: RunConfig, at: Checkpoint, started: float) -> Iterator[Progr
 
 
 def next_chunk(num_epochs: int, seconds: float) -> int:
-    """As many epochs as should take a chunk's time, growing by steps: a first call also compiles."""
+    """Epochs that should take `CHUNK_SECONDS`. They grow by steps, because a first call also compiles."""
     wanted = num_epochs * CHUNK_SECONDS / max(seconds, 1e-6)
     return max(1, int(min(wanted, 4 * num_epochs + 4)))
 
 
 def _advance(program: Program, config: RunConfig, at: Checkpoint, num_epochs: int) -> tuple[Checkpoint, Floats, Floats]:
-    """Train `num_epochs` more, and say each one's loss and accuracy."""
+    """Train `num_epochs` more. Returns the checkpoint after them, and each epoch's loss and accuracy."""
     all_updates = config.epochs * config.updates_per_epoch
     counts = (tf.constant(count, tf.int32) for count in (at.step, config.seed, at.epoch + 1, num_epochs, all_updates))
     results = program(*map(tf.convert_to_tensor, at.weights + at.moments), *counts,
@@ -157,16 +155,16 @@ def _advance(program: Program, config: RunConfig, at: Checkpoint, num_epochs: in
 
 def _advance_while_finite(program: Program, config: RunConfig, at: Checkpoint,
                           num_epochs: int) -> tuple[Checkpoint, Floats, Floats, int | None]:
-    """`_advance`, up to the last epoch that ends with finite weights, and the epoch in which training diverged, if any.
+    """`_advance`, but only to the last epoch that ends with finite weights; also the epoch that diverged, if any.
 
-    Which epochs these are does not depend on the chunks: the part of a chunk before it diverged is trained once more.
+    That epoch does not depend on the chunks: if a chunk diverged, the part before that epoch is trained again.
     """
     after, losses, accuracies = _advance(program, config, at, num_epochs)
     finite = np.isfinite(losses)
     if finite.all() and after.is_finite:
         return after, losses, accuracies, None
     num_good = num_epochs if finite.all() else int(finite.argmin())
-    # Weights that an epoch leaves behind are first used, and spoil the loss, in the next one.
+    # The next epoch is the first to use the weights that an epoch ends with, so its loss is the first bad one.
     diverged_at = min(at.epoch + num_good + 1, config.epochs)
     while True:  # ends at `at` itself, whose weights are finite
         after, losses, accuracies = _advance(program, config, at, num_good)
@@ -185,9 +183,9 @@ def compiled_epochs(config: RunConfig, shapes: tuple[tuple[int, ...], ...]) -> P
     """The program that trains epochs of this network, traced here and compiled at its first call.
 
     `(*weights, *first_moments, *second_moments, step, seed, first_epoch, num_epochs, all_updates, learning_rate)
-    -> (*weights, *first_moments, *second_moments, step, losses, accuracies)`, with the losses of the
-    epochs made, and zeros after them, in buffers of `MAX_CHUNK`. All arguments are tensors, weights of
-    these shapes: a call that has to look at what it gets takes a millisecond longer.
+    -> (*weights, *first_moments, *second_moments, step, losses, accuracies)`. Losses and accuracies are buffers of
+    `MAX_CHUNK`, with zeros after the trained epochs. All arguments are tensors, and weights have these shapes: a call
+    that has to convert or check its arguments takes a millisecond longer.
     """
     @tf.function(jit_compile=True, autograph=False)
     def program(*arguments: Tensor) -> Tensors:
@@ -213,10 +211,10 @@ def compiled_epochs(config: RunConfig, shapes: tuple[tuple[int, ...], ...]) -> P
 
 
 class Rate(NamedTuple):
-    """How big a step is.
+    """The learning rate of each update.
 
     Attributes:
-        learning_rate: At the beginning.
+        learning_rate: Of the first update.
         all_updates: Updates of the whole run, over which a cosine falls to zero.
     """
 
@@ -224,7 +222,7 @@ class Rate(NamedTuple):
     all_updates: Tensor
 
     def at(self, config: RunConfig, step: Tensor) -> Tensor:
-        """For the update that `step` others came before."""
+        """The rate of the update after `step` others."""
         if config.schedule == "constant":
             return self.learning_rate
         done = tf.cast(step, tf.float32) / tf.cast(self.all_updates, tf.float32)
@@ -232,14 +230,14 @@ class Rate(NamedTuple):
 
 
 def sample_examples(config: RunConfig, seed: Tensor, epoch: Tensor) -> tuple[Tensor, Tensor]:
-    """The windows of one epoch and what the network should give, from (seed, epoch) alone.
+    """The windows of one epoch and their targets, which depend on (seed, epoch) alone.
 
     Philox is named because the default generator may differ between kinds of machine.
 
     Returns:
-        Integers, (input_length, num_windows) and (answer_steps, num_windows), the last steps of which are the
-        answer. `vocab_size` is a gap in the windows; in the targets it is the padding of `padded`, and a gap else:
-        at the first `lag` steps nothing is asked for yet.
+        Integers, (input_length, num_windows) and (answer_steps, num_windows); the last `output_length` targets are
+        the answer. `vocab_size` is a gap in the windows. In the targets it is the padding of variant `padded`, or
+        otherwise a gap, as at the first `lag` steps.
     """
     if config.task == "pairs":
         examples = text_examples(config)
@@ -259,7 +257,7 @@ def sample_examples(config: RunConfig, seed: Tensor, epoch: Tensor) -> tuple[Ten
 
 def train_epoch(config: RunConfig, trained: Any, windows: Tensor, targets: Tensor,
                 rate: Rate) -> tuple[Any, Tensor, Tensor]:
-    """Every update of one epoch; its mean loss and accuracy. State begins at zero."""
+    """Make every update of one epoch, from a zero state. Returns also the epoch's mean loss and accuracy."""
     size, updates = config.batch_size, config.updates_per_epoch
     zero = zero_states(config, size)
     if updates == 1:
@@ -278,7 +276,7 @@ def train_epoch(config: RunConfig, trained: Any, windows: Tensor, targets: Tenso
 
 def _update(config: RunConfig, trained: Any, windows: Tensor, targets: Tensor, rate: Rate,
             states: States) -> tuple[Any, Tensor, Tensor, Any]:
-    """One step of Adam on one batch; its loss and accuracy before the step, and the state after it."""
+    """Take one step of Adam on one batch. Returns also the loss and accuracy before it, and the state after it."""
     weights, first, second, step = trained
     with tf.GradientTape() as tape:
         tape.watch(weights)
@@ -287,30 +285,31 @@ def _update(config: RunConfig, trained: Any, windows: Tensor, targets: Tensor, r
     gradients = tape.gradient(loss, weights)
     if config.clip_norm:
         gradients, _ = tf.clip_by_global_norm(gradients, config.clip_norm)
-    told, expected = outputs[-config.output_length:], targets[-config.output_length:]
-    accuracy = _mean(tf.cast(_predicted(config, told) == expected, tf.float32), config, expected)
+    answered, expected = outputs[-config.output_length:], targets[-config.output_length:]
+    accuracy = _mean(tf.cast(_predicted(config, answered) == expected, tf.float32), config, expected)
     trained = *adam(weights, first, second, gradients, step, rate.at(config, step)), step + 1
     return trained, loss, accuracy, states
 
 
 def _losses(config: RunConfig, outputs: Tensor, targets: Tensor) -> Tensor:
-    """Of each output, (answer_steps, windows): cross-entropy in nats, or the squared error of a scaled number."""
+    """The loss of each output, (answer_steps, windows): cross-entropy in nats, or a scaled number's squared error."""
     if config.has_target_gaps:
-        targets = tf.minimum(targets, config.vocab_size - 1)  # whatever for a gap: it is not counted
+        targets = tf.minimum(targets, config.vocab_size - 1)  # any class for a gap, whose loss `_mean` leaves out
     if config.representation == "linear":
         return tf.square(outputs[..., 0] - tf.cast(targets, tf.float32) / (config.vocab_size - 1))
     return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs)
 
 
-def _predicted(config: RunConfig, told: Tensor) -> Tensor:
+def _predicted(config: RunConfig, outputs: Tensor) -> Tensor:
+    """The answers as integers, (output_length, windows)."""
     if config.representation == "linear":
         largest = config.vocab_size - 1
-        return tf.cast(tf.round(tf.clip_by_value(told[..., 0] * largest, 0, largest)), tf.int32)
-    return tf.argmax(told, axis=-1, output_type=tf.int32)
+        return tf.cast(tf.round(tf.clip_by_value(outputs[..., 0] * largest, 0, largest)), tf.int32)
+    return tf.argmax(outputs, axis=-1, output_type=tf.int32)
 
 
 def _mean(values: Tensor, config: RunConfig, targets: Tensor) -> Tensor:
-    """The mean over what is no gap."""
+    """The mean over all places whose target is not a gap."""
     if not config.has_target_gaps:
         return tf.reduce_mean(values)
     present = tf.cast(targets < config.vocab_size, tf.float32)
@@ -319,9 +318,9 @@ def _mean(values: Tensor, config: RunConfig, targets: Tensor) -> Tensor:
 
 def adam(weights: Tensors, first: Tensors, second: Tensors, gradients: Tensors, step: Tensor,
          learning_rate: Tensor) -> tuple[Tensors, Tensors, Tensors]:
-    """`keras.optimizers.Adam` with its defaults; `step` counts the updates made before this one.
+    """`keras.optimizers.Adam` with its defaults; `step` counts the updates before this one.
 
-    Our own, because Keras refuses `stateless_apply` on the TensorFlow backend.
+    It is written here because Keras refuses `stateless_apply` on the TensorFlow backend.
     """
     count = tf.cast(step + 1, tf.float32)
     rate = learning_rate * tf.sqrt(1 - tf.pow(BETA_2, count)) / (1 - tf.pow(BETA_1, count))

@@ -1,11 +1,10 @@
-"""Recurrent layers by hand: the same arithmetic as Keras's, laid out for one compiled program.
+"""LSTM layers with a gradient written by hand: the same arithmetic as Keras's, for one compiled program.
 
-What makes them fast is in the backward pass, which is written out here instead of derived:
-one matrix product for the recurrent kernel's gradient over all timesteps, where a derived one
-makes a product and a sum of full size at each step. The forward pass looks kernel rows up
-instead of multiplying one-hot rows. `tests/networks/test_lstm_gradient.py` holds both to Keras's layers.
+The backward pass makes them fast: it computes the recurrent kernel's gradient by one matrix product over all timesteps,
+where a derived gradient makes a product and a sum of full size at each step. The forward pass looks kernel rows up
+instead of multiplying one-hot rows. `tests/networks/test_lstm_gradient.py` compares both with Keras's layers.
 
-Time comes first in here, (timesteps, windows, features), so that a timestep is one slice.
+Time is the first axis, (timesteps, windows, features), so that a timestep is one slice.
 """
 
 from collections.abc import Callable
@@ -22,15 +21,14 @@ CellState = tuple[Tensor, Tensor]
 #: TensorFlow's functions for `steps.py`.
 TENSORFLOW = Functions(tf.sigmoid, tf.tanh, tf.split, tf.where)
 
-#: The loop over time is unrolled up to so many timesteps, in layers of so many units at least: that
-#: is faster to run. Elsewhere the compiler takes longer over the copies than they save. See
-#: docs/decisions/0001.
+#: The loop over time is unrolled for at most UNROLL_UP_TO timesteps and at least UNROLL_FROM_UNITS units, where it runs
+#: faster. Elsewhere compiling the copies takes longer than they save (docs/decisions/0001).
 UNROLL_UP_TO, UNROLL_FROM_UNITS = 10, 64
 
 
 @tf.custom_gradient
 def kernel_rows(kernel: Tensor, tokens: Tensor) -> tuple[Tensor, Callable[..., Any]]:
-    """What `one_hot(tokens) @ kernel` gives, by look-up.
+    """`one_hot(tokens) @ kernel`, computed by looking rows up.
 
     Args:
         kernel: (vocab_size, features).
@@ -47,18 +45,15 @@ def kernel_rows(kernel: Tensor, tokens: Tensor) -> tuple[Tensor, Callable[..., A
 
 def lstm(projected: Tensor, recurrent_kernel: Tensor, state: CellState, timesteps: int,
          may_unroll: bool = True) -> tuple[Tensor, CellState]:
-    """An LSTM layer whose input product is already made.
-
-    Gates stand in Keras's order: input, forget, candidate, output.
+    """An LSTM layer whose input product is given. Gates are in Keras's order: input, forget, candidate, output.
 
     Args:
-        projected: `inputs @ kernel + bias`, (timesteps, windows, 4 · units); or
-            (1, windows, 4 · units) where every timestep reads the same, as a decoder its context.
+        projected: `inputs @ kernel + bias`, (timesteps, windows, 4 · units); or (1, windows, 4 · units) where every
+            timestep reads the same, as a decoder reads its context.
         recurrent_kernel: (units, 4 · units).
-        state: h and c before the first timestep, (windows, units) each. No gradient flows into it,
-            as none flows into the state that a stateful Keras layer has kept.
-        timesteps: How many steps to take.
-        may_unroll: Whether epochs are so many that the faster ones are worth compiling longer.
+        state: h and c before the first timestep, (windows, units) each. No gradient flows into it, as none flows into
+            the kept state of a stateful Keras layer.
+        may_unroll: Whether a run has enough epochs for faster ones to repay a longer compilation.
     Returns:
         The h of every timestep, (timesteps, windows, units), and the last h and c.
     """
@@ -72,8 +67,8 @@ def lstm(projected: Tensor, recurrent_kernel: Tensor, state: CellState, timestep
 
         def gradient(upstream: Tensor, _unused: Tensor) -> tuple[Tensor, Tensor]:
             deltas = backwards(upstream, recurrent_kernel, cells, gates, c0, timesteps)  # (timesteps, windows, 4·units)
-            before = tf.concat([h0[None], outputs[:-1]], axis=0)  # the h that each timestep started from
             units = recurrent_kernel.shape[0]
+            before = tf.concat([h0[None], outputs[:-1]], axis=0)  # the h before each timestep
             before = tf.reshape(before, [-1, units])  # (timesteps · windows, units)
             recurrent = tf.matmul(before, tf.reshape(deltas, [-1, 4 * units]), transpose_a=True)  # (units, 4·units)
             shared = projected.shape[0] == 1 and timesteps > 1
@@ -88,7 +83,7 @@ def lstm(projected: Tensor, recurrent_kernel: Tensor, state: CellState, timestep
 def _activation(units: int) -> Callable[[Tensor], Tensor]:
     """The function from pre-activations to gates, (windows, 4 · units) both.
 
-    It computes all four gates in one tanh, as sigmoid(z) = tanh(z / 2) / 2 + 1 / 2: one kernel instead of five.
+    One tanh computes all four gates, as sigmoid(z) = tanh(z / 2) / 2 + 1 / 2: one kernel instead of five.
     """
     scale, offset = (tf.constant(np.repeat(np.array(values, np.float32), units))
                      for values in ([0.5, 0.5, 1, 0.5], [0.5, 0.5, 0, 0.5]))
@@ -96,13 +91,13 @@ def _activation(units: int) -> Callable[[Tensor], Tensor]:
 
 
 def _step(z: Tensor, c: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """One timestep from its pre-activations: the next h, the next c, the four gates side by side."""
+    """One timestep from its pre-activations: the next h, the next c, and the four gates side by side."""
     gates = activation(z)
     return *lstm_state(TENSORFLOW, tf.split(gates, 4, axis=1), c), gates
 
 
 def _step_backwards(dh: Tensor, dc: Tensor, gates: Tensor, c_before: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of a step's pre-activations and of the c that it started from."""
+    """Gradients of a timestep's pre-activations, and of the c before it."""
     i, f, g, o = tf.split(gates, 4, axis=1)
     tanh_c = tf.tanh(c)
     dc = dc + dh * o * (1 - tanh_c * tanh_c)
@@ -112,7 +107,7 @@ def _step_backwards(dh: Tensor, dc: Tensor, gates: Tensor, c_before: Tensor, c: 
 
 
 def _unrolled(projected: Tensor, recurrent_kernel: Tensor, h: Tensor, c: Tensor, timesteps: int) -> tuple[Tensor, ...]:
-    """Outputs, cells and gates of every timestep, with the loop written out."""
+    """Outputs, cells and gates of every timestep, from an unrolled loop."""
     read = tf.unstack(projected) if projected.shape[0] > 1 else [projected[0]] * timesteps
     activation = _activation(c.shape[1])
     outputs, cells, gates = [], [], []
@@ -126,11 +121,11 @@ def _unrolled(projected: Tensor, recurrent_kernel: Tensor, h: Tensor, c: Tensor,
 
 def _unrolled_backwards(upstream: Tensor, recurrent_kernel: Tensor, cells: Tensor, gates: Tensor,
                         c0: Tensor, timesteps: int) -> Tensor:
-    """The same as `_looped_backwards`, with what does not depend on later timesteps made for all at once."""
+    """`_looped_backwards` unrolled; factors that do not depend on later timesteps are computed for all at once."""
     before = tf.concat([c0[None], cells[:-1]], axis=0)
     i, f, g, o = tf.split(gates, 4, axis=2)
     tanh_c = tf.tanh(cells)
-    # The slope of a sigmoid's value a is (1 - a) a, that of a tanh's (1 - a) (1 + a).
+    # The slope of a sigmoid at its value a is (1 - a) a, that of a tanh (1 - a) (1 + a).
     linear = tf.constant(np.repeat(np.array([0, 0, 1, 0], np.float32), c0.shape[1]))
     factors = tf.unstack(tf.concat([g, before, i, tanh_c], axis=2) * ((1 - gates) * (gates + linear)))
     into_c, forget, upstream = tf.unstack(o * (1 - tanh_c * tanh_c)), tf.unstack(f), tf.unstack(upstream)
@@ -146,7 +141,7 @@ def _unrolled_backwards(upstream: Tensor, recurrent_kernel: Tensor, cells: Tenso
 
 
 def _looped(projected: Tensor, recurrent_kernel: Tensor, h: Tensor, c: Tensor, timesteps: int) -> tuple[Tensor, ...]:
-    """The same as `_unrolled` as a loop in the program, whose size does not grow with time."""
+    """`_unrolled` as a loop of the program, whose size does not depend on the number of timesteps."""
     shared = projected.shape[0] == 1
     activation = _activation(c.shape[1])
 
@@ -163,6 +158,7 @@ def _looped(projected: Tensor, recurrent_kernel: Tensor, h: Tensor, c: Tensor, t
 
 def _looped_backwards(upstream: Tensor, recurrent_kernel: Tensor, cells: Tensor, gates: Tensor,
                       c0: Tensor, timesteps: int) -> Tensor:
+    """Gradients of every timestep's pre-activations, (timesteps, windows, 4 · units)."""
     before = tf.concat([c0[None], cells[:-1]], axis=0)
 
     def body(t: Tensor, carried_h: Tensor, carried_c: Tensor, deltas: Tensor) -> tuple[Any, ...]:

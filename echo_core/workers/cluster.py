@@ -1,6 +1,6 @@
-"""The worker processes: a Dask cluster of our own on this machine, or somebody else's.
+"""The worker processes: a local Dask cluster that this module starts, or a remote one that somebody else runs.
 
-What Dask is used for, and how it is set up for that, is all here. Which worker does what is the dispatcher's.
+All calls of Dask, and its configuration, are here. The dispatcher decides which worker does what.
 """
 
 import asyncio
@@ -22,21 +22,22 @@ from echo_core.workers.process import NUMPY_THREADS, environment
 
 logger = logging.getLogger(__name__)
 
-#: A worker's process gets so long to end by itself.
+#: Seconds that a worker's process has to end by itself, and a new one to start.
 END_SECONDS = 0.5
 RESTART_SECONDS = 60.0
-#: One for what a worker was asked to do, and one to compile ahead meanwhile.
+#: One thread for a worker's run, and one for short tasks and compiling ahead.
 THREADS_PER_WORKER = 2
-#: Memory that is left to the app and the system before one worker more is started.
+#: Megabytes kept free for the app and the system when another worker is started.
 OTHERS_MB = 1500
 
-#: Dask as we need it, in this process from its first cluster on: what holds for the start alone, later workers lack.
-#: Its sampling profiler costs the training thread time, its ticks (50 a second) cost an idle app 2 % of a core, and
-#: what it would set in a worker's environment before that begins (one thread for everything, and memory that goes back
-#: to the system with each `free`, which makes compiling a third slower) is for other programs than ours: NumPy's
-#: threads are all that has to be said so early. A worker that is starved for
-#: five minutes would end for good. So long after each loss of a worker it looks whether that one is back, and if it
-#: happens to be replaced once more just then, gives it up for good. We look ourselves: `Cluster.revive`.
+#: Dask's configuration, set for this whole process, because workers that start later read it too.
+#: - The sampling profiler takes time from the training thread, and the default ticks (50 a second) take 2 % of a core
+#:   from an idle app.
+#: - `worker-ttl` would end a worker for good after five minutes without processor time.
+#: - `lost-worker-timeout` would give up a lost worker that is just being replaced once more when the time is over.
+#:   `Cluster.revive` starts workers again instead.
+#: `connect` also replaces `pre-spawn-environ`: its defaults allow one thread for everything, and return memory to the
+#: system at each `free`, which makes compiling a third slower.
 DASK_CONFIG: Mapping[str, Any] = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
@@ -60,18 +61,18 @@ class Cluster:
 
     @property
     def is_connected(self) -> bool:
-        """Whether there are workers to speak to."""
+        """Whether `connect` has succeeded."""
         return self._client is not None
 
     def connect(self, on_exit: Callable[[], None]) -> None:
-        """Start the processes, or find somebody else's.
+        """Start the processes of a local cluster, or connect to a remote one.
 
         Args:
-            on_exit: Called when Python ends, before Dask's own hook, which would take the workers away from under us.
+            on_exit: Called when Python ends, before Dask's own hook, which ends the workers.
         Raises:
-            Exception: If the cluster at `DASK_SCHEDULER_ADDRESS` cannot be reached, or no process be started.
+            Exception: If the cluster at `DASK_SCHEDULER_ADDRESS` cannot be reached, or no process can be started.
         """
-        import dask  # here, as it takes a third of a second and the app's first page does not need it
+        import dask  # late, as it takes a third of a second and the app's first page does not need it
         from distributed import Client, LocalCluster, Security
 
         atexit.register(on_exit)
@@ -79,10 +80,10 @@ class Cluster:
         if settings.dask_scheduler_address is not None:
             self._client = Client(settings.dask_scheduler_address, set_as_default=False, name="echo")
             return
-        logging.getLogger("distributed").setLevel(logging.ERROR)  # or it tells of each start and end
+        logging.getLogger("distributed").setLevel(logging.ERROR)  # it would log each start and end
         dask.config.set({**DASK_CONFIG, "distributed.nanny.pre-spawn-environ": dict(NUMPY_THREADS)})
-        # A client that can send a task runs code as the app's user, so clients need a key that is made for this
-        # cluster and kept in memory. Other users of the machine cannot read the files that workers write.
+        # A client that can send a task can run any code as the app's user. So clients need a key, which is made for
+        # this cluster and kept in memory, and other users of the machine cannot read the files that workers write.
         self._folder = make_own_folder()
         self.local = LocalCluster(
             security=Security.temporary(), local_directory=str(self._folder), n_workers=settings.num_workers,
@@ -92,54 +93,51 @@ class Cluster:
         self._client = Client(self.local, set_as_default=False, name="echo")
 
     def workers(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the scheduler knows of each worker, by its address.
+        """The scheduler's information about each worker, by its address.
 
-        `local_directory` tells a process from another one that got its address, `last_seen` is in seconds
-        since 1970, and without a `nanny` it cannot be restarted.
+        `local_directory` distinguishes a process from an earlier one at the same address, `last_seen` is in seconds
+        since 1970, and a worker without a `nanny` cannot be restarted.
         """
-        # Not `scheduler_info`: that reads what another of the client's coroutines may just have
-        # replaced by totals without workers.
+        # Not `scheduler_info`: another coroutine of the client may just have replaced it by totals without workers.
         everything = self._client.sync(self._client.scheduler.identity, n_workers=-1)
         found: Mapping[str, Mapping[str, Any]] = everything["workers"]
         return found
 
     def tasks(self) -> Mapping[str, Sequence[str]]:
-        """The keys of what each worker of somebody else's cluster still has to do, for whichever app; none of ours."""
+        """The keys of the tasks, of any app, that each worker of a remote cluster still has; {} for a local cluster."""
         if self.local is not None:
             return {}
         found: Mapping[str, Sequence[str]] = self._client.processing()
         return found
 
     def submit(self, address: str, key: str, function: Callable[..., Any], *args: Any) -> Any:
-        """Have one worker do something; a Dask future."""
+        """Have one worker call a function; returns a Dask future."""
         return self._client.submit(function, *args, key=key, pure=False, workers=[address], allow_other_workers=False)
 
     def restart(self, address: str) -> None:
-        """Replace a worker's process and wait until the new one is there."""
+        """Replace a worker's process and wait until the new one has started."""
         self._client.restart_workers([address], timeout=RESTART_SECONDS)
 
-    def grow(self, num_workers: int, worker_mb: float) -> bool:
-        """Start more workers of `worker_mb` each, if there is memory for all and for one more now; whether there is."""
-        has_room = (OTHERS_MB + num_workers * worker_mb <= self._settings.memory_mb
-                    and worker_mb * 2**20 <= machine.memory_free())
-        if has_room:
+    def grow(self, num_workers: int, worker_mb: float) -> None:
+        """Grow to `num_workers`, if memory suffices for all, of `worker_mb` each, and for one more at this moment."""
+        if (OTHERS_MB + num_workers * worker_mb <= self._settings.memory_mb
+                and worker_mb * 2**20 <= machine.memory_free()):
             self.local.scale(num_workers)
-        return has_room
 
     def revive(self) -> None:
-        """Start a local worker anew that Dask has given up, as where the memory did not suffice for its process."""
+        """Restart local workers that Dask has given up, for example because memory did not suffice for a process."""
         if self.local is None:
             return
         for name, nanny in list(self.local.workers.items()):
             if nanny.status.name in ("closed", "failed"):
-                logger.warning("worker %s was given up, and is started anew", name)
+                logger.warning("worker %s was given up by Dask and is started again", name)
                 self.local.workers.pop(name, None)
                 self.local.scale(len(self.local.worker_spec))
 
     def close(self) -> None:
         """End a local cluster and all its processes. A remote one goes on."""
         if self.local is not None:
-            with suppress(Exception):  # their runs are in the store. One that still compiles is not waited for
+            with suppress(Exception):  # runs are in the store, and a worker that still compiles is not waited for
                 self.local.sync(_end, list(self.local.workers.values()))
         for resource in (self._client, self.local):
             if resource is not None:
@@ -149,7 +147,7 @@ class Cluster:
                     logger.warning("the cluster did not close", exc_info=True)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-            remove_leftovers()  # of workers that were still busy, and so were killed
+            remove_leftovers()  # of workers that were busy and had to be killed
 
 
 async def _end(nannies: list[Any]) -> None:
@@ -157,15 +155,14 @@ async def _end(nannies: list[Any]) -> None:
 
 
 def local_name(address: str) -> str:
-    """What a worker of a local cluster is called in the store: by machine and app, with which it ends."""
+    """The name in the store of a local cluster's worker: it contains machine and app, with which the worker ends."""
     return f"{socket.gethostname()} {os.getpid()} {address}"
 
 
 def has_ended(name: str) -> bool:
-    """Whether `local_name` gave it for an app of this machine that is there no more.
+    """Whether this is the `local_name` of a worker whose app ran on this machine and has ended.
 
-    A container that shares its host's name does not share its processes: who asks has heard nothing of the worker
-    for a while as well.
+    A container may share its host's name but not its processes, so a caller must also check the heartbeat.
     """
     found = re.fullmatch(rf"{re.escape(socket.gethostname())} (\d+) \S+", name)
     return found is not None and not is_alive(int(found[1]))

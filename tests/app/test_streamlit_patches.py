@@ -77,7 +77,7 @@ def test_a_press_arrives_once_and_what_comes_of_it_is_shown(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_streamlit_as_it_is_still_needs_both_mendings(tmp_path: Path):
+def test_streamlit_as_it_is_still_needs_both_patches(tmp_path: Path):
     with serve(tmp_path, *PAGE, AS_IT_IS="1") as server:
         tries = (shown_after_presses(server, by_timer_too=False, patience=0.1) for _ in range(5))
         assert any(shown != ONCE_EACH for shown in tries)  # at the first try, most times
