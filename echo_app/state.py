@@ -8,6 +8,8 @@ and `SETTLED_TEXT` holds the text of the settings. Modules hold no state, as all
 import math
 import time
 import uuid
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -62,17 +64,6 @@ FIELDS = tuple(RunConfig.model_fields)
 _TYPED = ("text", OWN_WORDS)
 
 
-class _Presence:
-    """One open page: while it exists, the browser counts as connected and keeps its holds."""
-
-    def __init__(self, engine: Engine, holder: str) -> None:
-        self._engine, self._holder = engine, holder
-        engine.connect(holder)
-
-    def leave(self) -> None:
-        self._engine.disconnect(self._holder)
-
-
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
     """The engine of this server, which starts in the background."""
@@ -98,9 +89,12 @@ def stored_row(run_id: str, time_bucket: int) -> RunRow | None:
     return store().runs.get(run_id)
 
 
-@st.cache_resource(scope="session", on_release=_Presence.leave, show_spinner=False)
-def _presence(holder: str) -> _Presence:
-    return _Presence(engine(), holder)
+@st.cache_resource(scope="session", on_release=lambda leave: leave(), show_spinner=False)
+def _connect(holder: str) -> Callable[[], None]:
+    """Count the browser as connected, which keeps its holds, until its session ends and calls what this returns."""
+    known = engine()
+    known.connect(holder)
+    return partial(known.disconnect, holder)
 
 
 def loss() -> str | None:
@@ -162,7 +156,7 @@ def refresh() -> None:
     for key in _TYPED:
         if key in session:  # Streamlit drops the value of a widget that the other page does not draw
             session[key] = session[key]
-    _presence(session[HOLDER])
+    _connect(session[HOLDER])
     settle()
 
 

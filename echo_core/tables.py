@@ -146,7 +146,8 @@ def forecast(store: Store) -> dict[str, Wait]:
         expected = estimate_seconds(run.config, finished)
         if run.state is State.RUNNING and run.epoch == 0 and run.started_at:
             return max(0.5, expected - (now - run.started_at))
-        return time_left(run.epoch, run.config.epochs, store.progress.pace(run.run_id) if run.epoch else (), expected)
+        pace = store.progress.glance(run.run_id).pace if run.epoch else ()
+        return time_left(run.epoch, run.config.epochs, pace, expected)
 
     free_at = [left(run) for run in active.values() if run.state is State.RUNNING] or [0.0]
     heapify(free_at)  # seconds from now at which each worker will be free

@@ -185,9 +185,8 @@ def _rename(run_id: str) -> None:
 
 @needs_store
 def _hide(run_ids: list[str], hidden: bool) -> None:
-    focus.move_to("runs_text")
     state.store().runs.hide(run_ids, hidden, state.visitor())
-    _pick_none()
+    _deselect()
 
 
 @needs_store
@@ -200,13 +199,9 @@ def _delete(run_ids: list[str]) -> None:
         st.toast("Runs under way were left. Stop them first.", icon=":material/info:")
 
 
-def _pick_none() -> None:
-    st.session_state[state.SELECTED] = []
-
-
 def _deselect() -> None:
     focus.move_to("runs_text")
-    _pick_none()
+    st.session_state[state.SELECTED] = []
 
 
 def _undo() -> None:

@@ -1,6 +1,7 @@
 """The Train page: choose a network, watch it learn, and see its echo."""
 
 import math
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -189,18 +190,11 @@ def _links(was_live: bool) -> None:
 
 
 def _behind(config: RunConfig, run: RunRow | None) -> None:
-    # Tables and charts are drawn only when their tab is opened.
-    titles = [STORY, "The data", "The code", "What a reset does"]
-    story, data, code, resets_ = st.tabs(titles, on_change="rerun", key=BEHIND)
-    if story.open:
-        with story:
-            tabs.story(config)
-    if data.open:
-        with data:
-            st.fragment(tabs.data_view)(config)
-    if code.open:
-        with code:
-            tabs.code_view(config)
-    if resets_.open:
-        with resets_:
-            store_outages.fragment(state_demo.resets_view)(run)
+    views: dict[str, Callable[[], None]] = {
+        STORY: lambda: tabs.story(config), "The data": lambda: st.fragment(tabs.data_view)(config),
+        "The code": lambda: tabs.code_view(config),
+        "What a reset does": lambda: store_outages.fragment(state_demo.resets_view)(run)}
+    for tab, draw in zip(st.tabs(list(views), on_change="rerun", key=BEHIND), views.values(), strict=True):
+        if tab.open:  # tables and charts are drawn only when their tab is opened
+            with tab:
+                draw()

@@ -75,7 +75,8 @@ class Outcome:
 
 def train_all(configs: list[RunConfig], store: Store | None, settings: Settings, as_json: bool) -> None:
     """Train runs one after the other, into the store if one is given, and report each outcome."""
-    _warn_before(configs)
+    for verdict in before_training(configs[0]):  # once, as all seeds have the same settings
+        click.echo(f"Note: {verdict}", err=True)
     outcomes = []
     try:
         with signals_as_ctrl_c():
@@ -91,12 +92,6 @@ def train_all(configs: list[RunConfig], store: Store | None, settings: Settings,
         raise click.ClickException(_failures(failed))
     if any(outcome.state is not State.FINISHED for outcome in outcomes):
         raise click.ClickException("stopped from outside before the end. `resume` goes on with it.")
-
-
-def _warn_before(configs: Sequence[RunConfig]) -> None:
-    """Print what is wrong with the settings, once for all seeds."""
-    for verdict in before_training(configs[0]):
-        click.echo(f"Note: {verdict}", err=True)
 
 
 def _failures(failed: Sequence[Outcome]) -> str:

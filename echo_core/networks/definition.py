@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from echo_core.config import NUM_STATES, RunConfig
 
 Array = Any  # of NumPy or TensorFlow
@@ -68,9 +70,6 @@ class Ops(Protocol):
     def join(self, first: Array, second: Array) -> Array:
         """Side by side over the last axis."""
 
-    def first_column(self, length: int, step: int) -> Array:
-        """`[[0], [step], [2 · step], …]`, (length, 1)."""
-
     def total(self, values: Array) -> Array:
         """The sum over time, with that axis kept."""
 
@@ -119,7 +118,7 @@ def _attention(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, 
 def _one_to_one(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
     layer = Layer(*weights[:3])
     # Every timestep has a part of the kernel of its own, as all of them are features of one step.
-    beside = tokens + ops.first_column(c.input_length, c.vocab_size)
+    beside = tokens + c.vocab_size * np.arange(c.input_length, dtype=np.int32)[:, None]
     projected = ops.total(ops.rows(layer.kernel, beside)) + _input_bias(c, layer)  # (1, B, gates·units)
     outputs, state = ops.recurrent(c.cell, projected, layer, states[0], 1)
     return Answer(ops.blocks(ops.dense(outputs, *weights[3:])[0], c.output_length), (state,))

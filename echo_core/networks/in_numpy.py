@@ -110,10 +110,6 @@ class NumpyOps:
         """See `Ops`."""
         return np.concatenate([first, second], axis=-1)
 
-    def first_column(self, length: int, step: int) -> Ints:
-        """See `Ops`."""
-        return (np.arange(length, dtype=np.int32) * step)[:, None]
-
     def total(self, values: Floats) -> Floats:
         """See `Ops`."""
         summed: Floats = values.sum(axis=0, keepdims=True)

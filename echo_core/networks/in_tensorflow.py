@@ -60,10 +60,6 @@ class TensorOps:
         """See `Ops`."""
         return tf.concat([first, second], axis=-1)
 
-    def first_column(self, length: int, step: int) -> Tensor:
-        """See `Ops`."""
-        return tf.range(0, length * step, step, tf.int32)[:, None]
-
     def total(self, values: Tensor) -> Tensor:
         """See `Ops`."""
         return tf.reduce_sum(values, axis=0, keepdims=True)

@@ -68,13 +68,6 @@ class ProgressOfRuns:
                       sorted((int(epoch), float(seconds)) for epoch, seconds in pace),
                       _snapshot(row, _width(row.config)) if row.predicted is not None else None)
 
-    def pace(self, run_id: str) -> list[tuple[int, float]]:
-        """Epoch and seconds of training at the newest records of a run, in order."""
-        newest = select(PROGRESS.c.epoch, PROGRESS.c.seconds).where(PROGRESS.c.run_id == run_id).order_by(
-            PROGRESS.c.epoch.desc()).limit(_PACE_RECORDS)
-        with self._database.read() as connection:
-            return [(row.epoch, row.seconds) for row in all_rows(connection, newest)][::-1]
-
     def snapshots(self, run_id: str, newest: int | None = None) -> list[Snapshot]:
         """The snapshots of a run in the order of epochs: all of them, or the `newest` ones."""
         config = select(RUNS.c.config).where(RUNS.c.run_id == run_id).scalar_subquery().label("config")

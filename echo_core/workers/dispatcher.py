@@ -13,8 +13,8 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from echo_core.config import TRAINING_VERSION, RunConfig
@@ -26,7 +26,7 @@ from echo_core.workers import worker
 from echo_core.workers.attempt import reason_of
 from echo_core.workers.cluster import Cluster, local_name
 from echo_core.workers.errands import RESULT_SECONDS, Busy, Errand, Errands
-from echo_core.workers.roster import Entry, Roster
+from echo_core.workers.roster import FAR_TOO_MUCH, Entry, Roster
 
 logger = logging.getLogger(__name__)
 
@@ -138,8 +138,10 @@ class Dispatcher:
             self._wake.wait(TICK_SECONDS)
             self._wake.clear()
         if not self._is_remote:
-            with _told("the runs could not be paused"):
-                self._pause_all([found.ticket for found in self.roster if found.ticket])
+            try:
+                self._pause_all([each.ticket for each in self.roster if each.ticket])
+            except Exception:
+                logger.warning("the runs could not be paused", exc_info=True)
         self.cluster.close()
 
     @property
@@ -303,6 +305,8 @@ class Dispatcher:
 
     def employ(self, idle: Entry, info: Mapping[str, Any]) -> None:
         """Give an idle worker what is most urgent: a greeting, the import, a restart, a run, or a warm-up step."""
+        # Its name in the store. All apps know a worker of a remote cluster by the same name.
+        name = idle.address if self._is_remote else local_name(idle.address)
         if not idle.is_greeted:
             token = self._store.leave_token()
             idle.future = self._submitted(
@@ -311,7 +315,7 @@ class Dispatcher:
             self._warm_up(idle)
         elif info.get("nanny") and self.roster.has_to_restart(idle):
             self._restart(idle)
-        elif self._may_train() and (ticket := self._store.queue.claim(self._name_of(idle))) is not None:
+        elif self._may_train() and (ticket := self._store.queue.claim(name)) is not None:
             try:
                 idle.future = self._submitted(
                     idle, f"run-{ticket.run_id}-{ticket.attempt}", worker.execute, self._store.url, *ticket,
@@ -335,7 +339,7 @@ class Dispatcher:
         if self._is_remote or self._standby_decided or not self.settings.standby:
             return
         if self.roster.will_soon_restart():
-            self.cluster.grow(self.settings.num_workers + 1, self.roster.highest_mb)
+            self.cluster.grow(self.settings.num_workers + 1, FAR_TOO_MUCH * self.settings.recycle_mb)
             self._standby_decided = True
 
     def _submitted(self, to: Entry, key: str, function: Any, *args: Any) -> Any:
@@ -347,23 +351,12 @@ class Dispatcher:
     def _restart(self, known: Entry) -> None:
         """Replace a worker's process, in a thread of its own: it takes a second, and others wait for runs."""
         def restart() -> None:
-            with _told("a worker could not be restarted", unless=self._closing):
+            try:
                 self.cluster.restart(known.address)
+            except Exception:
+                if not self._closing.is_set():
+                    logger.warning("a worker could not be restarted", exc_info=True)
             known.is_restarting = False
 
         known.is_restarting = True
         threading.Thread(target=restart, name="echo restart", daemon=True).start()
-
-    def _name_of(self, known: Entry) -> str:
-        """The worker's name in the store: on a remote cluster all apps know it by the same one."""
-        return known.address if self._is_remote else local_name(known.address)
-
-
-@contextmanager
-def _told(what: str, unless: threading.Event | None = None) -> Iterator[None]:
-    """Go on after an error that only the log needs to know of, and not even that when all ends anyway."""
-    try:
-        yield
-    except Exception:
-        if unless is None or not unless.is_set():
-            logger.warning("%s", what, exc_info=True)

@@ -130,11 +130,6 @@ class Roster:
         """Whether a worker comes near its memory limit."""
         return any(self._memory_share(each) > SOON_TOO_MUCH for each in self)
 
-    @property
-    def highest_mb(self) -> float:
-        """Megabytes above which a worker is restarted at once."""
-        return FAR_TOO_MUCH * self.settings.recycle_mb
-
     def _memory_share(self, known: Entry) -> float:
         """The memory of a worker's process as a share of its limit."""
         return known.memory / (self.settings.recycle_mb * 2**20)
