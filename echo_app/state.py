@@ -178,7 +178,7 @@ def _put(config: RunConfig) -> None:
     session, values = st.session_state, config.model_dump()
     session[SETTLED_TEXT], session[TASK] = values.pop("text"), config.task
     session.update(values)
-    session[PRESET] = _preset_of(config)
+    session[PRESET] = next((name for name, preset in PRESETS.items() if preset.config == config), OWN)
 
 
 def text_bytes() -> int:
@@ -235,8 +235,3 @@ def _accepted_text(task: str) -> str:
         session[TEXT_ERROR] = str(error)
         return str(session[SETTLED_TEXT])
     return text
-
-
-def _preset_of(config: RunConfig) -> str:
-    same = (name for name, preset in PRESETS.items() if preset.config == config)
-    return next(same, OWN)

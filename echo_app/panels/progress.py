@@ -58,7 +58,8 @@ def outcome(run: RunRow) -> None:
             st.success(f"{_judged(run.config, judged)} {_by_timestep(judged.by_timestep)}",
                        icon=":material/check_circle:", title=f"Finished: {took}")
         case State.PAUSED:
-            score = (f" So far it gets {percent(judged.window_accuracy)} of {_kind(judged)} right." if judged else
+            windows = "its pairs" if run.config.task == "pairs" else "unseen windows"
+            score = (f" So far it gets {percent(judged.window_accuracy)} of {windows} right." if judged else
                      " How much it gets right is being judged …" if is_being_judged(run) else "")
             used_up = run.seconds > state.engine().limits.max_seconds
             then = "" if used_up else " Press Train to go on from there."
@@ -116,10 +117,6 @@ def _judged(config: RunConfig, judged: Evaluation) -> str:
     tokens = "words" if config.text else "numbers"
     return (f"On {counted(judged.windows, 'window')} that it had never seen, the network got **{right} of windows** "
             f"right at every step, and **{single} of single {tokens}**.")
-
-
-def _kind(judged: Evaluation) -> str:
-    return "its pairs" if judged.judged_on == "training" else "unseen windows"
 
 
 def _by_timestep(shares: tuple[float | None, ...]) -> str:

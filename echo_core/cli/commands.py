@@ -22,7 +22,7 @@ from echo_core.config.repair import explain, parse_settings, with_settings
 from echo_core.evaluation.verdicts import percent
 from echo_core.exports import run_files
 from echo_core.records import State
-from echo_core.store import OUTAGES, Store, StoreError, extended_config
+from echo_core.store import OUTAGES, StoreError, extended_config
 from echo_core.store.upkeep import STALE_SECONDS
 from echo_core.text import files
 from echo_core.text.words import too_long
@@ -114,7 +114,9 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
         if row.state is State.FINISHED:
             return report(Outcome.of_row(row), as_json)
         if row.state is State.RUNNING:
-            raise BadSettings(_under_way(store, run_id))
+            left = math.ceil(max(1.0, STALE_SECONDS - store.attempts.heartbeat_age(run_id)))
+            raise BadSettings(f"run {run_id} is under way already. Stop it, or try again when it has paused. If its "
+                              f"process was killed, try again in {left} s.")
         if row.training_version != TRAINING_VERSION:
             raise BadSettings(f"run {run_id} was begun by another version of the training "
                               f"({row.training_version}; this is {TRAINING_VERSION}). Try `train` with its settings.")
@@ -228,9 +230,3 @@ def _read(file: BinaryIO, task: str) -> str:
     for note in found.notes:
         click.echo(note, err=True)
     return found.text
-
-
-def _under_way(store: Store, run_id: str) -> str:
-    left = math.ceil(max(1.0, STALE_SECONDS - store.attempts.heartbeat_age(run_id)))
-    return (f"run {run_id} is under way already. Stop it, or try again when it has paused. If its process was killed, "
-            f"try again in {left} s.")

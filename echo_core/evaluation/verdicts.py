@@ -62,14 +62,17 @@ class Contradiction:
 
 def before_training(config: RunConfig) -> list[Verdict]:
     """What is wrong with the settings of a run, although they can be trained."""
-    found = contradictions(config)
+    answers = _answers(config)
+    found = [Contradiction(question, tuple(counts)) for question, counts in answers.items() if len(counts) > 1]
     if not found:
         return []
+    # A network gives each question one answer: at best the most common one.
+    best = sum(max(counts.values()) for counts in answers.values()) / sum(map(Counter.total, answers.values()))
     named = "; ".join(map(str, found[:_MAX_NAMED]))
     more = f"; and so on, {len(found)} questions in all" if len(found) > _MAX_NAMED else ""
     return [Verdict("contradictory_pairs", (
         f"The pairs contradict each other: {named}{more}. No network can learn both, so at most "
-        f"{percent(best_accuracy(config))} of these pairs can come out right."),
+        f"{percent(best)} of these pairs can come out right."),
         "Try one answer for each question.")]
 
 
@@ -82,7 +85,8 @@ def after_training(config: RunConfig, evaluation: Evaluation | None, loss: float
         reason: Why it failed.
     """
     if state is State.FAILED:
-        return [failure(reason)] if reason else []
+        kind: Kind = "diverged" if (reason or "").startswith(_DIVERGED) else "failed"
+        return [Verdict(kind, reason, "")] if reason else []
     if state is not State.FINISHED and evaluation is None:
         return before_training(config)
     return [*_diverged(config, evaluation, loss), *_same_answer(config, evaluation), *before_training(config)]
@@ -92,23 +96,6 @@ def not_finite(config: RunConfig, epoch: int) -> Verdict:
     """Training met a loss, or weights, that are not finite numbers."""
     return Verdict("diverged", f"{_DIVERGED} in epoch {epoch}: the loss is no longer a finite number.",
                    _smaller_steps(config))
-
-
-def failure(reason: str) -> Verdict:
-    """Why a run failed, by the reason that the store keeps."""
-    return Verdict("diverged" if reason.startswith(_DIVERGED) else "failed", reason, "")
-
-
-def contradictions(config: RunConfig) -> list[Contradiction]:
-    """The questions of a run's pairs that have several answers, in their order."""
-    return [Contradiction(question, tuple(answers)) for question, answers in _answers(config).items()
-            if len(answers) > 1]
-
-
-def best_accuracy(config: RunConfig) -> float:
-    """The share of a run's pairs that a network can get right at most, as it gives each question one answer."""
-    answers = _answers(config).values()
-    return sum(max(counts.values()) for counts in answers) / sum(counts.total() for counts in answers)
 
 
 def _answers(config: RunConfig) -> dict[Tokens, Counter[Tokens]]:

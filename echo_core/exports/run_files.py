@@ -51,12 +51,14 @@ def export(config: RunConfig, checkpoint: Checkpoint, history: Sequence[Progress
     """
     if snapshot is None or snapshot.epoch != checkpoint.epoch:
         snapshot = take_snapshot(config, checkpoint.weights, checkpoint.epoch)
+    took = f" in {history[-1].seconds:.1f} s" if history else ""
+    below = f"{counted(checkpoint.epoch, 'epoch')}{took}, trained by Echo Lab"
     return {
         WEIGHTS: named_weights(config, checkpoint.weights),
         CONFIG: config.model_dump_json(indent=2).encode() + b"\n",
         HISTORY: to_csv(curve(history)).encode(),
         WINDOWS: to_csv(answers(config, snapshot)).encode(),
-        PICTURE: picture(config, curve(history), _standing(checkpoint, history)).encode(),
+        PICTURE: picture(config, curve(history), below).encode(),
         SCRIPT: keras_script(config, checkpoint.epoch).encode(),
         NOTEBOOK: keras_notebook(config, checkpoint.epoch).encode(),
         REQUIREMENTS: _requirements().encode(),
@@ -70,11 +72,6 @@ def _requirements() -> str:
         "# The versions that this export was tried with, on Python 3.11 to 3.13: pip install -r requirements.txt",
         f"# Script and notebook need Keras {'.'.join(map(str, OLDEST_KERAS))} or newer, the .keras files Keras {made}.",
         *(f"{name}=={version}" for name, version in TRIED_WITH.items()), ""])
-
-
-def _standing(checkpoint: Checkpoint, history: Sequence[ProgressRow]) -> str:
-    took = f" in {history[-1].seconds:.1f} s" if history else ""
-    return f"{counted(checkpoint.epoch, 'epoch')}{took}, trained by Echo Lab"
 
 
 def named_weights(config: RunConfig, weights: Sequence[Floats]) -> bytes:

@@ -48,9 +48,9 @@ class ProgressOfRuns:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def history(self, run_id: str, after_epoch: int = -1) -> list[ProgressRow]:
-        """The records of a run past an epoch, in order."""
-        wanted = select(PROGRESS).where(PROGRESS.c.run_id == run_id, PROGRESS.c.epoch > after_epoch)
+    def history(self, run_id: str) -> list[ProgressRow]:
+        """The records of a run in the order of epochs."""
+        wanted = select(PROGRESS).where(PROGRESS.c.run_id == run_id)
         with self._database.read() as connection:
             rows = all_rows(connection, wanted.order_by(PROGRESS.c.epoch))
         return [ProgressRow(row.epoch, _or_nan(row.loss), _or_nan(row.accuracy), row.seconds,

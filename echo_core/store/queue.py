@@ -102,7 +102,7 @@ class Queue:
 
         Args:
             session: Who asks. Sessions take turns, and `max_share` counts the runs of one.
-            holder: The browser that wants the run to go on; see `hold`. The run becomes one of its runs.
+            holder: The browser that wants the run to go on. It holds the run, which becomes one of its runs.
             again: Whether to queue a finished run whose weights were evicted.
         Returns:
             The `run_id`.
@@ -153,12 +153,8 @@ class Queue:
                 urgent=False, deleted_at=None, **afresh))
         _mark(connection, run_id, holder)
         if holder is not None:
-            _hold(connection, run_id, holder)
-
-    def hold(self, run_id: str, holder: str) -> None:
-        """Note that `holder` wants this run to go on, as of now."""
-        with self._database.write(exclusive=True) as connection:
-            _hold(connection, run_id, holder)
+            connection.execute(delete(WATCHERS).where(WATCHERS.c.run_id == run_id, WATCHERS.c.holder == holder))
+            connection.execute(insert(WATCHERS).values(run_id=run_id, holder=holder, seen_at=now()))
 
     def renew(self, holders: Collection[str]) -> None:
         """Note that these holders are here now, for all their runs that are queued, running or left off."""
@@ -280,12 +276,6 @@ def _moment(connection: Connection) -> float:
     last = select(func.max(RUNS.c.created_at)).scalar_subquery()
     at, last_at = connection.execute(select(now(), last)).one()
     return float(last_at) + 1e-4 if last_at is not None and at <= last_at < at + 1 else float(at)
-
-
-def _hold(connection: Connection, run_id: str, holder: str) -> None:
-    mine = (WATCHERS.c.run_id == run_id) & (WATCHERS.c.holder == holder)
-    connection.execute(delete(WATCHERS).where(mine))
-    connection.execute(insert(WATCHERS).values(run_id=run_id, holder=holder, seen_at=now()))
 
 
 def _has_no_weights(connection: Connection, run_id: str) -> bool:

@@ -132,11 +132,11 @@ class Runs:
             row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, _present())).one_or_none()
         return run_row(row) if row else None
 
-    def newest(self, limit: int = 100, offset: int = 0) -> list[RunRow]:
-        """Runs, newest first, without those whose settings this version cannot read."""
+    def newest(self, limit: int = 100) -> list[RunRow]:
+        """The newest runs in the order of age, without those whose settings this version cannot read."""
         newest = select(RUNS).where(_present()).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id)
         with self._database.read() as connection:
-            rows = all_rows(connection, newest.limit(limit).offset(offset))
+            rows = all_rows(connection, newest.limit(limit))
         return [run for row in rows if (run := run_row(row)) is not None]
 
     def active(self) -> dict[str, RunRow]:

@@ -99,13 +99,9 @@ def _canonical(value: str) -> str:
         return fold(value)
 
 
-def _aliases() -> dict[str, str]:
-    """Each name of a setting, folded and with spaces, with its field."""
-    fields = [field for field in RunConfig.model_fields if field != "text"]
-    return {fold(name).replace("_", " "): field for field in fields for name in (field, label_of(field))}
-
-
-_FIELDS = _aliases()
+#: Each name of a setting, folded and with spaces, with its field.
+_FIELDS = {fold(name).replace("_", " "): field for field in RunConfig.model_fields if field != "text"
+           for name in (field, label_of(field))}
 _NAME = "|".join(name.replace(" ", r"[\s_]+") for name in sorted(_FIELDS, key=len, reverse=True))
 _NUMBER = r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-+]?\d+)?"
 _GROUPS = (("equals", "equals_value"), ("before", "before_value"), ("after", "after_value"))

@@ -175,12 +175,11 @@ def test_stop_is_not_kept_from_by_a_holder_who_has_gone(store):
 
 
 def test_renewed_holder_is_there_again_but_not_for_runs_that_ended(store):
-    mine, ended = store.queue.request(config(1), "a", "a"), store.queue.request(config(2), "a", "a")
+    for holder in ("a", "b"):
+        mine, ended = (store.queue.request(config(number), holder, holder) for number in (1, 2))
     store.queue.stop(ended)
     age(store, WATCHERS, 100, seen_at=True)
     store.queue.renew(["a"])
-    store.queue.hold(mine, "b")
-    store.queue.hold(ended, "b")
     assert store.queue.stop(mine, "b") is False
     assert store.queue.stop(ended, "b") is True
 
@@ -259,8 +258,8 @@ def test_two_tabs_of_one_browser_hold_and_renew_a_run_at_once(store):
     runs = [store.queue.request(config(number), holder="mine") for number in range(4)]
 
     def hold(index):
-        for run_id in runs if index % 2 else reversed(runs):
-            store.queue.hold(run_id, "mine")
+        for number in range(4) if index % 2 else reversed(range(4)):
+            store.queue.request(config(number), holder="mine")
             store.queue.renew(["mine"])
             store.queue.request(config(0), holder="mine")
 

@@ -44,10 +44,10 @@ def test_record_that_is_written_twice_is_there_once(store, ticket):
     assert [snapshot.epoch for snapshot in store.progress.snapshots(ticket.run_id)] == [3]
 
 
-def test_page_reads_only_what_is_new(store, ticket):
+def test_history_and_newest_snapshots_are_in_the_order_of_epochs(store, ticket):
     for epoch in range(5):
         store.attempts.append(ticket, progress(epoch, with_snapshot=True))
-    assert [row.epoch for row in store.progress.history(ticket.run_id, after_epoch=2)] == [3, 4]
+    assert [row.epoch for row in store.progress.history(ticket.run_id)] == [0, 1, 2, 3, 4]
     assert [snapshot.epoch for snapshot in store.progress.snapshots(ticket.run_id, newest=2)] == [3, 4]
     assert store.progress.history("unknown") == []
     assert store.progress.snapshots("unknown") == []
@@ -166,10 +166,10 @@ def test_paused_run_can_be_judged_until_it_goes_on(store, ticket):
     assert store.runs.get(ticket.run_id).evaluation is None
 
 
-def test_runs_are_listed_newest_first_page_by_page(store):
+def test_runs_are_listed_newest_first_up_to_a_limit(store):
     ids = [store.queue.request(config(number)) for number in range(5)]
     assert [run.run_id for run in store.runs.newest()] == ids[::-1]
-    assert [run.run_id for run in store.runs.newest(limit=2, offset=1)] == ids[::-1][1:3]
+    assert [run.run_id for run in store.runs.newest(limit=2)] == ids[:2:-1]
 
 
 def test_config_that_this_version_cannot_read_breaks_no_listing_and_fails_when_begun(store):
