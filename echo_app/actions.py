@@ -29,7 +29,7 @@ def load_preset() -> None:
 
 
 def task_changed() -> None:
-    """Callback of the task control: pairs and the other tasks each get back the settings that they had before."""
+    """Callback of the task control: switching between pairs and the other tasks restores the settings of before."""
     session, before, after = st.session_state, st.session_state[state.TASK], st.session_state["task"]
     session["lag"] = max(1, session["lag"]) if after == "lag" else 0  # with a lag of 0 it would be whole echo
     if "pairs" not in (before, after):
@@ -130,7 +130,7 @@ def _submit(configs: list[RunConfig], again: bool = False) -> bool:
             break
     state.stored_row.clear()
     if run_ids:
-        session[state.MINE] += [run_id for run_id in run_ids if run_id not in session[state.MINE]]
+        session[state.PRESSED_RUNS] += [run_id for run_id in run_ids if run_id not in session[state.PRESSED_RUNS]]
         session[state.PRESSED] = True
         show(run_ids[0], configs[0], configs if len(configs) > 1 else ())
     if refused and run_ids:

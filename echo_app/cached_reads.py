@@ -19,7 +19,7 @@ from echo_core.records import Floats, Point, Snapshot
 from echo_core.store import RunRow
 
 _HashFuncs = dict[str | type[Any], Callable[[Any], Any]]
-#: Seconds for which the shared queue forecast and the list of finished runs are cached.
+#: Seconds for which all visitors share the queue forecast, and the list of finished runs: no eye sees them older.
 _FORECAST_SECONDS, _FINISHED_SECONDS = 1.0, 2.0
 #: Keys of cached functions, by the type of their argument. Answers are in the key of the windows, as a run that is
 #: trained again on another kind of machine may give others.
@@ -117,13 +117,13 @@ NO_CURVES = _curve_tables([])
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_ANSWERS)
-def windows(config: RunConfig, snapshot: Snapshot | None) -> str:
+def windows_html(config: RunConfig, snapshot: Snapshot | None) -> str:
     """The grid of windows as HTML."""
     return grid(config, shown_examples(config), snapshot)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_BY_PROGRESS)
-def answers(run: RunRow) -> tuple[str, str]:
+def answers_as_text(run: RunRow) -> tuple[str, str]:
     """The last answers of a run that has ended: all columns as CSV, and expected and predicted separated by tabs."""
     (newest,) = store().progress.snapshots(run.run_id, newest=1)
     table = tables.answers(run.config, newest)

@@ -28,7 +28,7 @@ PRESET = "preset"          # name of the preset that the settings equal, or OWN
 RUN = "run_id"             # the run on the page
 SEEN = "run_as_seen"       # its row, as it was read last
 RECORDS = "last_records"   # its run_id, and the records that were drawn last
-MINE = "my_runs"           # runs for which this session pressed Train, oldest first
+PRESSED_RUNS = "my_runs"           # runs for which this session pressed Train, oldest first
 NOTES = "notes"            # lines about settings that were not accepted or had to follow others
 SETTLED_TEXT = "settled_text"  # the text of the settings
 TEXT_ERROR = "text_error"  # why the typed text is not accepted
@@ -47,7 +47,7 @@ NEXT_AT = "next_at"        # when the replay's next picture is due, by the monot
 SLOW = "slow"              # the replay is slow
 MORE = "more_epochs"       # by how many epochs Train longer extends
 PRESSED = "pressed_train"  # Train was pressed in this run of the script
-ELSEWHERE = "elsewhere"    # what the page outside of the settings' fragment showed when it was drawn last
+OUTSIDE = "outside"        # `_outside_key` of the Train page when the whole page was drawn last
 SEEDS = "seeds_shown"      # configs of the seeds on the page, in order; some may have no run
 SELECTED = "selected"      # runs picked on the history page, in the order of picking
 LOSS = "store_loss"        # the message about lost runs, and when this session got it
@@ -145,7 +145,7 @@ def set_defaults() -> None:
     """Give the keys of a new session their values."""
     session = st.session_state
     session[HOLDER] = browser_name() or uuid.uuid4().hex
-    session[MINE], session[NOTES], session[RUN], session[BEFORE] = [], [], None, {}
+    session[PRESSED_RUNS], session[NOTES], session[RUN], session[BEFORE] = [], [], None, {}
     session[PLAYING], session[SLOW], session[REPLAY_AT] = False, False, None
     session[SEEDS], session[SELECTED], session[DELETED] = (), [], []
 

@@ -3,7 +3,7 @@
 `draw_page` draws a page, `fragment` makes a fragment of it, and `draw_optional` draws what a page can do without.
 Callbacks that use the store are marked with `needs_store`. The message is at the top of the page and stays in sight.
 
-Keys of `st.session_state` are those below. All but `_REFUSED` and `_SHOWN` are of one run of the script.
+Its keys of `st.session_state` are below. Each rerun of the script resets all of them but `_REFUSED` and `_SHOWN`.
 """
 
 import logging

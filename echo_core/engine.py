@@ -42,8 +42,8 @@ TIDY_SECONDS = 30.0
 ERRAND_SECONDS = 60.0
 #: Seconds after an outage of the store in which nothing is swept, so that workers and holders can renew themselves.
 SPARED_SECONDS = 5.0
-#: Seconds for which a page waits for a locked store.
-PATIENCE = 5.0
+#: Seconds for which a page waits for a locked store. After them the visitor reads that the store is busy.
+LOCKED_SECONDS = 5.0
 #: Seconds between two polls of `wait`.
 WAIT_SECONDS = 0.05
 
@@ -66,7 +66,7 @@ class Engine:
     def __init__(self, settings: Settings | None = None, limits: Limits | None = None) -> None:
         self.settings = settings or Settings()
         self._limits = limits or Limits()
-        self.store = Store(self.settings.database_url, patience=PATIENCE)
+        self.store = Store(self.settings.database_url, patience=LOCKED_SECONDS)
         self.trouble: Trouble | None = None
         self.loss, self._losses_reported = "", 0
         self._own_holder = f"engine-{uuid.uuid4().hex}"
@@ -221,7 +221,7 @@ class Engine:
         """Renew connected holders, sweep runs that lost their worker or holders, and keep the store within its size."""
         renewed_at = tidied_at = spared_until = -math.inf
         looked_at, is_away, began = time.time(), False, time.monotonic()
-        # If unwatched runs are paused soon, holders have to be renewed often.
+        # At least four times in `unwatched_seconds`, or a short limit would pause runs that are held.
         often = self.settings.unwatched_seconds / 4
         while not self._closing.wait(min(SWEEP_SECONDS, often)):
             # After the machine slept or the store was away, all heartbeats and holders are old and need time to renew.

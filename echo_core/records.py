@@ -20,8 +20,8 @@ class State(StrEnum):
 
     QUEUED = "queued"            # waits for a worker
     RUNNING = "running"          # a worker trains it; its heartbeat is fresh
-    PAUSED = "paused"            # stopped at a checkpoint; Train goes on from there
-    INTERRUPTED = "interrupted"  # its worker or app died; Train goes on from the last checkpoint
+    PAUSED = "paused"            # stopped at a checkpoint, from which it can go on
+    INTERRUPTED = "interrupted"  # its worker or app died; it can go on from the last checkpoint
     FAILED = "failed"            # training raised; the reason is kept
     FINISHED = "finished"        # trained and judged; its weights are kept
 
@@ -129,7 +129,8 @@ class Diverged(ArithmeticError):
     """Training met a loss or weights that are not finite numbers, and stopped.
 
     Attributes:
-        epoch: The first epoch whose loss is not finite; the last epoch of the run, if only its weights are not.
+        epoch: The first epoch whose loss is not finite. The last epoch of the run, if the loss stayed finite but the
+            weights did not.
         checkpoint: The end of the last epoch before it whose weights are finite. It does not depend on the chunks in
             which a run was trained.
     """

@@ -40,7 +40,7 @@ def _page() -> None:
     left, panel = st.columns([2, 5], gap="large")
     behind = st.container()
     with left:
-        st.session_state[state.ELSEWHERE] = _elsewhere(config, run, beyond)
+        st.session_state[state.OUTSIDE] = _outside_key(config, run, beyond)
         store_outages.fragment(_settings, key="settings")()
         controls.advanced_controls(config.num_windows)
         store_outages.draw_optional(_other_runs)
@@ -71,7 +71,7 @@ def _settings() -> None:
         prepare()
     config, run = state.config(), state.shown_run() if is_fragment_rerun else state.seen_run()
     beyond = _beyond_limits(config)
-    if is_fragment_rerun and (state.PRESSED in session or session[state.ELSEWHERE] != _elsewhere(config, run, beyond)):
+    if is_fragment_rerun and (state.PRESSED in session or session[state.OUTSIDE] != _outside_key(config, run, beyond)):
         st.rerun()
     controls.main_controls()
     _buttons(config, run, beyond)
@@ -83,15 +83,15 @@ def _settings() -> None:
         state.engine().compile_ahead(config)
 
 
-def _elsewhere(config: RunConfig, run: RunRow | None, beyond: str | None) -> tuple[object, ...]:
+def _outside_key(config: RunConfig, run: RunRow | None, beyond: str | None) -> tuple[object, ...]:
     """All that decides what the page shows outside of `_settings`; a change of it reruns the whole page."""
     session, unused = st.session_state, dict[str, object]()
     if session.get(BEHIND, STORY) == STORY:  # the other tabs depend on every setting
         unused["units"] = 1
         if run:  # without a run, the axes of the empty charts depend on `epochs`
             unused["epochs"] = 1
-    others = run and run.run_id, session[state.SEEDS], session[state.TEXT_ERROR], beyond is None
-    return config.model_copy(update=unused), *others
+    run_id = run.run_id if run else None
+    return config.model_copy(update=unused), run_id, session[state.SEEDS], session[state.TEXT_ERROR], beyond is None
 
 
 def _notes(beyond: str | None) -> None:
@@ -170,7 +170,7 @@ def _other_runs() -> None:
 def _others() -> list[RunRow]:
     session = st.session_state
     shown = {session[state.RUN], *(config.run_id for config in session[state.SEEDS])}
-    newest = [run_id for run_id in session[state.MINE] if run_id not in shown][-_MOST_OTHERS:]
+    newest = [run_id for run_id in session[state.PRESSED_RUNS] if run_id not in shown][-_MOST_OTHERS:]
     return [run for run_id in newest if (run := state.store().runs.get(run_id))]
 
 

@@ -62,14 +62,14 @@ def outcome(run: RunRow) -> None:
             score = (f" So far it gets {percent(judged.window_accuracy)} of {windows} right." if judged else
                      " How much it gets right is being judged …" if is_being_judged(run) else "")
             used_up = run.seconds > state.engine().limits.max_seconds
-            then = "" if used_up else " Press Train to go on from there."
+            then = "" if used_up else " Press **Go on** to train it further."
             st.info(f"{run.reason or 'It was stopped.'}{score}{then}",
                     icon=":material/pause_circle:", title=f"Paused at epoch {run.epoch:,} of {run.config.epochs:,}")
         case State.INTERRUPTED:
-            st.warning("Its worker or its server ended while it trained. Press Train to go on from the last "
+            st.warning("Its worker or its server ended while it trained. Press **Go on** to continue from the last "
                        "checkpoint.", icon=":material/restart_alt:", title=f"Interrupted at epoch {run.epoch:,}")
         case State.FAILED:
-            st.error("The settings are as they were; change them, or press Train to try again.",
+            st.error("Press **Try again**, or change the settings and press Train.",
                      icon=":material/error:", title=f"Failed at epoch {run.epoch:,}")
             st.text(state.public(run.reason or "No reason is known."))
     if run.state is not State.FAILED:
@@ -78,11 +78,12 @@ def outcome(run: RunRow) -> None:
 
 def continue_buttons(run: RunRow) -> None:
     """Draw the buttons that continue a stopped run, and that extend or repeat a finished one."""
-    if run.state is State.FAILED:
-        return
     with st.container(horizontal=True, vertical_alignment="center", key="going_on"):
         stopped = run.state is not State.FINISHED
-        if stopped and run.seconds <= state.engine().limits.max_seconds:
+        if run.state is State.FAILED:
+            st.button("Try again", key="train_again", icon=":material/replay:", on_click=actions.resume,
+                      args=(run.run_id,))
+        elif stopped and run.seconds <= state.engine().limits.max_seconds:
             st.button("Go on", key="go_on", icon=":material/resume:", on_click=actions.resume, args=(run.run_id,))
         if not stopped and cached_reads.weights(run) is None:
             st.markdown("Its weights were given up to make room for newer runs; curves and answers stay.",

@@ -12,18 +12,18 @@ from echo_core.config import RunConfig
 from echo_core.records import Snapshot, State
 from echo_core.store import RunRow
 
-#: Seconds between two polls of a run: for up to FEW_SESSIONS, more for each further session, and the most.
+#: Seconds between two polls of a run by up to FEW_SESSIONS sessions, more for each further session, and the most.
 _POLL, _POLL_PER_SESSION, _SLOWEST_POLL = 0.3, 0.05, 2.5
-#: The timer is set anew when its seconds differ by this factor from what the run and the sessions now call for.
+#: The timer is set again when its interval is wrong by this factor; setting it redraws the page.
 _STEP = 1.5
 #: After _LASTING_SECONDS of training a run is polled half as often: on a small machine the browser takes much of the
 #: processor that trains.
 _LASTING_SECONDS, _LASTING_POLL = 5.0, 0.6
-#: After Train a rerun waits up to _NEWS_SECONDS for the first record or trained epoch, and polls every _CHECK_SECONDS;
-#: after the first record it waits only _TRAINED_SECONDS more, as the program may be compiled already. After Stop it
-#: waits up to _STOP_SECONDS for the pause, in which most runs have paused.
+#: A rerun after Train waits at most _NEWS_SECONDS for the first record, and then at most _TRAINED_SECONDS for the first
+#: trained epoch, which comes at once if the program is compiled. It polls every _CHECK_SECONDS. So the first picture
+#: needs no second rerun. A rerun after Stop waits at most _STOP_SECONDS for the pause: most runs pause in that time.
 _NEWS_SECONDS, _CHECK_SECONDS, _TRAINED_SECONDS, _STOP_SECONDS = 0.4, 0.02, 0.05, 0.2
-#: Widths of the windows and of the curves beside them.
+#: Relative widths of the windows and of the curves beside them.
 _HALVES = (3, 2)
 #: Seconds between two polls of a stopped run, while its score may come and later.
 _JUDGED_POLL, _RESTING_POLL = 0.5, 2.5
@@ -161,12 +161,12 @@ def _scale(config: RunConfig) -> tuple[float, float]:
 
 def _windows(config: RunConfig, snapshot: Snapshot | None) -> None:
     with st.container(key="windows"):
-        st.html(cached_reads.windows(config, snapshot))
+        st.html(cached_reads.windows_html(config, snapshot))
 
 
 def _table(run: RunRow) -> None:
     """Draw buttons that copy and download the expected and predicted numbers."""
-    csv, text = cached_reads.answers(run)
+    csv, text = cached_reads.answers_as_text(run)
     with st.container(horizontal=True):
         st.download_button("Download as CSV", lambda: csv, "windows.csv", "text/csv",  # a function as in `share`
                            icon=":material/download:", key="download_windows", on_click="ignore")

@@ -72,7 +72,7 @@ def to_row(config: RunConfig, run: RunRow | None, place: int | None = None) -> R
     is_lost = has_diverged or run.state is State.FAILED
     match run.state:
         case State.QUEUED:
-            state = f"queued, {ordinal((place or 0) + 1)}"
+            state = f"queued, {ordinal(place + 1)}" if place else "queued, next"
         case State.RUNNING if run.stop_requested:
             state = "stopping"
         case State.RUNNING:

@@ -27,7 +27,8 @@ def share(config: RunConfig, run: RunRow | None) -> None:
     """Draw links to copy and the settings as a file, for a run and for settings."""
     settings, result = links.share_links(config, run)
     with st.popover("Share", icon=":material/share:", key="share"):
-        st.markdown("**This run**, as it stands and as it goes on. Where it is not known, the link offers to train it.")
+        st.markdown("**This run**, as it stands and as it goes on. A copy of Echo Lab that "
+                    "does not have this run offers to train it.")
         if result:
             st.code(result, language=None, wrap_lines=True)
         else:

@@ -158,8 +158,9 @@ def _pairs_view(config: RunConfig) -> None:
 
 def code_view(config: RunConfig) -> None:
     """Draw the network as plain Keras, its summary, and what has changed since the tutorial was written."""
-    st.markdown("This network in plain Keras. It runs as it is; Echo Lab trains the same thing, many epochs a call.")
-    st.code(keras_listing(config), language="python", height=420)
+    st.markdown("This network in plain Keras: data, layers, training and an answer. It runs as it is; Echo Lab trains "
+                "the same network, many epochs a call.")
+    st.code(keras_listing(config), language="python")
     st.markdown("Its layers, as `model.summary()` lists them:")
     st.code(summary(config), language=None)
     st.markdown(explanations.CHANGES)

@@ -45,7 +45,7 @@ def ask(run_id: str, question: tuple[str, ...], as_json: bool) -> None:
 def judge(run_id: str, pairs: tuple[str, ...], as_json: bool) -> None:
     """Judge a trained network on unseen windows, also of other lengths than it was trained on.
 
-    At least 2,000 windows are judged, of which no two share a number, with Wilson's intervals for 95 %. Set the run's
+    At least 2,000 windows are judged, of which no two overlap, with Wilson's intervals for 95 %. Set the run's
     own sequence_length to judge it on the overlapping windows of its own score.
     """
     config, checkpoint = trained_network(run_id)

@@ -51,8 +51,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         RunConfig()),
     "partial": Preset(
         "Partial echo (tutorial)",
-        "The network reads five numbers, and only then says the first two. Watch nothing happen for a "
-        "while, and then memory appear.",
+        "The network reads five numbers, and only then says the first two. Watch the first number come back, "
+        "then the second.",
         RunConfig(variant="encoder_decoder", output_length=2, units=150, batch_size=21, epochs=5000)),
     "quick": Preset(
         "Quick partial echo",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from echo_core.config.compatibility import Cell
 from echo_core.config.fields import MOST, RunFields
-from echo_core.config.variants import Layer
+from echo_core.config.variants import LayerSpec
 from echo_core.text import words as texts
 
 #: Of each cell: Keras's class, its gates, and the vectors that its state consists of.
@@ -63,7 +63,7 @@ class SizedLayer(NamedTuple):
         parameters: Its trainable weights, as Keras counts them.
     """
 
-    layer: Layer
+    layer: LayerSpec
     keras_class: str
     reads: tuple[int, ...]
     gives: tuple[int, ...]
@@ -75,7 +75,7 @@ def sized_layers(c: RunFields) -> list[SizedLayer]:
     found: list[SizedLayer] = []
     shape: tuple[int, ...] = c.input_shape
     named: dict[str, tuple[int, ...]] = {}
-    mask = [Layer("Masking", "gaps", gives=("shown",))] if c.has_gaps else []
+    mask = [LayerSpec("Masking", "gaps", gives=("shown",))] if c.has_gaps else []
     for layer in (*mask, *c.traits.layers):
         if layer.kind == "Activation" and c.representation == "linear":
             continue  # a scaled number is no probability
@@ -92,8 +92,8 @@ def num_parameters(c: RunFields) -> int:
     return sum(sized.parameters for sized in sized_layers(c))
 
 
-def _output(c: RunFields, layer: Layer, inputs: list[tuple[int, ...]]) -> tuple[tuple[int, ...], int]:
-    """Shape of a layer's output, and its parameters. A kind of layer that is not named here keeps its input's shape."""
+def _output(c: RunFields, layer: LayerSpec, inputs: list[tuple[int, ...]]) -> tuple[tuple[int, ...], int]:
+    """Shape of a layer's output, and its parameters. Raises `NotImplementedError` for an unknown kind."""
     *steps, features = inputs[0]
     match layer.kind:
         case "recurrent":
@@ -109,7 +109,9 @@ def _output(c: RunFields, layer: Layer, inputs: list[tuple[int, ...]]) -> tuple[
             return (c.output_length, features), 0
         case "Concatenate":
             return (*steps, sum(shape[-1] for shape in inputs)), 0
-    return inputs[0], 0
+        case "Masking" | "Activation" | "Attention":
+            return inputs[0], 0
+    raise NotImplementedError(f"the shape of a layer {layer.kind} is not known; add it to {__name__}")
 
 
 def needs_memory(c: RunFields) -> bool:

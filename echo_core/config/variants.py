@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 
-class Layer(NamedTuple):
+class LayerSpec(NamedTuple):
     """One layer of a network, as its Keras model has it.
 
     Attributes:
@@ -27,23 +27,22 @@ class Layer(NamedTuple):
     gives: tuple[str, ...] = ()
 
 
-_CELL, _EVERY_CELL, _ENCODER = Layer("recurrent"), Layer("recurrent", every_step=True), Layer("recurrent", "encoder")
-_CONTEXT, _DECODER = Layer("RepeatVector", "context"), Layer("recurrent", "decoder", every_step=True)
-_READOUT = Layer("Dense", "readout")
+_CELL, _EVERY_CELL = LayerSpec("recurrent"), LayerSpec("recurrent", every_step=True)
+_ENCODER = LayerSpec("recurrent", "encoder")
+_CONTEXT, _DECODER = LayerSpec("RepeatVector", "context"), LayerSpec("recurrent", "decoder", every_step=True)
+_READOUT = LayerSpec("Dense", "readout")
 #: One long vector, cut into one block of scores for each timestep of the answer.
-_BLOCKS = (_READOUT, Layer("Reshape", "blocks"), Layer("Activation", "probabilities"))
+_BLOCKS = (_READOUT, LayerSpec("Reshape", "blocks"), LayerSpec("Activation", "probabilities"))
 
 _MUST_REMEMBER = """
 **Now it must remember.** In the partial echo an *encoder* reads all the numbers and keeps a few dozen values: its
 state. A *decoder* sees only that state and must say the first numbers again. Two numbers out of a hundred are 13.3
-bits that have to survive everything read after them. Watch the loss stand still near pure guessing until the network
-finds a way.
+bits that have to survive everything read after them. Watch the first number come back, then the second.
 """
 _NEEDS_NO_MEMORY = """
 **When is no memory needed?** In whole echo each number is said as it is read, so nothing has to be kept, although the
 network has an LSTM. That is why it learns in a blink. Only when the answer comes *later* than the number must
-something survive in between. Two numbers out of a hundred are 13.3 bits; watch the loss stand still near pure guessing
-until the network finds a way to keep them.
+something survive in between. Two numbers out of a hundred are 13.3 bits, and the network must find a way to keep them.
 """
 
 _TOO_EARLY = "it answers while it still reads, and would have to say numbers that it has not read yet"
@@ -70,7 +69,7 @@ class Variant(NamedTuple):
     title: str
     help: str
     story: str
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerSpec, ...]
     answers: Literal["every_step", "newest_steps", "padded", "after_reading"]
     reads_all_at_once: bool = False
     refuses: Mapping[str, Mapping[str, str]] = MappingProxyType({})
@@ -149,12 +148,12 @@ with each of the encoder's outputs, and takes in a mixture of those that fit bes
 one state any more; what must be learnt is *where to look*. That is why twenty numbers come back where ten were too
 many.
 """,
-        layers=(Layer("recurrent", "encoder", every_step=True, gives=("encoded", "last")),
-                Layer("RepeatVector", "context", reads=("last",), gives=("context",)),
-                Layer("recurrent", "decoder", every_step=True, reads=("context",), gives=("decoded",)),
-                Layer("Attention", "attention", reads=("decoded", "encoded"), gives=("found",)),
-                Layer("Concatenate", "joined", reads=("decoded", "found"), gives=("joined",)),
-                Layer("Dense", "readout", reads=("joined",))),
+        layers=(LayerSpec("recurrent", "encoder", every_step=True, gives=("encoded", "last")),
+                LayerSpec("RepeatVector", "context", reads=("last",), gives=("context",)),
+                LayerSpec("recurrent", "decoder", every_step=True, reads=("context",), gives=("decoded",)),
+                LayerSpec("Attention", "attention", reads=("decoded", "encoded"), gives=("found",)),
+                LayerSpec("Concatenate", "joined", reads=("decoded", "found"), gives=("joined",)),
+                LayerSpec("Dense", "readout", reads=("joined",))),
         answers="after_reading",
         refuses={"task": {"lag": _TOO_LATE}, "representation": {
             "linear": "the question whether scaled numbers are enough is put to the tutorial's own networks"}}),
@@ -186,7 +185,7 @@ in the encoder–decoder, but no decoder has to learn to count.
 due and nothing else. For whole echo that is the very number that is asked for, and it is enough. Where the answer is
 due later, the number is gone, and all that is left is to guess: that difference is what memory means.
 """,
-        layers=(Layer("Cropping1D", "newest"), _READOUT), answers="newest_steps",
+        layers=(LayerSpec("Cropping1D", "newest"), _READOUT), answers="newest_steps",
         refuses={"task": {"pairs": _ONE_PASS}, "cell": {"gru": _NO_CELL, "simple_rnn": _NO_CELL},
                  "representation": {"linear": "to hand one scaled number on there is nothing to learn"},
                  "missing": {"mask": "each answer looks at one number, and there would be none"}},

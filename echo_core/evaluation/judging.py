@@ -39,7 +39,7 @@ class Judged:
 def judge_run(config: RunConfig, weights: Sequence[Floats], settings: Mapping[str, object]) -> Judged:
     """Judge a network on at least 2,000 unseen windows of the lengths in `settings`, by default those of its training.
 
-    No two windows share a number, unless `settings` has a `sequence_length` or the run masks gaps, which stand at the
+    No two windows overlap, unless `settings` has a `sequence_length` or the run masks gaps, which stand at the
     ends of longer sequences. With its own `sequence_length`, a run is judged on the windows of its own score.
 
     Args:

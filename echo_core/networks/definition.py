@@ -17,7 +17,7 @@ CellState = tuple[Array, ...]
 States = tuple[CellState, ...]
 
 
-class Layer(NamedTuple):
+class LayerWeights(NamedTuple):
     """The weights of a recurrent layer, as Keras orders them."""
 
     kernel: Array
@@ -54,7 +54,7 @@ class Ops(Protocol):
     def dense(self, values: Array, kernel: Array, bias: Array) -> Array:
         """`values @ kernel + bias` over the last axis."""
 
-    def recurrent(self, cell: str, projected: Array, layer: Layer, state: CellState, timesteps: int,
+    def recurrent(self, cell: str, projected: Array, layer: LayerWeights, state: CellState, timesteps: int,
                   present: Array | None = None, may_unroll: bool = True) -> tuple[Array, CellState]:
         """A recurrent layer whose input product is already made: every output (timesteps, windows, units), last state.
 
@@ -98,25 +98,25 @@ def state_sizes(config: RunConfig) -> tuple[int, ...]:
 
 def _whole(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
     # Whole echo is learnt in so few epochs that compiling takes most of the time, and an unrolled loop compiles slowly.
-    outputs, state = _read(ops, c, Layer(*weights[:3]), tokens, states[0], may_unroll=c.traits.has_padding)
+    outputs, state = _read(ops, c, LayerWeights(*weights[:3]), tokens, states[0], may_unroll=c.traits.has_padding)
     return Answer(ops.dense(outputs, *weights[3:]), (state,))
 
 
 def _encoder_decoder(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
-    encoded, encoder = _read(ops, c, Layer(*weights[:3]), tokens, states[0])
-    decoded, decoder = _say(ops, c, Layer(*weights[3:6]), encoded[-1], states[1])
+    encoded, encoder = _read(ops, c, LayerWeights(*weights[:3]), tokens, states[0])
+    decoded, decoder = _say(ops, c, LayerWeights(*weights[3:6]), encoded[-1], states[1])
     return Answer(ops.dense(decoded, *weights[6:]), (encoder, decoder))
 
 
 def _attention(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
-    encoded, encoder = _read(ops, c, Layer(*weights[:3]), tokens, states[0])
-    decoded, decoder = _say(ops, c, Layer(*weights[3:6]), encoded[-1], states[1])
+    encoded, encoder = _read(ops, c, LayerWeights(*weights[:3]), tokens, states[0])
+    decoded, decoder = _say(ops, c, LayerWeights(*weights[3:6]), encoded[-1], states[1])
     found, looked = ops.attend(decoded, encoded, _present(c, tokens))  # (output_length, B, units)
     return Answer(ops.dense(ops.join(decoded, found), *weights[6:]), (encoder, decoder), looked)
 
 
 def _one_to_one(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
-    layer = Layer(*weights[:3])
+    layer = LayerWeights(*weights[:3])
     # Every timestep has a part of the kernel of its own, as all of them are features of one step.
     beside = tokens + c.vocab_size * np.arange(c.input_length, dtype=np.int32)[:, None]
     projected = ops.total(ops.rows(layer.kernel, beside)) + _input_bias(c, layer)  # (1, B, gates·units)
@@ -125,7 +125,7 @@ def _one_to_one(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array,
 
 
 def _many_to_one(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
-    outputs, state = _read(ops, c, Layer(*weights[:3]), tokens, states[0])
+    outputs, state = _read(ops, c, LayerWeights(*weights[:3]), tokens, states[0])
     return Answer(ops.blocks(ops.dense(outputs[-1:], *weights[3:])[0], c.output_length), (state,))
 
 
@@ -134,7 +134,7 @@ def _no_memory(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, 
     return Answer(ops.rows(kernel, tokens[c.input_length - c.output_length:]) + bias, ())
 
 
-def _read(ops: Ops, c: RunConfig, layer: Layer, tokens: Array, state: CellState,
+def _read(ops: Ops, c: RunConfig, layer: LayerWeights, tokens: Array, state: CellState,
           may_unroll: bool = True) -> tuple[Array, CellState]:
     """A recurrent layer over the numbers of a window: (input_length, B, units), and the last state."""
     present = _present(c, tokens)
@@ -147,7 +147,7 @@ def _read(ops: Ops, c: RunConfig, layer: Layer, tokens: Array, state: CellState,
     return ops.recurrent(c.cell, projected, layer, state, c.input_length, present, may_unroll)
 
 
-def _say(ops: Ops, c: RunConfig, layer: Layer, context: Array, state: CellState) -> tuple[Array, CellState]:
+def _say(ops: Ops, c: RunConfig, layer: LayerWeights, context: Array, state: CellState) -> tuple[Array, CellState]:
     """A recurrent layer that reads the same context at each step: (output_length, B, units), and the last state."""
     projected = ops.dense(context, layer.kernel, _input_bias(c, layer))[None]  # (1, B, gates·units)
     return ops.recurrent(c.cell, projected, layer, state, c.output_length)
@@ -157,7 +157,7 @@ def _present(c: RunConfig, tokens: Array) -> Array | None:
     return tokens < c.vocab_size if c.has_gaps else None
 
 
-def _input_bias(c: RunConfig, layer: Layer) -> Array:
+def _input_bias(c: RunConfig, layer: LayerWeights) -> Array:
     return layer.bias[0] if c.cell == "gru" else layer.bias  # a GRU has another one for its recurrent product
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from echo_core.config import RunConfig
 from echo_core.config.checks import check_weights, windows_of
 from echo_core.data import scale
-from echo_core.networks.definition import Answer, CellState, Layer, States, run, state_sizes
+from echo_core.networks.definition import Answer, CellState, LayerWeights, States, run, state_sizes
 from echo_core.networks.steps import GATES, Functions, Gates, step
 from echo_core.records import Floats, Ints
 
@@ -83,7 +83,7 @@ class NumpyOps:
         """See `Ops`."""
         return values @ kernel + bias
 
-    def recurrent(self, cell: str, projected: Floats, layer: Layer, state: CellState, timesteps: int,
+    def recurrent(self, cell: str, projected: Floats, layer: LayerWeights, state: CellState, timesteps: int,
                   present: Any = None, may_unroll: bool = True) -> tuple[Floats, CellState]:
         """See `Ops`."""
         outputs = np.empty((timesteps, *projected.shape[1:2], len(layer.recurrent_kernel)), np.float32)

@@ -8,7 +8,7 @@ from typing import Any
 
 from echo_core.config import RunConfig
 from echo_core.networks.backend import tf
-from echo_core.networks.definition import CellState, Layer, States, state_sizes
+from echo_core.networks.definition import CellState, LayerWeights, States, state_sizes
 from echo_core.networks.lstm_gradient import TENSORFLOW, UNROLL_UP_TO, Tensor, kernel_rows, lstm
 from echo_core.networks.steps import step
 
@@ -41,7 +41,7 @@ class TensorOps:
         *before, width = values.shape
         return tf.reshape(tf.matmul(tf.reshape(values, [-1, width]), kernel) + bias, [*before, -1])
 
-    def recurrent(self, cell: str, projected: Tensor, layer: Layer, state: CellState, timesteps: int,
+    def recurrent(self, cell: str, projected: Tensor, layer: LayerWeights, state: CellState, timesteps: int,
                   present: Tensor | None = None, may_unroll: bool = True) -> tuple[Tensor, CellState]:
         """See `Ops`."""
         if cell == "lstm" and present is None:
@@ -69,7 +69,7 @@ class TensorOps:
         return tf.transpose(tf.reshape(values, [values.shape[0], number, -1]), [1, 0, 2])
 
 
-def _derived(cell: str, projected: Tensor, layer: Layer, state: CellState, timesteps: int,
+def _derived(cell: str, projected: Tensor, layer: LayerWeights, state: CellState, timesteps: int,
              present: Tensor | None) -> tuple[Tensor, CellState]:
     """A recurrent layer with its gradient left to TensorFlow."""
     shared = projected.shape[0] == 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from echo_core.networks.definition import Array, CellState, Layer
+from echo_core.networks.definition import Array, CellState, LayerWeights
 
 Gates = tuple[Array, ...]
 
@@ -28,7 +28,7 @@ GATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"lstm": ("i", "f", "g", "o"), "gru": ("z", "r", "n"), "simple_rnn": ()})
 
 
-def step(cell: str, of: Functions, projected: Array, state: CellState, layer: Layer,
+def step(cell: str, of: Functions, projected: Array, state: CellState, layer: LayerWeights,
          present: Array | None = None) -> tuple[CellState, Gates]:
     """The state after one timestep, and the gates that made it, (windows, units) each.
 
@@ -49,14 +49,14 @@ def lstm_state(of: Functions, gates: Gates, c: Array) -> CellState:
     return o * of.tanh(c), c
 
 
-def _lstm(of: Functions, projected: Array, state: CellState, layer: Layer) -> tuple[CellState, Gates]:
+def _lstm(of: Functions, projected: Array, state: CellState, layer: LayerWeights) -> tuple[CellState, Gates]:
     h, c = state
     i, f, g, o = of.split(projected + h @ layer.recurrent_kernel, 4, axis=-1)
     gates = of.sigmoid(i), of.sigmoid(f), of.tanh(g), of.sigmoid(o)
     return lstm_state(of, gates, c), gates
 
 
-def _gru(of: Functions, projected: Array, state: CellState, layer: Layer) -> tuple[CellState, Gates]:
+def _gru(of: Functions, projected: Array, state: CellState, layer: LayerWeights) -> tuple[CellState, Gates]:
     h, = state
     update, reset, candidate = of.split(projected, 3, axis=-1)
     update_h, reset_h, candidate_h = of.split(h @ layer.recurrent_kernel + layer.bias[1], 3, axis=-1)
@@ -65,9 +65,9 @@ def _gru(of: Functions, projected: Array, state: CellState, layer: Layer) -> tup
     return (z * h + (1 - z) * n,), (z, r, n)
 
 
-def _simple_rnn(of: Functions, projected: Array, state: CellState, layer: Layer) -> tuple[CellState, Gates]:
+def _simple_rnn(of: Functions, projected: Array, state: CellState, layer: LayerWeights) -> tuple[CellState, Gates]:
     return (of.tanh(projected + state[0] @ layer.recurrent_kernel),), ()
 
 
-_STEPS: Mapping[str, Callable[[Functions, Array, CellState, Layer], tuple[CellState, Gates]]] = MappingProxyType(
+_STEPS: Mapping[str, Callable[[Functions, Array, CellState, LayerWeights], tuple[CellState, Gates]]] = MappingProxyType(
     {"lstm": _lstm, "gru": _gru, "simple_rnn": _simple_rnn})

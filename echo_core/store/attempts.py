@@ -1,6 +1,7 @@
 """What a worker writes about the run that it trains.
 
-Methods that take a `Ticket` raise `Superseded`, and write nothing, if it is not the current attempt's; others say so.
+Methods that take a `Ticket` raise `Superseded`, and write nothing, if it is not the current attempt's. `beat` and
+`save_score` do not raise it: they say what they do instead.
 """
 
 import json
@@ -18,7 +19,7 @@ from echo_core.store.errors import Superseded
 from echo_core.store.queue import CLOSED, Ticket, change, watched_at
 from echo_core.store.schema import CHECKPOINTS, MOMENTS, PROGRESS, RUNS, SNAPSHOTS, now
 
-#: A run that goes on from another run copies at most this many points of its curve.
+#: A run that goes on from another run copies at most this many points of its curve: more than a chart has pixels.
 MAX_CURVE_POINTS = 500
 
 
@@ -84,7 +85,7 @@ class Attempts:
         return Start(config, checkpoint, seconds)
 
     def append(self, ticket: Ticket, progress: Progress) -> None:
-        """Store the record of a chunk and its snapshot, if it has one. A record that is stored already is left."""
+        """Store the record of a chunk and its snapshot, if it has one. A record already stored is not written again."""
         points = json.dumps([[point.epoch, point.loss, point.accuracy] for point in progress.points])
         key = {"run_id": ticket.run_id, "epoch": progress.epoch}
         shown = progress.snapshot
@@ -145,7 +146,7 @@ class Attempts:
                 _replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
         return True
 
-    def judge(self, ticket: Ticket, evaluation: Evaluation) -> None:
+    def save_score(self, ticket: Ticket, evaluation: Evaluation) -> None:
         """Store the score of a paused run. Nothing happens if it goes on already."""
         with self._database.write() as connection:
             connection.execute(change(ticket.run_id, State.PAUSED).where(RUNS.c.attempt == ticket.attempt).values(

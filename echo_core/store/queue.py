@@ -21,7 +21,7 @@ from echo_core.text.plurals import counted
 
 #: A holder who was seen longer ago than this does not keep others from stopping a run.
 HOLD_SECONDS = 15.0
-#: How often a run is queued again after lost workers in a row without getting further. Then it fails.
+#: A run fails when it has lost more than this many workers in a row without a new epoch.
 MAX_FRUITLESS_RESTARTS = 3
 #: The `reason` of a run that was paused because its app shut down. It goes on as an interrupted run does.
 CLOSED = "Echo Lab was closed while it trained. It goes on by itself once whoever pressed Train for it is back."
@@ -94,7 +94,7 @@ class Queue:
 
     def request(self, config: RunConfig, session: str = "", holder: str | None = None,
                 max_queue: int | None = None, again: bool = False, max_share: int | None = None) -> str:
-        """Ask for a run in any state, and hold it.
+        """Ask for a run, whatever its state; `holder` then holds it.
 
         A finished run is left as it is. A queued or running one is joined, and a Stop that its worker has not obeyed
         yet is taken back. A paused or interrupted one is queued to go on, a failed one to start from nothing, and
@@ -126,7 +126,7 @@ class Queue:
 
     def _request(self, connection: Connection, config: RunConfig, session: str, holder: str | None,
                  max_queue: int | None, again: bool = False, max_share: int | None = None) -> None:
-        run_id, at = config.run_id, _moment(connection)
+        run_id, at = config.run_id, _queued_at(connection)
         state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == run_id))
         if state == State.FINISHED and not (again and _has_no_weights(connection, run_id)):
             connection.execute(change(run_id).values(deleted_at=None))
@@ -271,8 +271,8 @@ def _start(connection: Connection, run_id: str, worker: str) -> Ticket:
     return Ticket(run_id, attempt)
 
 
-def _moment(connection: Connection) -> float:
-    """Now, but later than the newest run was asked for: SQLite's clock has milliseconds, and the queue an order."""
+def _queued_at(connection: Connection) -> float:
+    """Now, or 0.1 ms after the newest run: SQLite's clock has milliseconds, and equal times would lose the order."""
     last = select(func.max(RUNS.c.created_at)).scalar_subquery()
     at, last_at = connection.execute(select(now(), last)).one()
     return float(last_at) + 1e-4 if last_at is not None and at <= last_at < at + 1 else float(at)

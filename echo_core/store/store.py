@@ -13,7 +13,7 @@ from echo_core.store.runs import Runs
 from echo_core.store.schema import HANDSHAKES, now
 from echo_core.store.upkeep import Upkeep
 
-#: Seconds after which a token of `leave_token` is deleted if nobody has taken it.
+#: Seconds after which a token of `leave_handshake` is deleted if nobody has taken it.
 _TOKEN_SECONDS = 3600
 
 
@@ -42,7 +42,7 @@ class Store:
         queued       waits for a worker
         running      a worker trains it, and its heartbeat is fresh
         paused       stopped by somebody, unwatched, or left by an app that closed
-        interrupted  its worker was silent for too long; it goes on when a watcher returns
+        interrupted  its worker was silent for too long; it goes on when a holder returns
         failed       training raised an error, or its worker was lost too often; `reason` says which
         finished     trained to its last epoch and judged
 
@@ -55,7 +55,7 @@ class Store:
                  │   └───────► paused ◄─┘ └─────────────► interrupted ──┤
                  │               │ pause, sweep                         │
                  └───────────────┴──────────────────────────────────────┘
-                  request; sweep too, when a watcher is back, but not from failed
+                  request; sweep too, when a holder is back, but not from failed
 
     A finished run whose weights were evicted is queued again by `request(again=True)`.
 
@@ -91,7 +91,7 @@ class Store:
 
     # --- whether a worker sees the same store --------------------------------------------------
 
-    def leave_token(self) -> str:
+    def leave_handshake(self) -> str:
         """Write a random token, which only a process that opens this very database can take."""
         token = uuid.uuid4().hex
         with self.database.write() as connection:
@@ -99,7 +99,7 @@ class Store:
             connection.execute(insert(HANDSHAKES).values(token=token, made_at=now()))
         return token
 
-    def take_token(self, token: str) -> bool:
+    def take_handshake(self, token: str) -> bool:
         """Delete a token; whether it was in this database. Deleting also shows that the worker may write to it."""
         with self.database.write() as connection:
             return connection.execute(delete(HANDSHAKES).where(HANDSHAKES.c.token == token)).rowcount == 1

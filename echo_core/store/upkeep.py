@@ -14,13 +14,13 @@ from echo_core.store.runs import UNDO_SECONDS, is_inactive
 from echo_core.store.schema import CHECKPOINTS, MARKS, MOMENTS, RUNS, WATCHERS, now
 from echo_core.text.plurals import counted
 
-#: A running run is interrupted when its heartbeat is older than this.
+#: A running run is interrupted when its heartbeat is older than this; a worker beats every second, and may be slow.
 STALE_SECONDS = 20.0
 #: The same, if its worker's process is known to have ended.
 ORPHANED_SECONDS = 5.0
 #: A sweep that waited longer than this for the store does nothing: workers waited as well, so all heartbeats are old.
 MAX_SWEEP_WAIT_SECONDS = 1.0
-#: Runs that `evict` takes data from in one transaction.
+#: Runs that `evict` takes data from in one transaction, so that no writer waits for long.
 _EVICTED_AT_ONCE = 100
 
 
@@ -32,13 +32,13 @@ class Upkeep:
 
     def sweep(self, unwatched_seconds: float, stale_seconds: float = STALE_SECONDS,
               has_ended: Callable[[str], bool] = lambda worker: False) -> None:
-        """Interrupt running runs without a heartbeat, pause queued ones that nobody watches, and queue awaited ones.
+        """Interrupt running runs without a heartbeat, pause queued ones that nobody holds, and queue awaited ones.
 
-        A run is awaited if it was interrupted, or paused by its closing app, and one of its watchers has come back.
+        A run is awaited if it was interrupted, or paused by its closing app, and one of its holders has come back.
         A run without a heartbeat that was asked to stop is paused, not interrupted.
 
         Args:
-            unwatched_seconds: A queued run is paused when its last watcher was seen longer ago than this.
+            unwatched_seconds: A queued run is paused when its last holder was seen longer ago than this.
             has_ended: Whether a worker, given its name, is known to have ended.
         """
         began = time.monotonic()
@@ -64,8 +64,8 @@ class Upkeep:
                 state=State.PAUSED, ended_at=now(), reason=unwatched_reason(unwatched_seconds)))
             for row in connection.execute(select(RUNS).where(_awaited_again())).all():
                 again = {"ended_at": None, "queued_at": now(), "reason": None}
-                counted = {"state": State.QUEUED, "urgent": True} if row.state == State.PAUSED else another_try(row)
-                connection.execute(change(row.run_id).values(**(again | counted)))
+                queued = {"state": State.QUEUED, "urgent": True} if row.state == State.PAUSED else another_try(row)
+                connection.execute(change(row.run_id).values(**(again | queued)))
 
     def purge(self, undo_seconds: float = UNDO_SECONDS) -> None:
         """Delete runs for good that `Runs.delete` took out of the lists at least `undo_seconds` ago."""

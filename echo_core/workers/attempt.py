@@ -35,11 +35,11 @@ BEAT_SECONDS = 1.0
 #: Seconds that a Stop waits for the training thread's next record. After that the run pauses without it.
 GRACE_SECONDS = 0.4
 #: Seconds after which a holder in this process is renewed.
-HOLD_SECONDS = 5.0
+HOLD_EVERY_SECONDS = 5.0
 #: Least seconds between two checkpoints; it is 20 times the duration of the last write if that is longer.
 CHECKPOINT_SECONDS = 10.0
 #: Seconds for which a write is repeated while the store cannot be reached or written to; training waits meanwhile.
-PATIENCE_SECONDS = 60.0
+OUTAGE_SECONDS = 60.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
 #: Seconds after an outage of the store in which holders can renew themselves before the run counts as unwatched.
 SPARED_SECONDS = 5.0
@@ -63,7 +63,7 @@ def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: floa
     Raises:
         Diverged: After the run was marked failed; its last good weights are kept.
         Exception: Whatever training raised, after the run was marked failed; or one of `OUTAGES`, after the store was
-            away for `PATIENCE_SECONDS`.
+            away for `OUTAGE_SECONDS`.
     """
     with _Pulse(store, ticket, unwatched_seconds, holder) as pulse:
         try:
@@ -94,11 +94,11 @@ def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: floa
 
 
 def patiently(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function that writes to the store, and repeat it for `PATIENCE_SECONDS` while the store is away.
+    """Call a function that writes to the store, and repeat it for `OUTAGE_SECONDS` while the store is away.
 
     It must be idempotent: a write may have succeeded although its confirmation was lost.
     """
-    deadline, pause = time.monotonic() + PATIENCE_SECONDS, FIRST_PAUSE_SECONDS
+    deadline, pause = time.monotonic() + OUTAGE_SECONDS, FIRST_PAUSE_SECONDS
     while True:
         try:
             return action(*args, **kwargs)
@@ -160,7 +160,7 @@ def _train(store: Store, ticket: Ticket, begun: Start, pulse: "_Pulse", max_seco
             continue
         if pulse.wants_pause and patiently(pulse.pause):
             if flops_per_window(config) * 2000 < CHEAP_FLOPS:
-                patiently(store.attempts.judge, ticket, evaluate(config, checkpoint.weights))
+                patiently(store.attempts.save_score, ticket, evaluate(config, checkpoint.weights))
             return
         if progress.seconds > max_seconds:
             patiently(store.attempts.pause, ticket, checkpoint, f"This host trains a run for at most "
@@ -247,7 +247,7 @@ class _Pulse:
             self._beaten_at = now
         if self._signal is Signal.SUPERSEDED:
             return
-        if self._holder is not None and now - self._held_at >= HOLD_SECONDS:
+        if self._holder is not None and now - self._held_at >= HOLD_EVERY_SECONDS:
             self._store.queue.renew([self._holder])
             self._held_at = now
         # The training thread usually sees the Stop first, and pauses at a newer record.

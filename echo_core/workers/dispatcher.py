@@ -170,8 +170,8 @@ class Dispatcher:
                                  default=None)
             self._vouch(found)
             for each in self.roster:
-                if each.aside is not None and each.aside.done():
-                    self._settle_aside(each)
+                if each.side_task is not None and each.side_task.done():
+                    self._settle_side_task(each)
                 if each.future is not None and each.future.done():
                     self.settle(each)
                 if each.is_broken:
@@ -181,7 +181,7 @@ class Dispatcher:
             self._run_errands(tasks)
             for each in self.roster.last_used_first():
                 # A run would wait here behind another app's task, although another worker may be free for it.
-                is_taken = self._is_remote and (tasks.get(each.address) or each.aside is not None)
+                is_taken = self._is_remote and (tasks.get(each.address) or each.side_task is not None)
                 if each.is_free and not each.is_refused and not is_taken:
                     self.employ(each, found[each.address])
             self._compile_ahead()
@@ -200,7 +200,7 @@ class Dispatcher:
             if gone.ticket is not None:
                 logger.warning("the worker of run %s was lost", gone.ticket.run_id)
                 self._store.queue.lose(gone.ticket)  # first: if the write fails, the next round repeats it
-            for future in filter(None, (gone.future, gone.aside)):
+            for future in filter(None, (gone.future, gone.side_task)):
                 future.release()  # or Dask would repeat it as well
             if gone.errand is not None:
                 self.errands.appendleft(gone.errand)
@@ -271,44 +271,44 @@ class Dispatcher:
     def _run_errands(self, tasks: Mapping[str, Sequence[str]]) -> None:
         """Give errands to free workers, and to workers of a local cluster beside their run."""
         for each in sorted(self.roster.last_used_first(), key=lambda each: not each.is_free):
-            can = each.is_loaded and not each.is_refused and not each.is_restarting and each.aside is None
+            can = each.is_loaded and not each.is_refused and not each.is_restarting and each.side_task is None
             is_busy = self._is_remote and (not each.is_free or tasks.get(each.address))
             if can and not is_busy and (errand := self.errands.take()) is not None:
-                each.aside = self._submitted(each, f"errand-{uuid.uuid4().hex}", errand.function, *errand.args)
+                each.side_task = self._submitted(each, f"errand-{uuid.uuid4().hex}", errand.function, *errand.args)
                 each.errand = errand
 
     def _compile_ahead(self) -> None:
         """While nothing trains, compile the network that pages want in the worker that the next run will get."""
         wanted = self._wanted
-        if wanted is None or wanted is self._granted or any(each.ticket or each.aside for each in self.roster):
+        if wanted is None or wanted is self._granted or any(each.ticket or each.side_task for each in self.roster):
             return
         network, since = wanted
         if time.monotonic() - since < SETTLED_SECONDS:
             return
         for each in self.roster.last_used_first():
             if each.is_warm and each.is_free:
-                if each.foreseen != network:
-                    each.aside = self._submitted(each, f"ahead-{uuid.uuid4().hex}", worker.compile_ahead, network)
-                    each.foreseen, each.used_at = network, time.monotonic()
+                if each.compiled_ahead != network:
+                    each.side_task = self._submitted(each, f"ahead-{uuid.uuid4().hex}", worker.compile_ahead, network)
+                    each.compiled_ahead, each.used_at = network, time.monotonic()
                 self._granted = wanted
                 return
 
-    def _settle_aside(self, done: Entry) -> None:
+    def _settle_side_task(self, done: Entry) -> None:
         """Pass on an errand's result. Errors while compiling ahead are dropped; a run of that network reports them."""
         if done.errand is None:
             with suppress(Exception):
-                done.memory = done.aside.result(timeout=RESULT_SECONDS)
+                done.memory = done.side_task.result(timeout=RESULT_SECONDS)
         else:
-            done.errand.settle(done.aside)
-        done.aside.release()
-        done.aside = done.errand = None
+            done.errand.settle(done.side_task)
+        done.side_task.release()
+        done.side_task = done.errand = None
 
     def employ(self, idle: Entry, info: Mapping[str, Any]) -> None:
         """Give an idle worker what is most urgent: a greeting, the import, a restart, a run, or a warm-up step."""
         # Its name in the store. All apps know a worker of a remote cluster by the same name.
         name = idle.address if self._is_remote else local_name(idle.address)
         if not idle.is_greeted:
-            token = self._store.leave_token()
+            token = self._store.leave_handshake()
             idle.future = self._submitted(
                 idle, f"greet-{token}", worker.shake_hands, self._store.url, token, TRAINING_VERSION)
         elif not idle.is_loaded:

@@ -16,7 +16,7 @@ from echo_core.workers.errands import Errand
 
 #: A worker above its memory limit is restarted once the standby is ready, or after it was idle for REST_SECONDS.
 REST_SECONDS = 10.0
-#: Shares of the limit: from the first on the standby is started; above the second a worker is restarted at once.
+#: Shares of the memory limit: from 85 % on the standby is started, above 105 % a worker is restarted at once.
 SOON_TOO_MUCH, FAR_TOO_MUCH = 0.85, 1.05
 
 
@@ -26,16 +26,20 @@ class Entry:
 
     Attributes:
         process: Its local directory, which distinguishes it from an earlier process at the same address.
-        future: Its task, if it has one; `ticket` is the run's if the task trains.
+        future: Its task, if it has one.
+        ticket: The run's, if that task trains.
         steps: The number of warm-up steps that it has done.
         memory: Bytes of memory of its process after its last task.
         used_at: When its last run ended, or it began to compile ahead.
-        aside: Its second task, if it has one: the `errand` that a page waits for, or compiling ahead.
-        foreseen: The network that it was last asked to compile ahead.
-        is_greeted: Whether it was asked if it shares our store and training version; `refusal` says why not.
+        side_task: Its second task, if it has one: an errand, or compiling ahead.
+        errand: What a page waits for, if that is the second task.
+        compiled_ahead: The network that it was last asked to compile ahead.
+        is_greeted: Whether it was asked if it shares our store and training version.
+        refusal: Why it does not, if so.
         is_broken: TensorFlow could not be loaded, and never will be in this process: it has to be replaced.
         refused_at: When it was last asked, or broke.
-        last_seen: When the scheduler heard from it, by the scheduler's clock; `heard_at` is when we saw that change.
+        last_seen: When the scheduler heard from it, by the scheduler's clock.
+        heard_at: When `last_seen` changed, by our clock.
     """
 
     address: str
@@ -45,9 +49,9 @@ class Entry:
     steps: int = 0
     memory: int = 0
     used_at: float | None = None
-    aside: Any = None
+    side_task: Any = None
     errand: Errand | None = None
-    foreseen: RunConfig | None = None
+    compiled_ahead: RunConfig | None = None
     is_greeted: bool = False
     is_restarting: bool = False
     is_broken: bool = False
@@ -119,7 +123,7 @@ class Roster:
 
     def has_to_restart(self, idle: Entry) -> bool:
         """Whether an idle worker shall be restarted now because of its memory. A new one never is."""
-        if idle.used_at is None or idle.aside is not None:
+        if idle.used_at is None or idle.side_task is not None:
             return False
         share = self._memory_share(idle)
         is_replaced = sum(each.is_warm and each.is_free for each in self) > self.settings.num_workers

@@ -97,7 +97,7 @@ def shake_hands(store_url: str, token: str, training_version: int) -> str | None
     except StoreError as error:
         return f"its workers cannot open the app's store ({error}) {advice}"
     try:
-        return None if store.take_token(token) else f"its workers see another store than the app. {advice}"
+        return None if store.take_handshake(token) else f"its workers see another store than the app. {advice}"
     except OUTAGES as error:
         return f"its workers cannot write to the app's store ({reason_of(error)}). {advice}"
     finally:

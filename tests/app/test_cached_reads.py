@@ -48,6 +48,6 @@ def test_what_is_shared_for_a_while_may_run_out_between_any_two_moments(run, rea
 def test_grid_is_that_of_the_answers_whichever_were_seen_at_this_epoch_before():
     """Trained again on another kind of machine, a run may give others."""
     shape = (TINY.windows_per_sequence, TINY.output_length)
-    grids = [cached_reads.windows(TINY, Snapshot(4, np.full(shape, answer, np.int32), np.full(shape, 0.5, np.float32)))
-             for answer in (1, 2, 1)]
+    snapshots = [Snapshot(4, np.full(shape, answer, np.int32), np.full(shape, 0.5, np.float32)) for answer in (1, 2, 1)]
+    grids = [cached_reads.windows_html(TINY, snapshot) for snapshot in snapshots]
     assert grids[0] == grids[2] != grids[1]

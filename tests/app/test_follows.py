@@ -91,7 +91,7 @@ def test_page_of_a_stopped_run_notices_its_score_however_late_and_that_it_goes_o
     for drawn in (run, late):
         standing = run_view.standing_of(run)
         assert not looks_again(own_store, drawn, standing, monkeypatch)
-    own_store.attempts.judge(ticket, EVALUATION)
+    own_store.attempts.save_score(ticket, EVALUATION)
     assert looks_again(own_store, run, standing, monkeypatch)
     standing = run_view.standing_of(own_store.runs.get(run.run_id))
     assert not looks_again(own_store, run, standing, monkeypatch)
@@ -100,10 +100,10 @@ def test_page_of_a_stopped_run_notices_its_score_however_late_and_that_it_goes_o
 
 
 def test_page_of_a_stopped_run_notices_that_it_was_gone_on_with_and_stopped_again_meanwhile(own_store, monkeypatch):
-    own_store.attempts.judge(stopped(own_store), EVALUATION)
+    own_store.attempts.save_score(stopped(own_store), EVALUATION)
     run = own_store.runs.get(TINY.run_id)
     standing = run_view.standing_of(run)
-    own_store.attempts.judge(stopped(own_store), EVALUATION)
+    own_store.attempts.save_score(stopped(own_store), EVALUATION)
     assert own_store.runs.get(TINY.run_id).state is State.PAUSED
     assert looks_again(own_store, run, standing, monkeypatch)
 
@@ -188,7 +188,7 @@ def test_picked_snapshot_stays_while_the_run_is_judged_and_pages_that_were_not_t
     page = open_page(run=config.run_id)
     assert any("is being judged" in str(box.proto) for box in page.info)
     page.select_slider(key="replay").set_value(15).run()
-    store.attempts.judge(ticket, EVALUATION)
+    store.attempts.save_score(ticket, EVALUATION)
     page.run()
     assert shown_epoch(page) == 15
     assert any("So far it gets 50.0 %" in str(box.proto) for box in page.info)

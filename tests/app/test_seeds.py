@@ -51,7 +51,7 @@ def state_of(run: RunRow, place: int | None = None, **changes: Any) -> str:
 
 def test_row_says_the_state_of_its_run_in_words(run: RunRow):
     assert seeds.to_row(TINY, None).cells == ("not asked for", "–", "–", "–")
-    assert [state_of(run, place) for place in (0, 1, 2)] == ["queued, 1st", "queued, 2nd", "queued, 3rd"]
+    assert [state_of(run, place) for place in (0, 1, 2)] == ["queued, next", "queued, 2nd", "queued, 3rd"]
     assert state_of(run, state=State.RUNNING) == "compiling"
     assert state_of(run, state=State.RUNNING, epoch=3) == "training"
     assert state_of(run, state=State.RUNNING, epoch=3, stop_requested=True) == "stopping"

@@ -250,7 +250,11 @@ def test_a_failed_run_says_why_and_its_settings_stay():
     assert "MemoryError: <b>no room</b>" in [element.value for element in page.text]  # as plain text
     assert any("Failed at epoch 0" in str(box.proto) for box in page.error)
     assert page.session_state["seed"] == 78
-    assert not page.button(key="train").disabled
+    page.session_state["seed"] = 90  # the button takes the run's settings, whatever the controls say
+    page.button(key="train_again").click().run()
+    assert not page.exception
+    assert store.runs.get(config.run_id).state is not State.FAILED
+    assert page.session_state["seed"] == 78
 
 
 def test_a_run_that_diverged_says_so_in_a_sentence_and_shows_its_last_good_answers():

@@ -67,7 +67,7 @@ def test_run_of_a_server_that_was_killed_is_interrupted_and_goes_on_from_its_che
         page.goto(f"{server.url}/{link}")  # the same browser, which holds the run
         settled(page)
         said(page, "Interrupted at epoch")
-        said(page, "Its worker or its server ended while it trained. Press Train to go on from the last checkpoint.")
+        said(page, "Its worker or its server ended while it trained. Press Go on to continue from the last checkpoint.")
         press(page, "go_on")
         said(page, TRAINS)
         assert stopped_at(page) >= kept  # the epochs that were lost may not have been trained again yet

@@ -10,7 +10,7 @@ import tensorflow as tf
 from echo_core.config import RunConfig
 from echo_core.config.sizes import KERAS_CELLS
 from echo_core.models import first_weights
-from echo_core.networks.definition import Layer
+from echo_core.networks.definition import LayerWeights
 from echo_core.networks.in_numpy import NUMPY, Trace, forward
 from echo_core.networks.lstm_gradient import TENSORFLOW
 from echo_core.networks.steps import GATES, step
@@ -34,7 +34,7 @@ def layer_of(cell: str) -> tuple[keras.layers.Layer, np.ndarray]:
 def test_every_state_is_that_of_the_keras_layer(cell, of, array):
     built, inputs = layer_of(cell)
     kernel, *others = built.get_weights()
-    layer = Layer(kernel, *map(array, others))
+    layer = LayerWeights(kernel, *map(array, others))
     projected = inputs @ kernel + (layer.bias[0] if cell == "gru" else layer.bias)
     state = (array(np.zeros((WINDOWS, UNITS), "f")),) * (2 if cell == "lstm" else 1)
     for t in range(TIMESTEPS):

@@ -11,7 +11,7 @@ PAGE = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
 #: What stands in code quotes.
 QUOTED = sorted(set(re.findall(r"`([^`\n]+)`", PAGE)))
 #: Steps of a press of Train: a file with a function of it.
-STEPS = re.findall(r"^\| \d \| `([^`]+)` \| `([^`]+)` \|", PAGE, re.MULTILINE)
+STEPS = re.findall(r"^\| \d+ \(\d\) \| `([^`]+)` \| `([^`]+)` \|", PAGE, re.MULTILINE)
 SOURCES = "\n".join(path.read_text() for folder in ("echo_core", "echo_app", "tests")
                     for path in sorted((ROOT / folder).rglob("*.py")))
 
@@ -34,8 +34,10 @@ def test_a_step_of_the_press_is_a_function_of_its_file(path: str, function: str)
 
 
 def test_the_steps_go_from_the_press_to_the_page():
-    numbers = [int(number) for number in re.findall(r"^\| (\d) \| `", PAGE, re.MULTILINE)]
-    assert len(STEPS) == len(numbers) >= 10
+    rows, numbers = zip(*((int(row), int(number)) for row, number in re.findall(
+        r"^\| (\d+) \((\d)\) \| `", PAGE, re.MULTILINE)), strict=True)
+    assert list(rows) == list(range(1, len(STEPS) + 1))
+    assert len(STEPS) >= 10
     assert sorted(set(numbers)) == list(range(1, 9)) == [int(number) for number in sorted(set(re.findall(
         r'class="num"[^>]*>(\d)<', (ROOT / "docs" / "architecture.svg").read_text())))]
 

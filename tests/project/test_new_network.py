@@ -17,13 +17,14 @@ ROOT = Path(__file__).parents[2]
 RECORD = '''\
     "stacked": Variant(
         title="Stacked", help="two layers that answer while they read", story="**Stacked.** One layer reads the other.",
-        layers=(Layer("recurrent", "lower", every_step=True), Layer("recurrent", "upper", every_step=True), _READOUT),
+        layers=(LayerSpec("recurrent", "lower", every_step=True),
+                LayerSpec("recurrent", "upper", every_step=True), _READOUT),
         answers="every_step", refuses={"task": {"pairs": _ONE_PASS}}),'''
 
 COMPUTATION = '''
 def _stacked(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
-    below, lower = _read(ops, c, Layer(*weights[:3]), tokens, states[0])
-    layer = Layer(*weights[3:6])
+    below, lower = _read(ops, c, LayerWeights(*weights[:3]), tokens, states[0])
+    layer = LayerWeights(*weights[3:6])
     projected = ops.dense(below, layer.kernel, _input_bias(c, layer))  # (input_length, B, gates·units)
     above, upper = ops.recurrent(c.cell, projected, layer, states[1], c.input_length, _present(c, tokens))
     return Answer(ops.dense(above, *weights[6:]), (lower, upper))

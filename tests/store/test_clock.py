@@ -86,6 +86,6 @@ def test_clock_of_a_store_is_the_time_of_day(store):
 
 
 def test_token_of_an_app_whose_clock_is_off_can_be_taken(store, elsewhere):
-    token = elsewhere(store.leave_token)
-    store.leave_token()
-    assert elsewhere(store.take_token, token)
+    token = elsewhere(store.leave_handshake)
+    store.leave_handshake()
+    assert elsewhere(store.take_handshake, token)

@@ -157,12 +157,12 @@ def test_beat_renews_the_heartbeat_only_when_asked_to(store, ticket):
 
 def test_paused_run_can_be_judged_until_it_goes_on(store, ticket):
     store.attempts.pause(ticket, checkpoint(1))
-    store.attempts.judge(ticket, EVALUATION)
+    store.attempts.save_score(ticket, EVALUATION)
     assert store.runs.get(ticket.run_id).evaluation == EVALUATION
     store.queue.request(TINY)
     again = store.queue.claim("w")
     store.attempts.start(again, 2)
-    store.attempts.judge(ticket, EVALUATION)
+    store.attempts.save_score(ticket, EVALUATION)
     assert store.runs.get(ticket.run_id).evaluation is None
 
 
@@ -221,10 +221,10 @@ def test_unknown_run_is_none_everywhere(store):
 
 def test_token_is_known_in_this_store_and_no_other(store, tmp_path):
     other = Store(f"sqlite:///{tmp_path / 'other.db'}")
-    token = store.leave_token()
-    assert not other.take_token(token)
-    assert store.take_token(token)
-    assert not store.take_token(token)
+    token = store.leave_handshake()
+    assert not other.take_handshake(token)
+    assert store.take_handshake(token)
+    assert not store.take_handshake(token)
     other.close()
 
 

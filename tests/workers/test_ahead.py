@@ -60,7 +60,7 @@ def test_a_network_is_compiled_ahead_and_trained_without_compiling_it_again(lab:
 def test_a_run_that_begins_while_its_network_is_compiled_ahead_gives_what_it_gives_alone(lab: Engine, tmp_path: Path):
     before, config = num_programs(lab), wider(100, epochs=20)
     lab.compile_ahead(config)
-    until(lambda: worker_of(lab).aside is not None)
+    until(lambda: worker_of(lab).side_task is not None)
     run_id = lab.submit(config)
     assert lab.wait(run_id, PATIENCE) is State.FINISHED
     assert num_programs(lab) == before + 1
@@ -76,9 +76,9 @@ def test_of_networks_that_are_passed_by_only_the_last_is_compiled(lab: Engine):
     for units in (9, 10, 11):
         lab.compile_ahead(wider(units))
     until(lambda: num_programs(lab) == before + 1)
-    until(lambda: worker_of(lab).aside is None)
+    until(lambda: worker_of(lab).side_task is None)
     time.sleep(2 * dispatcher.SETTLED_SECONDS)
-    assert (worker_of(lab).foreseen, num_programs(lab)) == (wider(11).network, before + 1)
+    assert (worker_of(lab).compiled_ahead, num_programs(lab)) == (wider(11).network, before + 1)
 
 
 @pytest.mark.slow

@@ -194,7 +194,7 @@ def test_run_that_nobody_watches_pauses_and_says_so(store, trainer):
 
 
 def test_holder_of_its_own_keeps_a_run_watched(store, trainer, monkeypatch):
-    monkeypatch.setattr(attempt, "HOLD_SECONDS", 0.1)
+    monkeypatch.setattr(attempt, "HOLD_EVERY_SECONDS", 0.1)
     run = Drained(store, LONG, unwatched_seconds=1.5, holder="my browser")
     time.sleep(2)
     assert run.state is State.RUNNING
@@ -314,7 +314,7 @@ def test_training_waits_for_a_server_that_restarts_and_loses_nothing(postgres_se
 
 
 def test_run_whose_store_stays_away_is_given_up_and_found_by_its_old_heartbeat(impatient_store, trainer, monkeypatch):
-    monkeypatch.setattr(attempt, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(attempt, "OUTAGE_SECONDS", 0.5)
     run = Drained(impatient_store, LONG)
     run.until(lambda row: row.epoch >= 5)
     with faults.locked(impatient_store):

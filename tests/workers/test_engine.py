@@ -478,7 +478,7 @@ def test_remote_cluster_that_shares_the_store_trains_and_goes_on_when_the_app_cl
 @pytest.mark.slow
 @pytest.mark.parametrize(("disguise", "said"), [
     (lambda patch: patch.setattr(dispatcher, "TRAINING_VERSION", 99), "this app by version 99"),
-    (lambda patch: patch.setattr(Store, "leave_token", lambda self: "unheard of"), "see another store than the app"),
+    (lambda patch: patch.setattr(Store, "leave_handshake", lambda self: "other"), "see another store than the app"),
 ], ids=["version", "store"])
 def test_remote_cluster_of_another_version_or_store_is_refused(remote, tmp_path, monkeypatch, disguise, said):
     disguise(monkeypatch)

@@ -16,7 +16,7 @@ def store(tmp_path):
 
 
 def test_worker_that_sees_another_store_or_version_says_why_it_cannot_serve(store, tmp_path):
-    token = store.leave_token()
+    token = store.leave_handshake()
     assert worker.shake_hands(store.url, token, TRAINING_VERSION) is None
     assert "see another store" in worker.shake_hands(store.url, "another token", TRAINING_VERSION)
     assert f"this app by version {TRAINING_VERSION + 1}" in worker.shake_hands(store.url, token, TRAINING_VERSION + 1)
@@ -28,11 +28,11 @@ def test_worker_that_sees_another_store_or_version_says_why_it_cannot_serve(stor
 
 
 def test_worker_that_can_read_the_store_and_not_write_to_it_says_so(store, monkeypatch):
-    token = store.leave_token()
+    token = store.leave_handshake()
 
     def refuse(*_):
         raise OperationalError("DELETE", {}, Exception("attempt to write a readonly database"))
 
-    monkeypatch.setattr(Store, "take_token", refuse)
+    monkeypatch.setattr(Store, "take_handshake", refuse)
     said = worker.shake_hands(store.url, token, TRAINING_VERSION)
     assert "cannot write to the app's store (OperationalError: attempt to write a readonly database)" in said
