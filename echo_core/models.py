@@ -16,7 +16,7 @@ import numpy as np
 from keras.layers import Activation, Attention, Concatenate, Cropping1D, Dense, Masking, RepeatVector, Reshape
 
 from echo_core.config import RunConfig
-from echo_core.config.sizes import KERAS_CELLS
+from echo_core.config.cells import CELLS
 from echo_core.data import GAP
 from echo_core.records import Floats
 
@@ -80,7 +80,7 @@ class _Layers:
     def recurrent(self, name: str, **options: Any) -> Any:
         """A recurrent layer of the run's cell."""
         # Orthogonal's first argument is its gain: without the keyword, a seed would scale the weights.
-        return getattr(keras.layers, KERAS_CELLS[self._config.cell])(
+        return getattr(keras.layers, CELLS[self._config.cell].keras_class)(
             self._config.units, name=name, stateful=self._config.stateful,
             kernel_initializer=keras.initializers.GlorotUniform(seed=next(self._seeds)),
             recurrent_initializer=keras.initializers.Orthogonal(seed=next(self._seeds)), **options)

@@ -12,18 +12,6 @@ read. So its memory works like a queue: at every step a number goes in, the one 
 those in between must not be disturbed. The lag is how many numbers it holds at any time. A lag of 0 is whole echo.
 """
 
-CELLS = {
-    "gru": """
-**GRU instead of LSTM.** A younger cell with three gates instead of four and one state instead of two: a quarter fewer
-weights, and usually about as good.
-""",
-    "simple_rnn": """
-**Simple RNN instead of LSTM.** No gates: every step overwrites the whole state through one tanh. What was read some
-steps ago fades, and so does the gradient that would teach to keep it. Two of five numbers it still manages; ask for
-more, or for longer windows, and see what LSTMs were invented for.
-""",
-}
-
 LINEAR = """
 **Numbers by size.** The tutorial asks what happens if the integers are scaled to 0…1 instead of one-hot. The network
 then guesses a size, and 41.6 is nearly as good as 42. It comes near quickly, and exact answers stay rare.

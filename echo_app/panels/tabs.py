@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from echo_app import charts
 from echo_app.panels import explanations
 from echo_core.config import RunConfig
+from echo_core.config.cells import CELLS
 from echo_core.data import TASKS, generate_sequence, shift_table, shown_sequence, text_examples, to_examples
 from echo_core.exports.listing import keras_listing
 from echo_core.exports.summary import summary
@@ -63,7 +64,7 @@ def story(config: RunConfig) -> None:
 
 def _memory(config: RunConfig) -> str:
     memory = {"pairs": explanations.PAIRS, "lag": explanations.LAG}.get(config.task, config.traits.memory_story)
-    parts = [memory, explanations.CELLS.get(config.cell), explanations.LINEAR if config.representation == "linear" else
+    parts = [memory, CELLS[config.cell].unlike_lstm, explanations.LINEAR if config.representation == "linear" else
              None, explanations.MASK if config.missing == "mask" else None]
     return "\n\n".join(part for part in parts if part)
 

@@ -4,7 +4,7 @@ Knows neither arrays of a network nor the store; limits of a host are in `echo_c
 """
 
 from echo_core.config.run_config import FIELDS_ADDED_LATER, TRAINING_VERSION, RunConfig, check_text, written
-from echo_core.config.sizes import NUM_STATES, by_nearness, divisors, sizes_of_text
+from echo_core.config.sizes import by_nearness, divisors, sizes_of_text
 
-__all__ = ["FIELDS_ADDED_LATER", "NUM_STATES", "TRAINING_VERSION", "RunConfig", "by_nearness", "check_text", "divisors",
+__all__ = ["FIELDS_ADDED_LATER", "TRAINING_VERSION", "RunConfig", "by_nearness", "check_text", "divisors",
            "sizes_of_text", "written"]

@@ -10,17 +10,17 @@ from itertools import product
 from types import MappingProxyType
 from typing import Literal, NamedTuple, get_args
 
+from echo_core.config.cells import CELLS
 from echo_core.config.variants import VARIANTS
 
 Task = Literal["echo", "reverse", "pairs", "lag"]
-Cell = Literal["lstm", "gru", "simple_rnn"]
 Representation = Literal["one_hot", "linear"]
 Missing = Literal["drop", "mask"]
 Schedule = Literal["constant", "cosine"]
 
 #: The fields that a row can name, each with its values.
 AXES: Mapping[str, tuple[str | bool, ...]] = MappingProxyType({
-    "task": get_args(Task), "variant": tuple(VARIANTS), "cell": get_args(Cell),
+    "task": get_args(Task), "variant": tuple(VARIANTS), "cell": tuple(CELLS),
     "representation": get_args(Representation), "missing": get_args(Missing), "stateful": (True, False)})
 
 

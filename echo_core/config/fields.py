@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from echo_core.config.compatibility import Cell, Missing, Representation, Schedule, Task
+from echo_core.config.cells import Cell
+from echo_core.config.compatibility import Missing, Representation, Schedule, Task
 from echo_core.config.variants import VARIANTS, Variant, VariantName
 from echo_core.text import words as texts
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from echo_core.config.cells import CELLS
 from echo_core.config.run_config import RunConfig, written
 from echo_core.config.variants import VARIANTS
 
@@ -11,7 +12,7 @@ TITLES: Mapping[str, Mapping[object, str]] = MappingProxyType({
     "task": {"echo": "Echo: say it again", "reverse": "Reverse: say it backwards",
              "pairs": "Pairs: questions of your own", "lag": "Lag: say it some steps later"},
     "variant": {name: f"{variant.title}: {variant.help}" for name, variant in VARIANTS.items()},
-    "cell": {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "Simple RNN"},
+    "cell": {name: cell.title for name, cell in CELLS.items()},
     "representation": {"one_hot": "One-hot", "linear": "Scaled 0…1"},
     "missing": {"drop": "Drop", "mask": "Keep and mask"},
     "schedule": {"constant": "Constant", "cosine": "Cosine"},

@@ -1,28 +1,18 @@
 """Arithmetic of a run before it trains: batch sizes, layers and their parameters, bits to remember, work and memory."""
 
 import math
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from echo_core.config.compatibility import Cell
+from echo_core.config.cells import CELLS
 from echo_core.config.fields import MOST, RunFields
 from echo_core.config.variants import LayerSpec
 from echo_core.text import words as texts
-
-#: Of each cell: Keras's class, its gates, and the vectors that its state consists of.
-KERAS_CELLS: Mapping[Cell, str] = MappingProxyType({"lstm": "LSTM", "gru": "GRU", "simple_rnn": "SimpleRNN"})
-NUM_GATES: Mapping[Cell, int] = MappingProxyType({"lstm": 4, "gru": 3, "simple_rnn": 1})
-NUM_STATES: Mapping[Cell, int] = MappingProxyType({"lstm": 2, "gru": 1, "simple_rnn": 1})
 
 #: Megabytes of a process that has loaded TensorFlow and compiled a small network.
 LOADED_MB = 600
 #: Copies of the weights, each with its two moments and gradient: in the program, before and after a call, and on their
 #: way into the store.
 WEIGHT_COPIES = 20
-#: Numbers that the backward pass needs of each unit at each timestep of each window: the gates, their gradients, and
-#: the states.
-KEPT_OF_A_UNIT: Mapping[Cell, int] = MappingProxyType({"lstm": 11, "gru": 9, "simple_rnn": 3})
 #: Copies of the scores of all classes: scores, probabilities, gradients.
 SCORE_COPIES = 4
 #: Windows that are judged at one time, by `evaluation.answer`.
@@ -81,7 +71,7 @@ def sized_layers(c: RunFields) -> list[SizedLayer]:
             continue  # a scaled number is no probability
         inputs = [named[name] for name in layer.reads] or [shape]
         shape, parameters = _output(c, layer, inputs)
-        keras_class = KERAS_CELLS[c.cell] if layer.kind == "recurrent" else layer.kind
+        keras_class = CELLS[c.cell].keras_class if layer.kind == "recurrent" else layer.kind
         found.append(SizedLayer(layer._replace(name=layer.name or c.cell), keras_class, inputs[0], shape, parameters))
         named |= {name: (c.units,) if place else shape for place, name in enumerate(layer.gives)}
     return found
@@ -98,7 +88,7 @@ def _output(c: RunFields, layer: LayerSpec, inputs: list[tuple[int, ...]]) -> tu
     match layer.kind:
         case "recurrent":
             biases = 2 if c.cell == "gru" else 1  # a GRU has another one for its recurrent product
-            parameters = NUM_GATES[c.cell] * c.units * (features + c.units + biases)
+            parameters = CELLS[c.cell].num_gates * c.units * (features + c.units + biases)
             return (*(steps if layer.every_step else ()), c.units), parameters
         case "Dense":
             width = c.num_classes * (c.output_length if c.traits.one_vector_for_all else 1)
@@ -146,7 +136,7 @@ def flops_per_window(c: RunFields) -> int:
     readout = 2 * c.units * c.num_classes * c.answer_steps
     if c.traits.has_attention:
         readout = 2 * readout + 4 * c.units * c.input_length * c.output_length
-    return 2 * NUM_GATES[c.cell] * c.units * c.units * products + readout
+    return 2 * CELLS[c.cell].num_gates * c.units * c.units * products + readout
 
 
 def training_mb(c: RunFields) -> int:
@@ -157,13 +147,13 @@ def training_mb(c: RunFields) -> int:
     and unit or class.
     """
     steps = _recurrent_steps(c)
-    states = KEPT_OF_A_UNIT[c.cell] * steps * c.units
+    states = CELLS[c.cell].kept_per_unit * steps * c.units
     scores = SCORE_COPIES * c.answer_steps * c.num_classes
     if c.traits.has_attention:
         states += 5 * c.output_length * c.units
         scores += SCORE_COPIES * c.output_length * c.input_length
     training = c.batch_size * (states + scores)
-    judging = JUDGED * (NUM_GATES[c.cell] + 2) * steps * c.units + JUDGED * scores
+    judging = JUDGED * (CELLS[c.cell].num_gates + 2) * steps * c.units + JUDGED * scores
     return LOADED_MB + 4 * (WEIGHT_COPIES * num_parameters(c) + max(training, judging)) // 2**20
 
 

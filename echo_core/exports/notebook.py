@@ -1,12 +1,9 @@
 """A run as a notebook: the steps of its script in cells, with an explanation before each."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 import nbformat
 
 from echo_core.config import RunConfig
-from echo_core.config.compatibility import Cell
+from echo_core.config.cells import CELLS
 from echo_core.exports import snippets
 from echo_core.exports.script import WEIGHTS, joined, steps
 from echo_core.text.plurals import counted
@@ -77,7 +74,7 @@ def _data(c: RunConfig) -> str:
 
 
 def _network(c: RunConfig) -> str:
-    cell = f"\n\n{_CELLS[c.cell]}" if c.traits.num_recurrent_layers else ""
+    cell = f"\n\n{CELLS[c.cell].description}" if c.traits.num_recurrent_layers else ""
     state = ("\n\nWhile it is trained it is **stateful**: its memory goes on from one batch to the next until somebody "
              "resets it. When it is asked, each window begins with an empty memory, so the same question gets the same "
              "answer." if c.carries_state else "")
@@ -99,12 +96,3 @@ def _windows(c: RunConfig) -> str:
 
 _WEIGHTS = ("## What it learnt\n\nAll that a network knows is in its weights: {count} numbers here, as they were after "
             "{epochs} of training.")
-
-_CELLS: Mapping[Cell, str] = MappingProxyType({
-    "lstm": "An **LSTM** (long short-term memory) has a memory that is carried from step to step. Three gates, numbers "
-            "from 0 to 1 that are learnt too, say what is forgotten, what is written and what is read out.",
-    "gru": "A **GRU** (gated recurrent unit) carries its output from step to step. Two gates say how much of it is "
-           "kept and how much of it is looked at.",
-    "simple_rnn": "A **simple RNN** mixes its last output with what it reads and has no gates, so what it read fades "
-                  "within some steps.",
-})

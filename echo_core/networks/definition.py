@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from echo_core.config import NUM_STATES, RunConfig
+from echo_core.config import RunConfig
+from echo_core.config.cells import CELLS
 
 Array = Any  # of NumPy or TensorFlow
 CellState = tuple[Array, ...]
@@ -93,7 +94,7 @@ def run(ops: Ops, config: RunConfig, weights: Sequence[Array], tokens: Array, st
 
 def state_sizes(config: RunConfig) -> tuple[int, ...]:
     """How many vectors of (windows, units) the state of each recurrent layer has."""
-    return (NUM_STATES[config.cell],) * config.traits.num_recurrent_layers
+    return (CELLS[config.cell].num_states,) * config.traits.num_recurrent_layers
 
 
 def _whole(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:

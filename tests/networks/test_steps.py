@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from echo_core.config import RunConfig
-from echo_core.config.sizes import KERAS_CELLS
+from echo_core.config.cells import CELLS
 from echo_core.models import first_weights
 from echo_core.networks.definition import LayerWeights
 from echo_core.networks.in_numpy import NUMPY, Trace, forward
@@ -22,7 +22,7 @@ RNG = np.random.default_rng(7)
 
 def layer_of(cell: str) -> tuple[keras.layers.Layer, np.ndarray]:
     """A Keras layer whose weights, biases too, are all random, and an input for it."""
-    built = getattr(keras.layers, KERAS_CELLS[cell])(UNITS, return_sequences=True, return_state=True)
+    built = getattr(keras.layers, CELLS[cell].keras_class)(UNITS, return_sequences=True, return_state=True)
     inputs = RNG.normal(size=(WINDOWS, TIMESTEPS, 2)).astype("f")
     built(inputs)
     built.set_weights([RNG.normal(size=weight.shape).astype("f") for weight in built.get_weights()])
