@@ -243,6 +243,9 @@ def test_no_batch_size_is_offered_that_is_larger_than_may_be():
     ({"echo_start": 1},
      "echo_start must be at most 0, because a block of 5 has to lie within the 5 numbers that are read; received 1. "
      "Try echo_start=0."),
+    ({"input_length": 1, "output_length": 1, "batch_size": 1, "echo_start": 1},
+     "echo_start must be at most 0, because a block of 1 has to lie within the 1 number that is read; received 1. "
+     "Try echo_start=0."),
     ({"sequences_per_epoch": 8, "batch_size": 168},
      "stateful must be false with more than one sequence an epoch, because state would be carried from one sequence "
      "into another; received sequences_per_epoch=8. Try stateful=false or sequences_per_epoch=1."),

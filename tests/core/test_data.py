@@ -239,6 +239,10 @@ def test_scaling_and_back_gives_every_number_again(vocab_size, data):
     assert round(float(unscale(scale(np.array([number]), vocab_size), vocab_size)[0])) == number
 
 
+def test_values_beyond_the_vocabulary_count_as_its_nearest_number():
+    assert unscale([-0.3, 0.5, 1.2], 11).tolist() == [0, 5, 10]
+
+
 def test_drawing_leaves_the_global_random_state_alone():
     state = np.random.get_state()[1].tolist()
     generate_sequence(rng=1)

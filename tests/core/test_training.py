@@ -13,7 +13,15 @@ from echo_core import training
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.config.variants import VARIANTS
-from echo_core.data import judged_examples, one_hot_decode, one_hot_encode, shift_table, shown_examples, to_supervised
+from echo_core.data import (
+    judged_examples,
+    one_hot_decode,
+    one_hot_encode,
+    paddings,
+    shift_table,
+    shown_examples,
+    to_supervised,
+)
 from echo_core.evaluation import evaluate, predict
 from echo_core.evaluation.scores import shown_loss
 from echo_core.models import first_weights
@@ -63,6 +71,13 @@ def test_rows_kept_with_their_gaps_are_those_of_the_shift_table_that_have_a_part
     table = table[table[echoes].notna().any(axis=1)].fillna(7).astype(int)
     np.testing.assert_array_equal(windows, table.drop(columns=echoes))
     np.testing.assert_array_equal(targets, table[echoes])
+
+
+def test_gaps_before_and_after_are_those_of_the_tutorials_shift_table():
+    framed = RunConfig(variant="encoder_decoder", output_length=2, missing="mask", stateful=False, batch_size=1)
+    assert (paddings(framed), framed.num_windows) == ((1, 4), 26)
+    assert paddings(with_(framed, echo_start=2)) == (3, 2)
+    assert paddings(with_(framed, missing="drop")) == (0, 0)
 
 
 @pytest.mark.parametrize(("settings", "block"), [
@@ -115,7 +130,8 @@ def test_each_epoch_has_data_of_its_own_and_so_has_each_seed():
     assert sample(3, 4) == sample(3, 4)
 
 
-@pytest.mark.parametrize("config", [small(variant=variant) for variant in VARIANTS], ids=VARIANTS)
+@pytest.mark.parametrize("config", [*(small(variant=variant) for variant in VARIANTS),
+                                    small(representation="linear", sequence_length=60)], ids=[*VARIANTS, "linear"])
 def test_the_first_point_counts_loss_and_accuracy_as_training_does(config: RunConfig):
     examples, weights = shown_examples(config), tuple(map(tf.constant, first_weights(config)))
     waits = config.answer_steps - config.output_length

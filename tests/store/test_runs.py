@@ -210,10 +210,14 @@ def test_longer_run_goes_on_from_where_a_shorter_one_ended(store):
     ticket = store.queue.claim("a worker")
     begun = store.attempts.start(ticket, threads=2)
     assert begun.checkpoint is None  # the shorter one was trained by hand, on no known threads
-    store.attempts.pause(ticket, None)
-    with store.database.write() as connection:
-        connection.execute(update(RUNS).values(threads=2))
-    store.queue.request(extended, "a session", "me")
+    for threads in (1, 3, 2):
+        store.attempts.pause(ticket, None)
+        with store.database.write() as connection:
+            connection.execute(update(RUNS).values(threads=threads))
+        store.queue.request(extended, "a session", "me")
+        if threads != 2:  # other threads give other weights
+            ticket = store.queue.claim("a worker")
+            assert store.attempts.start(ticket, threads=2).checkpoint is None
     begun = store.attempts.start(store.queue.claim("a worker"), threads=2)
     assert (begun.checkpoint.epoch, begun.checkpoint.step, begun.seconds) == (60, 120, 60)
     assert len(begun.checkpoint.moments) == 4

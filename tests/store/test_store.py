@@ -147,6 +147,11 @@ def test_beat_says_stop_and_when_nobody_watches(store, ticket):
     assert store.attempts.beat(ticket) is Signal.STOP
 
 
+def test_a_run_that_never_began_has_a_heartbeat_of_no_age(store):
+    assert store.attempts.heartbeat_age("unknown") == 0
+    assert store.attempts.heartbeat_age(store.queue.request(config(7))) == 0
+
+
 def test_beat_renews_the_heartbeat_only_when_asked_to(store, ticket):
     before = store.runs.get(ticket.run_id).heartbeat_at
     store.attempts.beat(ticket, write=False)
