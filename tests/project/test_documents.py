@@ -1,5 +1,6 @@
 """The documents are true and complete: what they name exists, and what exists is documented."""
 
+import json
 import re
 import shlex
 import tomllib
@@ -33,6 +34,12 @@ def commands(start: str) -> Iterator[list[str]]:
     for document in DOCUMENTS.values():
         for block in blocks(document, "sh"):
             yield from (shlex.split(line, comments=True) for line in block.splitlines() if line.startswith(start))
+
+
+def test_every_equivalent_mutant_is_of_a_line_that_is_still_there():
+    code = "\n".join(path.read_text() for path in (ROOT / "echo_core").rglob("*.py"))
+    known = json.loads((ROOT / "tests" / "helpers" / "mutants.json").read_text())
+    assert [each["line"] for each in known if each["line"] not in code] == []
 
 
 def test_every_make_target_that_is_named_exists():

@@ -268,6 +268,13 @@ def test_two_tabs_of_one_browser_hold_and_renew_a_run_at_once(store):
         assert sorted(connection.scalars(select(WATCHERS.c.run_id))) == sorted(runs)
 
 
+def test_a_run_comes_after_the_newest_one_even_if_the_clock_is_a_little_behind(store):
+    first = store.queue.request(config(1))
+    age(store, RUNS, -0.5, created_at=True)  # the newest run is half a second ahead of the clock
+    second = store.queue.request(config(2))
+    assert store.runs.get(first).created_at < store.runs.get(second).created_at
+
+
 def test_many_who_ask_for_the_same_run_at_once_join_it(store):
     assert at_once(8, lambda index: store.queue.request(config(1), str(index), str(index), max_queue=1)) == []
     assert len(store.queue.order()) == 1
