@@ -129,7 +129,7 @@ def test_table_of_seeds_is_there_at_once_and_right_while_they_train_and_after():
     page.button(key="train_seeds").click().run()
     store = state.store()
     assert table(page) == {str(100 + k): (f"queued, {place}", "0", "–", "–")
-                           for k, place in enumerate(("1st", "2nd", "3rd", "4th", "5th"))}
+                           for k, place in enumerate(("next", "2nd", "3rd", "4th", "5th"))}
     train(store, configs[0])
     page.run()
     assert table(page)["100"] == ("training", "60", "–", "6 s")
