@@ -29,7 +29,7 @@ def load_preset() -> None:
 
 
 def task_changed() -> None:
-    """Callback of the task control: switching between pairs and the other tasks restores the settings of before."""
+    """Callback of the task control: switching to or from pairs restores the settings last used there."""
     session, before, after = st.session_state, st.session_state[state.TASK], st.session_state["task"]
     session["lag"] = max(1, session["lag"]) if after == "lag" else 0  # with a lag of 0 it would be whole echo
     if "pairs" not in (before, after):

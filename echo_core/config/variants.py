@@ -1,7 +1,8 @@
 """The networks that a run can train: one record each with its words, its layers, when it answers and what it refuses.
 
-A new network takes three places: its record here, its computation in `networks/definition.py` and its Keras builder in
-`models.py`. Records are plain data; `sizes.py` works out the shapes and parameters that they have in one run.
+A new network needs its record here, its computation in `networks/definition.py` and its Keras builder in `models.py`.
+CONTRIBUTING.md says what a new kind of layer needs besides. Records are plain data; `sizes.py` works out the shapes and
+parameters that they have in one run.
 """
 
 from collections.abc import Mapping
