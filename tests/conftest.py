@@ -10,7 +10,10 @@ import hypothesis
 import pytest
 
 from echo_core.store import Store, upkeep
+from tests.helpers.own_store import own_store
 from tests.helpers.postgres import NoPostgres, Server, in_ci, postgres
+
+__all__ = ["own_store"]
 
 # An example has no deadline: the machine that runs the tests is slow at times, which is no fault of the code.
 # `make test-all` asks for the thorough profile by pytest's option --hypothesis-profile.

@@ -39,7 +39,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def answering_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store that answers, and whose clock a page asks."""
     opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
     monkeypatch.setattr(store_outages, "is_store_down", lambda: False)
@@ -84,34 +84,34 @@ def looks_again(store: Store, run: RunRow, standing: tuple[object, ...], monkeyp
     return False
 
 
-def test_page_of_a_stopped_run_notices_its_score_however_late_and_that_it_goes_on(own_store, monkeypatch):
-    ticket = stopped(own_store)
-    run = own_store.runs.get(TINY.run_id)
+def test_page_of_a_stopped_run_notices_its_score_however_late_and_that_it_goes_on(answering_store, monkeypatch):
+    ticket = stopped(answering_store)
+    run = answering_store.runs.get(TINY.run_id)
     late = replace(run, ended_at=run.ended_at - 3600)
     for drawn in (run, late):
         standing = run_view.standing_of(run)
-        assert not looks_again(own_store, drawn, standing, monkeypatch)
-    own_store.attempts.save_score(ticket, EVALUATION)
-    assert looks_again(own_store, run, standing, monkeypatch)
-    standing = run_view.standing_of(own_store.runs.get(run.run_id))
-    assert not looks_again(own_store, run, standing, monkeypatch)
-    own_store.queue.request(TINY, "another", "another browser")
-    assert looks_again(own_store, run, standing, monkeypatch)
+        assert not looks_again(answering_store, drawn, standing, monkeypatch)
+    answering_store.attempts.save_score(ticket, EVALUATION)
+    assert looks_again(answering_store, run, standing, monkeypatch)
+    standing = run_view.standing_of(answering_store.runs.get(run.run_id))
+    assert not looks_again(answering_store, run, standing, monkeypatch)
+    answering_store.queue.request(TINY, "another", "another browser")
+    assert looks_again(answering_store, run, standing, monkeypatch)
 
 
-def test_page_of_a_stopped_run_notices_that_it_was_gone_on_with_and_stopped_again_meanwhile(own_store, monkeypatch):
-    own_store.attempts.save_score(stopped(own_store), EVALUATION)
-    run = own_store.runs.get(TINY.run_id)
+def test_page_of_a_stopped_run_notices_that_it_was_gone_on_with_and_stopped_again(answering_store, monkeypatch):
+    answering_store.attempts.save_score(stopped(answering_store), EVALUATION)
+    run = answering_store.runs.get(TINY.run_id)
     standing = run_view.standing_of(run)
-    own_store.attempts.save_score(stopped(own_store), EVALUATION)
-    assert own_store.runs.get(TINY.run_id).state is State.PAUSED
-    assert looks_again(own_store, run, standing, monkeypatch)
+    answering_store.attempts.save_score(stopped(answering_store), EVALUATION)
+    assert answering_store.runs.get(TINY.run_id).state is State.PAUSED
+    assert looks_again(answering_store, run, standing, monkeypatch)
 
 
-def test_pages_look_again_where_something_may_come_and_never_at_a_finished_run(own_store, monkeypatch):
+def test_pages_look_again_where_something_may_come_and_never_at_a_finished_run(answering_store, monkeypatch):
     monkeypatch.setattr(run_view, "pace_of", lambda run: 0.3)
-    stopped(own_store)
-    run = own_store.runs.get(TINY.run_id)
+    stopped(answering_store)
+    run = answering_store.runs.get(TINY.run_id)
     waits = {state: run_view.watch_seconds(replace(run, state=state, evaluation=EVALUATION)) for state in State}
     assert [state for state, seconds in waits.items() if seconds is None] == [
         State.QUEUED, State.RUNNING, State.FINISHED]  # those under way have the panel's own timer

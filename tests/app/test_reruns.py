@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
@@ -88,6 +89,7 @@ def test_a_control_redraws_the_settings_alone_unless_the_page_shows_more_of_what
     on_a_server(tmp_path, story)
 
 
+@pytest.mark.slow
 def test_a_page_that_stays_open_looks_less_often_when_many_have_come_and_more_often_when_they_have_gone(tmp_path: Path):
     async def until(page: Page, in_step: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -108,6 +110,7 @@ def test_a_page_that_stays_open_looks_less_often_when_many_have_come_and_more_of
     on_a_server(tmp_path, story)
 
 
+@pytest.mark.slow
 def test_who_presses_stop_among_many_sees_at_once_that_it_stops(tmp_path: Path):
     async def story(stack: AsyncExitStack, server: Server) -> None:
         page = await come(stack, server, small(epochs=ENDLESS)[1:])
@@ -125,7 +128,7 @@ def test_who_presses_stop_among_many_sees_at_once_that_it_stops(tmp_path: Path):
 
 def test_a_browser_is_never_asked_to_keep_what_it_may_have_dropped_when_it_is_referred_to(tmp_path: Path):
     async def story(stack: AsyncExitStack, server: Server) -> None:
-        page = await come(stack, server, address("whole", epochs=600)[1:])
+        page = await come(stack, server, address("whole", epochs=100)[1:])
         await page.run(train=True)
         async with asyncio.timeout(PATIENCE):
             while page.timers:  # until it has finished

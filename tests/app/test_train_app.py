@@ -18,7 +18,6 @@ from echo_core.evaluation.verdicts import not_finite
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, State
 from echo_core.settings import LimitExceeded
 from echo_core.store import StoreError
-from echo_core.workers import worker
 from tests.helpers.apptest import open_page
 from tests.helpers.waiting import PATIENCE
 
@@ -28,7 +27,6 @@ def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One engine for the module, with a store of its own, ended with it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(state, "browser_name", lambda: None)  # the test runner has no browser, and mocks its cookies
-        patch.setattr(worker, "WARM_UP_STEPS", ("import",))  # the presets take both cores for a quarter of a minute
         patch.setenv("ECHO_COMPILE_AHEAD", "false")  # pages are drawn here faster than anybody reads them
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
         st.cache_resource.clear()

@@ -98,6 +98,7 @@ def test_run_that_was_begun_in_one_app_is_watched_and_stopped_in_another(
         assert [server.trouble() for server in servers] == [[], []]
 
 
+@pytest.mark.slow
 def test_cluster_that_does_not_see_the_apps_store_is_refused_in_words_where_a_run_waits(
         chromium: Browser, tmp_path: Path, scheduler: str):
     # The same address is another place for whoever was started in another folder.

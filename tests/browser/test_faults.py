@@ -99,6 +99,7 @@ def test_a_database_that_crashes_in_mid_run_is_said_in_words_and_all_goes_on_whe
     finishes(page)
 
 
+@pytest.mark.slow
 def test_an_app_that_is_started_before_its_database_waits_for_it(too_early: tuple[Server, ExitStack],
                                                                 visit_at: VisitAt):
     server, until_it_comes = too_early

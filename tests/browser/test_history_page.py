@@ -75,6 +75,7 @@ def test_settings_survive_a_look_at_the_history(visit: Visit):
     expect(page.get_by_text("81,764 parameters")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_five_seeds_are_one_band_and_a_mean_with_its_spread(visit: Visit):
     page = visit(address("whole", seed=50, epochs=80))
     press(page, "train_seeds")
@@ -126,6 +127,7 @@ def test_links_open_the_run_elsewhere_and_settings_travel_as_a_file(visit: Visit
     expect(fresh.get_by_text("A file with settings must be one JSON object")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_stop_of_one_of_two_owners_says_why_the_run_goes_on_and_how_to_stop_it(visit: Visit):
     query = small(seed=47, epochs=ENDLESS)
     owners = [visit(query), visit(query)]
@@ -139,6 +141,7 @@ def test_stop_of_one_of_two_owners_says_why_the_run_goes_on_and_how_to_stop_it(v
         expect(page.locator(".st-key-progress")).to_contain_text("Paused")
 
 
+@pytest.mark.slow
 def test_a_run_is_seen_live_elsewhere_and_a_viewer_does_not_keep_it_from_stopping(visit: Visit):
     owner = visit(small(seed=46, epochs=ENDLESS))
     press(owner, "train")

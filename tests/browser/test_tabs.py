@@ -97,6 +97,7 @@ def listed(page: Page, count: int) -> None:
     expect(page.locator(".st-key-runs_pages")).to_contain_text(f"1 to {count} of {count}")
 
 
+@pytest.mark.slow
 def test_visitors_of_a_hosted_copy_see_their_own_runs_and_the_presets_alone(visit: Visit):
     first, second = visit(address("whole", seed=73, epochs=60)), visit(address("whole"))
     for page in (first, second):

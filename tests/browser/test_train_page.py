@@ -212,6 +212,7 @@ def test_the_data_and_the_code_are_shown_for_the_settings_at_hand(visit: Visit):
     expect(page.get_by_text("RepeatVector(2, name=\"context\")").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_who_waits_reads_how_many_are_ahead_and_about_how_long_that_is(visit: Visit):
     first = visit(small(seed=90, epochs=ENDLESS))
     others = [visit(address("whole", seed=seed)) for seed in (91, 92)]

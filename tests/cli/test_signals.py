@@ -57,8 +57,16 @@ def at_record(number: int, act):
     return mock.patch.object(training, "print_json", watched)
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrupts this process; a shell has its background commands ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
-def test_a_signal_pauses_the_run_and_resume_goes_on_at_once_to_the_same_weights(store, number):
+def test_a_signal_pauses_the_run_and_resume_goes_on_at_once_to_the_same_weights(store, number, interruptible):
     with at_record(3, lambda: signal.raise_signal(number)), mock.patch("echo_core.training.CHUNK_SECONDS", 0):
         stopped = echo_core("train", *TINY, "--json")
     assert stopped.exit_code == 128 + number

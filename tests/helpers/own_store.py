@@ -1,4 +1,4 @@
-"""The fixture that keeps tests and benchmarks away from the developer's own runs."""
+"""The fixture that keeps tests and benchmarks away from the developer's own runs and settings."""
 
 import os
 from collections.abc import Iterator

@@ -89,10 +89,12 @@ def test_every_variant_and_cell_compiles_to_the_same_arithmetic(variant: str, ce
 
 
 @pytest.mark.parametrize("config", [
-    SMALL, PARTIAL, STATELESS, LONG, small(variant="attention", missing="mask"),
-    small(task="pairs", variant="attention"), small(variant="many_to_one", representation="linear"),
-    with_(LONG, cell="gru", missing="mask", sequence_length=21, batch_size=8),
-], ids=["whole", "partial", "stateless", "long", "mask", "pairs", "linear", "long-gru-mask"])
+    pytest.param(SMALL, id="whole"), pytest.param(STATELESS, id="stateless"),
+    pytest.param(small(task="pairs", variant="attention"), id="pairs"),
+    pytest.param(small(variant="many_to_one", representation="linear"), id="linear"),
+    pytest.param(with_(LONG, cell="gru", missing="mask", sequence_length=21, batch_size=8), id="long-gru-mask"),
+    pytest.param(PARTIAL, id="partial", marks=pytest.mark.slow), pytest.param(LONG, id="long", marks=pytest.mark.slow),
+    pytest.param(small(variant="attention", missing="mask"), id="mask", marks=pytest.mark.slow)])
 def test_a_compiled_epoch_moves_the_weights_as_keras_would(config: RunConfig):
     trained = last(with_(config, epochs=3)).checkpoint
     for mine, theirs in zip(trained.weights, by_keras(with_(config, epochs=3), 3), strict=True):

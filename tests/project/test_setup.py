@@ -21,6 +21,11 @@ def requirements(name):
     return [Requirement(line) for line in lines if line and not line.startswith(("#", "-r"))]
 
 
+def test_tests_keep_away_from_the_developers_runs_and_settings():
+    assert [name for name in os.environ if name.startswith("ECHO_")] == []
+    assert ROOT not in Path(os.environ["DATABASE_URL"].removeprefix("sqlite:///")).parents
+
+
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "constraints.txt"])
 def test_every_requirement_is_pinned(name):
     assert [str(one) for one in requirements(name) if not re.fullmatch(r"==[\w.]+", str(one.specifier))] == []

@@ -45,6 +45,7 @@ def wider(units: int, **changes: object) -> RunConfig:
     return TINY.model_copy(update={"units": units, **changes})
 
 
+@pytest.mark.slow
 def test_a_network_is_compiled_ahead_and_trained_without_compiling_it_again(lab: Engine):
     before = num_programs(lab)
     lab.compile_ahead(wider(7, seed=1))

@@ -76,7 +76,7 @@ def train_here(caplog):
 
 @pytest.mark.parametrize("fault", [
     pytest.param(faults.locked, marks=pytest.mark.slow), pytest.param(faults.full, marks=pytest.mark.slow),
-    faults.read_only])
+    pytest.param(faults.read_only, marks=pytest.mark.slow)])
 def test_weights_are_the_same_though_the_file_could_not_be_written_meanwhile(tmp_path, monkeypatch, fault, train_here,
                                                                              undisturbed):
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
