@@ -132,6 +132,7 @@ def test_a_locked_store_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Se
     assert (run.config.seed, run.state, run.attempt, run.restarts) == (63, State.FINISHED, 1, 0)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Server, Store], disk: Path,
                                                          visit_at: VisitAt):
     if not disk.is_mount():
