@@ -74,9 +74,8 @@ def train_here(caplog):
     return partial(train_disturbed, caplog=caplog)
 
 
-@pytest.mark.parametrize("fault", [
-    pytest.param(faults.locked, marks=pytest.mark.slow), pytest.param(faults.full, marks=pytest.mark.slow),
-    pytest.param(faults.read_only, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [faults.locked, faults.full, faults.read_only])
 def test_weights_are_the_same_though_the_file_could_not_be_written_meanwhile(tmp_path, monkeypatch, fault, train_here,
                                                                              undisturbed):
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
