@@ -372,7 +372,7 @@ def test_mending_moves_as_little_as_it_can(values, settings, notes):
 def test_mending_the_largest_settings_is_quick_enough_for_a_link_from_a_stranger(values):
     begun = time.perf_counter()
     config, notes = repair_settings(values)
-    assert time.perf_counter() - begun < 5  # a naive search takes minutes
+    assert time.perf_counter() - begun < 20  # a naive search takes minutes
     assert RunConfig.model_validate(config.model_dump()) == config
     assert all(len(note) < 400 for note in notes)
 

