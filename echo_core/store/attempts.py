@@ -136,12 +136,12 @@ class Attempts:
         Returns:
             Whether the run was paused.
         """
-        data = checkpoint.to_bytes() if checkpoint else b""
+        data, kept = (checkpoint.to_bytes(), {"epoch": checkpoint.epoch}) if checkpoint else (b"", {})
         with self._database.write(exclusive=True) as connection:
             if if_signalled and _signal(connection, ticket, unwatched_seconds) is Signal.GO_ON:
                 return False
             _write(connection, ticket, state=State.PAUSED, ended_at=now(), stop_requested=False,
-                   reason=reason or case((RUNS.c.reason == CLOSED, CLOSED)))
+                   reason=reason or case((RUNS.c.reason == CLOSED, CLOSED)), **kept)
             if checkpoint:
                 _replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
         return True

@@ -59,10 +59,12 @@ def at_record(number: int, act):
 
 @pytest.fixture
 def interruptible():
-    """Ctrl-C interrupts this process; a shell has its background commands ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Signals end this process; a shell has its background commands ignore Ctrl-C, and `nohup` a hang-up."""
+    before = {number: signal.signal(number, handler) for number, handler in (
+        (signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL), (signal.SIGHUP, signal.SIG_DFL))}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
@@ -80,7 +82,7 @@ def test_a_signal_pauses_the_run_and_resume_goes_on_at_once_to_the_same_weights(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_a_second_signal_does_not_disturb_the_pause_and_an_ignored_one_stays_ignored(number):
+def test_a_second_signal_does_not_disturb_the_pause_and_an_ignored_one_stays_ignored(number, interruptible):
     def twice():
         with signals_as_ctrl_c():
             try:

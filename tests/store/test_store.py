@@ -140,6 +140,13 @@ def test_attempt_that_was_paused_cannot_write(store, ticket):
     assert store.attempts.beat(ticket) is Signal.SUPERSEDED
 
 
+def test_run_that_pauses_before_its_newest_record_has_the_epoch_of_its_checkpoint(store, ticket):
+    store.attempts.append(ticket, progress(1))
+    store.attempts.append(ticket, progress(2))
+    store.attempts.pause(ticket, checkpoint(1))  # the pulse paused it while the training thread wrote its record
+    assert store.runs.get(ticket.run_id).epoch == store.progress.checkpoint(ticket.run_id).epoch == 1
+
+
 def test_beat_says_stop_and_when_nobody_watches(store, ticket):
     assert store.attempts.beat(ticket, unwatched_seconds=60) is Signal.GO_ON
     assert store.attempts.beat(ticket, unwatched_seconds=-1) is Signal.UNWATCHED
