@@ -61,7 +61,6 @@ FEW_SESSIONS, _SHARED_SECONDS = 5, 0.5
 _LOSS_SECONDS = 60.0
 
 FIELDS = tuple(RunConfig.model_fields)
-_TYPED = ("text", OWN_WORDS)
 
 
 @st.cache_resource(show_spinner=False)
@@ -151,12 +150,8 @@ def set_defaults() -> None:
 
 
 def refresh() -> None:
-    """Called in each run of the script: keep typed texts, connect the browser, make the settings fit one another."""
-    session = st.session_state
-    for key in _TYPED:
-        if key in session:  # Streamlit drops the value of a widget that the other page does not draw
-            session[key] = session[key]
-    _connect(session[HOLDER])
+    """Called in each run of the script: connect the browser, and make the settings fit one another."""
+    _connect(st.session_state[HOLDER])
     settle()
 
 

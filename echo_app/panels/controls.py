@@ -1,4 +1,7 @@
-"""Widgets for the settings of a run. The key of each is its field's name, and its help the field's description."""
+"""Widgets for the settings of a run. The key of each is its field's name, and its help the field's description.
+
+All of them persist: otherwise Streamlit drops their values when a fragment of another page is redrawn.
+"""
 
 from typing import Any
 
@@ -22,7 +25,8 @@ _WIDTH, _FRAMED_WIDTH = 130, 117
 def main_controls() -> None:
     """The controls that everybody needs."""
     session, limits = st.session_state, state.engine().limits
-    st.selectbox("Start from", [*PRESETS, state.OWN], key=state.PRESET, on_change=actions.load_preset,
+    st.selectbox("Start from", [*PRESETS, state.OWN], key=state.PRESET, persist_state="session",
+                 on_change=actions.load_preset,
                  format_func=lambda name: PRESETS[name].title if name in PRESETS else "Your own settings",
                  help="Settings worth starting from. Each sets all the controls below.")
     preset = PRESETS.get(session[state.PRESET])
@@ -66,23 +70,24 @@ def advanced_controls(num_windows: int) -> None:
             _number("vocab_size", limits.max_vocab_size, least=2, disabled="vocab_size" in follows,
                     more=" It follows from the words." if follows else "", width=framed)
             _number("sequences_per_epoch", limits.max_windows, disabled=pairs, width=framed)
-            st.selectbox(label_of("batch_size"), divisors(num_windows), key="batch_size", help=_help("batch_size"),
-                         width=framed)
+            st.selectbox(label_of("batch_size"), divisors(num_windows), key="batch_size", persist_state="session",
+                         help=_help("batch_size"), width=framed)
             st.number_input(label_of("learning_rate"), min(1e-6, session.learning_rate), 1.0, key="learning_rate",
-                            step=0.001, format="%g", help="Learning rate. " + _help("learning_rate"), width=framed)
+                            persist_state="session", step=0.001, format="%g", width=framed,
+                            help="Learning rate. " + _help("learning_rate"))
             _choice("schedule", ("constant", "cosine"), width=framed)
-            st.number_input(label_of("clip_norm"), 0.0, max(1000.0, session.clip_norm), key="clip_norm", step=0.5,
-                            format="%g", help=_help("clip_norm"), width=framed)
+            st.number_input(label_of("clip_norm"), 0.0, max(1000.0, session.clip_norm), key="clip_norm",
+                            persist_state="session", step=0.5, format="%g", help=_help("clip_norm"), width=framed)
             _number("seed", 2**31 - 1, least=0, width=framed)
         several = session.sequences_per_epoch > 1
-        st.toggle(label_of("stateful"), key="stateful", disabled=several or pairs, help=_help("stateful") + (
-            " Only with one sequence an epoch." if several else ""))
+        st.toggle(label_of("stateful"), key="stateful", persist_state="session", disabled=several or pairs,
+                  help=_help("stateful") + (" Only with one sequence an epoch." if several else ""))
 
 
 def _pairs() -> None:
     """Where visitors type pairs of questions and answers, or upload a file of them."""
-    st.text_area("Question => answer, a pair a line", key="text", height=160, help=_help("text"),
-                 on_change=actions.text_changed)
+    st.text_area("Question => answer, a pair a line", key="text", persist_state="session", height=160,
+                 help=_help("text"), on_change=actions.text_changed)
     _bytes_left()
     st.file_uploader("Or a .txt, .csv or .tsv file of pairs", ["txt", "csv", "tsv"], key=state.UPLOAD,
                      on_change=actions.take_upload, max_upload_size=1)
@@ -94,9 +99,10 @@ def _pairs() -> None:
 
 def _own_words() -> None:
     """Where visitors type words that replace the random numbers."""
-    st.toggle("Your own words", key=state.OWN_WORDS, on_change=actions.own_words_changed, help=_help("text"))
+    st.toggle("Your own words", key=state.OWN_WORDS, persist_state="session",
+              on_change=actions.own_words_changed, help=_help("text"))
     if st.session_state[state.OWN_WORDS]:
-        st.text_area("Words, with spaces between them", key="text", height=90)
+        st.text_area("Words, with spaces between them", key="text", persist_state="session", height=90)
         _bytes_left()
         _text_error()
 
@@ -124,15 +130,16 @@ def _text_error() -> None:
 
 def _choice(field: str, options: tuple[str | bool, ...], **more: Any) -> None:
     """A select box for a field."""
-    st.selectbox(label_of(field), options, key=field, format_func=TITLES[field].__getitem__, help=_help(field), **more)
+    st.selectbox(label_of(field), options, key=field, persist_state="session",
+                 format_func=TITLES[field].__getitem__, help=_help(field), **more)
 
 
 def _number(field: str, most: int, *, least: int = 1, step: int = 1, disabled: bool = False,
             more: str = "", width: int = _WIDTH) -> None:
     # A link may ask for more than this host allows: the control shows it, and a message refuses it.
     most = max(most, int(st.session_state[field]))
-    st.number_input(label_of(field), least, most, key=field, step=step, disabled=disabled, help=_help(field) + more,
-                    width=width)
+    st.number_input(label_of(field), least, most, key=field, persist_state="session", step=step, disabled=disabled,
+                    help=_help(field) + more, width=width)
 
 
 def _help(field: str) -> str:

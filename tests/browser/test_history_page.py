@@ -75,6 +75,21 @@ def test_settings_survive_a_look_at_the_history(visit: Visit):
     expect(page.get_by_text("81,764 parameters")).to_be_visible()
 
 
+def test_settings_survive_a_comparison_that_a_timer_redraws(visit: Visit):
+    page = visit(small(seed=48, units=33, epochs=ENDLESS))
+    press(page, "train")
+    expect(page.locator(".st-key-progress")).to_contain_text(re.compile(r"Epoch [1-9]"))
+    history(page)
+    tick(page, 0)
+    expect(page.get_by_text("Its curve")).to_be_visible()
+    page.wait_for_timeout(4000)  # the timer redraws the curve every second
+    page.get_by_role("link", name="Train").click()
+    expect(page.locator(".st-key-units input")).to_have_value("33")
+    expect(page.get_by_text("not accepted")).to_be_hidden()
+    press(page, "stop")
+    expect(page.locator(".st-key-progress")).to_contain_text("Paused")
+
+
 @pytest.mark.slow
 def test_five_seeds_are_one_band_and_a_mean_with_its_spread(visit: Visit):
     page = visit(address("whole", seed=50, epochs=80))
