@@ -164,7 +164,8 @@ def _difference(shown: RunConfig, controls: RunConfig) -> str:
 def _other_runs() -> None:
     """Draw buttons for the visitor's newest other runs, redrawn while one of them is under way."""
     is_live = any(run.state.is_active for run in _others())
-    store_outages.fragment(_links, run_every=_OTHERS_POLL if is_live else None, key="others")(is_live)
+    store_outages.fragment(_links, run_every=_OTHERS_POLL if is_live else None, key="others")(
+        is_live, st.session_state[state.RUN])
 
 
 def _others() -> list[RunRow]:
@@ -174,8 +175,10 @@ def _others() -> list[RunRow]:
     return [run for run_id in newest if (run := state.store().runs.get(run_id))]
 
 
-def _links(was_live: bool) -> None:
+def _links(was_live: bool, shown: str | None) -> None:
     others = _others()
+    if st.session_state[state.RUN] != shown:
+        st.rerun()  # one of them was picked, and the run is drawn outside of this fragment
     if store_outages.is_fragment_rerun() and was_live != any(run.state.is_active for run in others):
         st.rerun()  # ends the timer
     if others:
@@ -184,9 +187,8 @@ def _links(was_live: bool) -> None:
         place = cached_reads.wait_of(run.run_id).place if run.state is State.QUEUED else None
         where = seeds.to_row(run.config, run, place)
         epoch = f", epoch {run.epoch:,}" if run.epoch else ""
-        if st.button(f"{run.config.variant}, seed {run.config.seed}: {where.state}{epoch}", key=f"other_{run.run_id}",
-                     type="tertiary", icon=":material/visibility:", on_click=actions.show_other, args=(run,)):
-            st.rerun()  # the run is drawn outside of this fragment
+        st.button(f"{run.config.variant}, seed {run.config.seed}: {where.state}{epoch}", key=f"other_{run.run_id}",
+                  type="tertiary", icon=":material/visibility:", on_click=actions.show_other, args=(run,))
 
 
 def _behind(config: RunConfig, run: RunRow | None) -> None:

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from echo_core.store import Store
 from tests.helpers.page import ENDLESS, address, press, settled, small
 from tests.helpers.server import Server, loads_tensorflow
+from tests.helpers.steps import run_of
 
 pytestmark = pytest.mark.browser
 
@@ -143,6 +144,21 @@ def test_same_settings_show_the_same_run_at_once(visit: Visit):
     assert parse_qs(urlparse(first.url).query)["run"] == parse_qs(urlparse(second.url).query)["run"]
     expect(second.locator(".st-key-windows")).to_have_text(first.locator(".st-key-windows").inner_text(),
                                                            use_inner_text=True)
+
+
+def test_a_press_of_another_run_shows_it(visit: Visit):
+    page = visit(address("whole", seed=9, epochs=50))
+    press(page, "train")
+    said(page, "Finished: 50 epochs")
+    first = run_of(page)
+    page.locator(".st-key-epochs input").fill("60")
+    page.locator(".st-key-epochs input").press("Enter")
+    settled(page)
+    press(page, "train")
+    said(page, "Finished: 60 epochs")
+    press(page, f"other_{first}")
+    said(page, "Finished: 50 epochs")
+    assert run_of(page) == first
 
 
 def test_the_page_says_which_run_it_shows_while_the_controls_stand_at_other_settings(visit: Visit):
