@@ -1,6 +1,6 @@
 """Widgets for the settings of a run. The key of each is its field's name, and its help the field's description.
 
-All of them persist: otherwise Streamlit drops their values when a fragment of another page is redrawn.
+Each control of a setting persists: otherwise Streamlit drops its value when a fragment of another page is redrawn.
 """
 
 from typing import Any
