@@ -19,7 +19,7 @@ from collections import Counter
 from typing import Self
 
 from echo_core.config import RunConfig
-from echo_core.records import State
+from echo_core.records import Checkpoint, State
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
 from echo_core.store import Store, extended_config
 from echo_core.store.errors import Trouble, trouble_of
@@ -174,6 +174,19 @@ class Engine:
         """
         made: bytes = self.dispatcher.ask(worker.keras_file_of, self.store.url, run_id, stateful, timeout=timeout)
         return made
+
+    def moment(self, run_id: str, epoch: int, timeout: float = ERRAND_SECONDS) -> Checkpoint:
+        """The weights of a run as they were after some epochs, trained again up to there by a worker.
+
+        Args:
+            epoch: From 0, the untrained network, to the run's last one.
+        Raises:
+            Busy: If no worker had them in time.
+            LookupError: If the store does not have the run.
+            ValueError: If the run has no such epoch.
+        """
+        found: Checkpoint = self.dispatcher.ask(worker.moment_of, self.store.url, run_id, epoch, timeout=timeout)
+        return found
 
     def compile_ahead(self, config: RunConfig) -> None:
         """Have an idle worker compile a network that may be asked for soon.

@@ -48,7 +48,7 @@ Tensors = tuple[Tensor, ...]
 Program = Callable[..., tuple[Any, ...]]
 
 
-def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[Progress]:
+def train(config: RunConfig, checkpoint: Checkpoint | None = None, until: int | None = None) -> Iterator[Progress]:
     """Train a run, yielding a record of the untrained network and then one after each chunk.
 
     A resumed run equals one that was never interrupted, bit for bit, whatever chunks its epochs fall into.
@@ -56,8 +56,9 @@ def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[P
     Args:
         checkpoint: Where to resume, with Adam's moments; None starts from nothing. The first record is then the one
             after the checkpoint, or the checkpoint's own if it is the run's end.
+        until: The epoch to stop at, as if the run had been paused there; None trains to the end.
     Yields:
-        `Progress`; the last one has `epoch == config.epochs`.
+        `Progress`; the last one has `epoch == config.epochs`, or `until`.
     Raises:
         ValueError: If the checkpoint is past the run's end or lacks Adam's moments.
         RuntimeError: In a process that was forked from one that had used TensorFlow.
@@ -72,7 +73,8 @@ def train(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[P
                          f"{checkpoint.epoch}. Try a config with more epochs.")
     if checkpoint and not checkpoint.moments and checkpoint.epoch < config.epochs:
         raise ValueError("checkpoint must hold Adam's moments to go on from; received weights alone.")
-    return _chunks(config, checkpoint or _begin(config), started)
+    end = config.epochs if until is None else min(until, config.epochs)
+    return _chunks(config, checkpoint or _begin(config), end, started)
 
 
 def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:
@@ -102,7 +104,7 @@ def _begin(config: RunConfig) -> Checkpoint:
     return Checkpoint(0, 0, weights, tuple(np.zeros_like(weight) for weight in weights * 2))
 
 
-def _chunks(config: RunConfig, at: Checkpoint, started: float) -> Iterator[Progress]:
+def _chunks(config: RunConfig, at: Checkpoint, end: int, started: float) -> Iterator[Progress]:
     """The loop of `train`: call the program, choose the next chunk by the clock, and yield a record."""
     if at.epoch in (0, config.epochs):
         loss, accuracy = shown_loss(config, at.weights)
@@ -114,9 +116,9 @@ def _chunks(config: RunConfig, at: Checkpoint, started: float) -> Iterator[Progr
     stride = -(-config.epochs // (MAX_POINTS - 1))
     spacing, last_shown, shown_at = max(1, config.epochs // EXTRA_SNAPSHOTS), at.epoch, time.perf_counter()
     num_epochs = 1
-    while at.epoch < config.epochs:
+    while at.epoch < end:
         next_due = next(epoch for epoch in due if epoch > at.epoch)
-        num_epochs = min(num_epochs, next_due - at.epoch, MAX_CHUNK)
+        num_epochs = min(num_epochs, next_due - at.epoch, end - at.epoch, MAX_CHUNK)
         chunk_started = time.perf_counter()
         at, losses, accuracies, diverged_at = _advance_while_finite(program, config, at, num_epochs)
         now, num_epochs, last = time.perf_counter(), len(losses), at.epoch if diverged_at else config.epochs

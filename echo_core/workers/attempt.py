@@ -111,13 +111,14 @@ def patiently(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
-def records_of(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[Progress]:
+def records_of(config: RunConfig, checkpoint: Checkpoint | None = None,
+               until: int | None = None) -> Iterator[Progress]:
     """The records of `echo_core.training.train`, also where a compiled program on disk is damaged or cannot be kept."""
     from echo_core.training import train
 
     newest = checkpoint
     try:
-        for progress in train(config, checkpoint):
+        for progress in train(config, checkpoint, until):
             newest = progress.checkpoint
             yield progress
     except Diverged:
@@ -128,7 +129,8 @@ def records_of(config: RunConfig, checkpoint: Checkpoint | None = None) -> Itera
         if not isinstance(error, training.PROGRAM_ERRORS) or not mend_cache(Settings()):
             raise
         training.compiled_epochs.cache_clear()
-        yield from (progress for progress in train(config, newest) if newest is None or progress.epoch > newest.epoch)
+        yield from (progress for progress in train(config, newest, until)
+                    if newest is None or progress.epoch > newest.epoch)
 
 
 def reason_of(error: BaseException) -> str:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.config.presets import PRESETS
-from echo_core.records import Floats
+from echo_core.records import Checkpoint, Floats
 from echo_core.settings import Settings
-from echo_core.store import OUTAGES, Signal, Store, StoreError, Ticket
+from echo_core.store import OUTAGES, RunRow, Signal, Store, StoreError, Ticket
 from echo_core.workers.attempt import drain, patiently, reason_of, records_of
 from echo_core.workers.process import give_way, in_fresh_thread, load_training, memory_left, prepare
 from echo_core.workers.xla_cache import make_room
@@ -58,6 +59,63 @@ def compile_ahead(config: RunConfig) -> int:
 
     in_fresh_thread(training.compile_ahead, config, give_way)
     return memory_left()
+
+
+def moment(config: RunConfig, epoch: int, checkpoint: Checkpoint | None = None) -> Checkpoint:
+    """A run after some of its epochs: bit for bit what the run itself was at that moment, as it is trained up to there.
+
+    This loads TensorFlow, so it is for a worker process or the command line's. Weights are equal where the kind of
+    machine and the number of threads are.
+
+    Args:
+        epoch: From 0, the untrained network, to `config.epochs`.
+        checkpoint: Where training may go on from, if it is not past the epoch and has its moments.
+    Raises:
+        ValueError: If the run has no such epoch.
+        Diverged: If the run diverges before it.
+    """
+    if not 0 <= epoch <= config.epochs:
+        raise ValueError(f"epoch must be from 0, the untrained network, to {config.epochs}, the run's last one; "
+                         f"received {epoch}.")
+    load_training(Settings())
+    can_go_on = checkpoint is not None and checkpoint.moments and checkpoint.epoch < epoch
+    for progress in records_of(config, checkpoint if can_go_on else None, until=epoch):
+        if progress.epoch == epoch:
+            break
+    return replace(progress.checkpoint, moments=())
+
+
+def moment_of(store_url: str, run_id: str, epoch: int) -> Checkpoint:
+    """A run of the store after some of its epochs: see `moment`. It gives way to pages, and to a run beside it.
+
+    Raises:
+        LookupError: If the store does not have the run.
+    """
+    with closing(Store(store_url, create=False)) as store:
+        run, checkpoint = store.runs.get(run_id), store.progress.checkpoint(run_id)
+    if run is None:
+        raise LookupError(f"run {run_id} is not in the store.")
+    return in_fresh_thread(_moment, run, epoch, checkpoint)
+
+
+def _moment(run: RunRow, epoch: int, checkpoint: Checkpoint | None) -> Checkpoint:
+    give_way()
+    return moment_of_row(run, epoch, checkpoint)
+
+
+def moment_of_row(run: RunRow, epoch: int, checkpoint: Checkpoint | None) -> Checkpoint:
+    """A run of the store after some of its epochs: its newest checkpoint, if that is it, or else `moment`.
+
+    Raises:
+        ValueError: As `moment`, or if the run was trained by another version of the training.
+    """
+    if checkpoint is not None and checkpoint.epoch == epoch:
+        return replace(checkpoint, moments=())
+    if run.training_version != TRAINING_VERSION:
+        raise ValueError(f"epoch must be {checkpoint.epoch if checkpoint else 'one with stored weights'} for a run of "
+                         f"another version of the training ({run.training_version}; this is {TRAINING_VERSION}), as it "
+                         f"would be trained to other weights here; received {epoch}.")
+    return moment(run.config, epoch, checkpoint)
 
 
 def keras_file(config: RunConfig, weights: Sequence[Floats], stateful: bool = False) -> bytes:

@@ -264,7 +264,7 @@ def test_a_run_that_is_under_way_elsewhere_is_trained_here_but_not_kept(store):
 def test_a_loss_that_is_no_number_is_null_as_json_knows_no_nan():
     from echo_core.training import train
 
-    def diverging(config, checkpoint=None):
+    def diverging(config, checkpoint=None, until=None):
         return (replace(progress, loss=float("nan")) for progress in train(config))
 
     with mock.patch("echo_core.training.train", diverging):

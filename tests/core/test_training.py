@@ -173,6 +173,16 @@ def test_however_the_epochs_fall_into_chunks_the_weights_are_the_same(monkeypatc
     assert same_weights(last(SMALL).checkpoint, once)
 
 
+@pytest.mark.parametrize("until", [0, 1, 23, 60, 1000])
+def test_training_until_an_epoch_ends_with_the_weights_of_the_run_at_that_moment(until: int):
+    *_, stopped = train(SMALL, until=until)
+    assert stopped.epoch == min(until, SMALL.epochs)
+    moments = {record.epoch: record.checkpoint for record in train(SMALL)}
+    if stopped.epoch in moments:
+        assert same_weights(stopped.checkpoint, moments[stopped.epoch])
+    assert same_weights(last(SMALL, stopped.checkpoint).checkpoint, moments[SMALL.epochs])
+
+
 def test_another_seed_gives_other_weights_and_the_same_seed_the_same():
     assert same_weights(last(PARTIAL).checkpoint, last(PARTIAL).checkpoint)
     assert not same_weights(last(with_(PARTIAL, seed=1)).checkpoint, last(PARTIAL).checkpoint)

@@ -169,6 +169,18 @@ def test_a_worker_makes_the_keras_file_and_says_what_it_lacks(lab, monkeypatch):
         lab.keras_file(run_id, timeout=0.3)
 
 
+def test_a_worker_trains_a_run_again_up_to_a_moment_of_it(lab):
+    run_id, stopped_id = lab.submit(TINY), lab.submit(TINY.extended(7))
+    assert {lab.wait(each, PATIENCE) for each in (run_id, stopped_id)} == {State.FINISHED}
+    assert lab.moment(run_id, 7).fingerprint == lab.store.runs.get(stopped_id).fingerprint
+    assert lab.moment(run_id, TINY.epochs).fingerprint == lab.store.runs.get(run_id).fingerprint
+    assert lab.moment(run_id, 0).epoch == 0
+    with pytest.raises(ValueError, match="epoch must be from 0, the untrained network, to 60"):
+        lab.moment(run_id, 61)
+    with pytest.raises(LookupError, match=r"run 0123456789abcdef is not in the store\."):
+        lab.moment("0123456789abcdef", 1)
+
+
 @pytest.mark.slow
 def test_a_worker_makes_the_keras_file_beside_its_run_which_trains_the_same(lab, undisturbed):
     done_id, endless_id = train(lab, config(12)), lab.submit(ENDLESS)
