@@ -14,7 +14,7 @@ from echo_core.records import Evaluation, Floats
 FREE = ("input_length", "output_length", "echo_start", "sequence_length", "seed")
 
 #: The quantile of the normal distribution for a 95 % interval.
-_Z = 1.959963984540054
+Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def wilson_interval(share: float, number: int) -> tuple[float, float]:
     `wilson_interval(1.0, 2000) -> (0.998…, 1.0)`. Source: E. B. Wilson (1927), Probable inference, the law of
     succession, and statistical inference, JASA 22, 209–212.
     """
-    spread = _Z**2 / number
+    spread = Z95**2 / number
     centre = (share + spread / 2) / (1 + spread)
-    half = _Z / (1 + spread) * math.sqrt(share * (1 - share) / number + spread / (4 * number))
+    half = Z95 / (1 + spread) * math.sqrt(share * (1 - share) / number + spread / (4 * number))
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))  # rounding would leave out 0 and 1

@@ -47,7 +47,7 @@ def answer(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> 
     """The answer to each window, from a zero state. Raises ValueError as `predict`."""
     asked = windows_of(config, windows)
     # Slice by slice: all probabilities of many windows and classes would take gigabytes.
-    parts = [_read_off(config, predict(config, weights, asked[start:start + _SLICE]))
+    parts = [read_off(config, predict(config, weights, asked[start:start + _SLICE]))
              for start in range(0, len(asked), _SLICE)]
     return Answers(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
@@ -75,7 +75,7 @@ def ask_again(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, 
             states = found.states
             parts.append(found.outputs)
         outputs = np.concatenate(parts)
-        asked_answers.append(_read_off(config, outputs if config.representation == "linear" else softmax(outputs)))
+        asked_answers.append(read_off(config, outputs if config.representation == "linear" else softmax(outputs)))
     return asked_answers
 
 
@@ -144,7 +144,7 @@ def shown_loss(config: RunConfig, weights: Sequence[Floats]) -> tuple[float, flo
     """Loss and token accuracy on the windows of `shown_examples`, as training counts them."""
     examples = shown_examples(config)
     outputs = predict(config, weights, examples.inputs)
-    right, present = judge(config, examples, _read_off(config, outputs).predicted)
+    right, present = judge(config, examples, read_off(config, outputs).predicted)
     known = np.where(present, examples.expected, 0)
     answered = outputs[:, -config.output_length:]
     if config.representation == "linear":
@@ -158,7 +158,8 @@ def shown_loss(config: RunConfig, weights: Sequence[Floats]) -> tuple[float, flo
     return total / counted, float(right[present].mean())
 
 
-def _read_off(config: RunConfig, outputs: Floats) -> Answers:
+def read_off(config: RunConfig, outputs: Floats) -> Answers:
+    """The answers in a network's outputs, (windows, answer_steps, num_classes): logits or probabilities."""
     answered = outputs[:, -config.output_length:]  # `padded` answers last
     if config.representation == "linear":
         before_rounding = unscale(answered[..., 0], config.vocab_size)

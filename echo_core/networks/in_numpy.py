@@ -34,7 +34,7 @@ class Trace(NamedTuple):
 
 
 def forward(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, states: States | None = None,
-            traces: list[Trace] | None = None) -> Answer:
+            traces: list[Trace] | None = None, ops: "NumpyOps | None" = None) -> Answer:
     """A network's answers to some windows; its outputs are (windows, answer_steps, num_classes).
 
     Args:
@@ -42,6 +42,8 @@ def forward(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, st
         windows: Integers, (windows, input_length); `vocab_size` is a gap.
         states: The state of each recurrent layer before the first timestep, vectors of (windows, units); None is zero.
         traces: A list to which each recurrent layer's trace is appended; None records nothing, which is faster.
+        ops: Operations in place of plain NumPy's, for studies that change something on the way; they keep their own
+            traces.
     Raises:
         ValueError: If the shapes of weights or windows do not fit the config.
     """
@@ -49,7 +51,7 @@ def forward(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, st
     tokens = windows_of(config, windows)
     zero = np.zeros((len(tokens), config.units), np.float32)
     before = states if states is not None else tuple((zero,) * size for size in state_sizes(config))
-    answer = run(NumpyOps(traces), config, weights, tokens.T, before)
+    answer = run(ops or NumpyOps(traces), config, weights, tokens.T, before)
     return answer._replace(outputs=answer.outputs.transpose(1, 0, 2))
 
 

@@ -1,0 +1,83 @@
+"""The face of the studies: `inspect(config, weights, "influence").table` is the table behind a view of a network."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from echo_core.config import RunConfig
+from echo_core.records import Floats
+from echo_core.studies.errors import confusions, errors, sameness, symbols, worst
+from echo_core.studies.gates import gates, keeping, units
+from echo_core.studies.influence import agreement, attention, influence
+from echo_core.studies.interventions import ablation, swap
+from echo_core.studies.probing import probe
+from echo_core.studies.remembering import bits, forgetting
+
+_WILSON, _NORMAL = "Wilson, 95 %", "normal distribution, 95 %"
+
+
+class Study(NamedTuple):
+    """One table about a trained network.
+
+    Attributes:
+        table: The function `(config, weights, sequences, seed)` that computes it.
+        sequences: How many sequences it uses by default.
+        says: What it says, in one line.
+        interval: The method behind `low` and `high`; None where the table has no interval.
+    """
+
+    table: Callable[..., pd.DataFrame]
+    sequences: int
+    says: str
+    interval: str | None = _WILSON
+
+
+STUDIES: Mapping[str, Study] = MappingProxyType({
+    "influence": Study(influence, 100, "how far each output moves when an input is replaced", None),
+    "attention": Study(attention, 100, "where each output looks", None),
+    "agreement": Study(agreement, 100, "how often gradient and attention name the most influential input"),
+    "probe": Study(probe, 12_000, "which inputs can be read from the state after each timestep"),
+    "swap": Study(swap, 500, "whether the answer follows the state of another sequence"),
+    "bits": Study(bits, 2000, "bits kept against bits asked for", _NORMAL),
+    "forgetting": Study(forgetting, 2000, "accuracy by the timesteps that a number is held"),
+    "errors": Study(errors, 2000, "accuracy by place"),
+    "symbols": Study(symbols, 2000, "accuracy by symbol, the worst first"),
+    "confusions": Study(confusions, 2000, "what is said instead of what is expected", None),
+    "worst": Study(worst, 2000, "the windows with the most wrong places", None),
+    "sameness": Study(sameness, 2000, "the most common answer and its share"),
+    "ablation": Study(ablation, 500, "accuracy by place with one part missing"),
+    "gates": Study(gates, 500, "how often each gate is nearly shut or open", None),
+    "keeping": Study(keeping, 500, "how much of what was written is kept", _NORMAL),
+    "units": Study(units, 2000, "which input each unit carries, in the order of the heat maps", None),
+})
+
+
+def inspect(config: RunConfig, weights: Sequence[Floats], what: str, sequences: int | None = None,
+            seed: int | None = None, untrained: Sequence[Floats] | None = None,
+            only_units: Sequence[int] = ()) -> pd.DataFrame:
+    """The table of one study: a row for each combination of places, counted from 1.
+
+    Args:
+        weights: In the order of `build_model(config).trainable_variables`.
+        what: One of `STUDIES`.
+        sequences: Random unseen sequences to use; None takes the study's own number.
+        seed: Chooses the sequences; None takes the run's own seed.
+        untrained: The weights of epoch 0, for the probe's control of that name.
+        only_units: Units that `ablation` silences one by one, from 1.
+    Raises:
+        ValueError: If there is no such study, the network has nothing for it to look at, or its weights are not finite.
+    """
+    if what not in STUDIES:
+        raise ValueError(f"what must be one of {', '.join(STUDIES)}; received {what}.")
+    if not all(np.isfinite(array).all() for array in weights):
+        raise ValueError("weights must be finite numbers to be inspected; received NaN or infinity. Try a run that did "
+                         "not diverge.")
+    number = STUDIES[what].sequences if sequences is None else sequences
+    if what == "probe":
+        return probe(config, weights, number, seed, untrained)
+    if what == "ablation":
+        return ablation(config, weights, number, seed, only_units)
+    return STUDIES[what].table(config, weights, number, seed)
