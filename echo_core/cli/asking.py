@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from echo_core.cli.options import BadSettings, OnceEach, allowed, trained_network
+from echo_core.cli.options import OnceEach, allowed, bad_settings, trained_network
 from echo_core.cli.training import print_json
-from echo_core.config.repair import explain, parse_settings
+from echo_core.config.repair import parse_settings
 from echo_core.evaluation import asking
 from echo_core.evaluation.asking import Reply
 from echo_core.evaluation.judging import FREE, Judged, judge_run, with_lengths
@@ -24,10 +24,8 @@ def ask(run_id: str, question: tuple[str, ...], as_json: bool) -> None:
     It answers as the page does, with its newest weights. Commas, brackets and tabs between numbers are understood.
     """
     config, checkpoint = trained_network(run_id)
-    try:
+    with bad_settings():
         reply = asking.ask(config, checkpoint.weights, " ".join(question))
-    except ValueError as error:
-        raise BadSettings(str(error)) from error
     if as_json:
         return print_json({"run_id": run_id, "epoch": checkpoint.epoch, **_to_dict(reply)})
     if config.task == "pairs" and reply.expected is not None:  # places beyond the expected answer do not count
@@ -49,12 +47,10 @@ def judge(run_id: str, pairs: tuple[str, ...], as_json: bool) -> None:
     own sequence_length to judge it on the overlapping windows of its own score.
     """
     config, checkpoint = trained_network(run_id)
-    try:
+    with bad_settings():
         settings = parse_settings(pairs)
         allowed(with_lengths(config, settings))
         judged = judge_run(config, checkpoint.weights, settings)
-    except ValueError as error:
-        raise BadSettings(" ".join(explain(error))) from error
     if as_json:
         return print_json({"run_id": run_id, "epoch": checkpoint.epoch, **_judged_to_dict(judged)})
     c, found = judged.config, judged.evaluation

@@ -13,12 +13,23 @@ from typing import Any, BinaryIO
 import click
 
 from echo_core.cli.asking import ask, judge
-from echo_core.cli.options import BadSettings, OnceEach, allowed, known_run, open_store, read_settings, run_with_weights
+from echo_core.cli.inspecting import inspect
+from echo_core.cli.options import (
+    BadSettings,
+    OnceEach,
+    allowed,
+    bad_settings,
+    known_run,
+    open_store,
+    preset_config,
+    read_settings,
+    run_with_weights,
+)
 from echo_core.cli.signals import BROKEN_PIPE, escape_what_a_stream_cannot_write
 from echo_core.cli.training import Outcome, load_tensorflow, print_json, report, settle, train_all
 from echo_core.config import TRAINING_VERSION, RunConfig, compatibility
 from echo_core.config.presets import PRESETS, short_name
-from echo_core.config.repair import explain, parse_settings, with_settings
+from echo_core.config.repair import parse_settings, with_settings
 from echo_core.evaluation.verdicts import percent
 from echo_core.exports import run_files
 from echo_core.records import State
@@ -103,10 +114,8 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
     with closing(open_store(settings)) as store:
         row = settle(store, known_run(store, run_id)) or known_run(store, run_id)
         if epochs is not None and epochs != row.config.epochs:
-            try:
+            with bad_settings():
                 longer_config = extended_config(row, epochs)
-            except ValueError as error:
-                raise BadSettings(" ".join(explain(error))) from error
             known = store.runs.get(longer_config.run_id)
             if known is not None and known.state is State.FINISHED:
                 return report(Outcome.of_row(known), as_json)
@@ -197,16 +206,15 @@ def combinations() -> None:
 
 cli.add_command(ask)
 cli.add_command(judge)
+cli.add_command(inspect)
 
 
 # --- arguments --------------------------------------------------------------------------
 
 
 def _configs(preset: str | None, pairs: tuple[str, ...], file: BinaryIO | None, repeat: int) -> list[RunConfig]:
-    if preset is not None and preset not in PRESETS:
-        raise BadSettings(f"preset must be one of {', '.join(PRESETS)}; received {preset}.")
-    begin = PRESETS[preset].config if preset else RunConfig()
-    try:
+    begin = preset_config(preset)
+    with bad_settings():
         settings = parse_settings(pairs)
         if file:
             if "text" in settings:
@@ -214,8 +222,6 @@ def _configs(preset: str | None, pairs: tuple[str, ...], file: BinaryIO | None, 
             settings["text"] = _read(file, settings.get("task", begin.task))
         first = with_settings(begin, settings)
         return [RunConfig.model_validate({**first.model_dump(), "seed": first.seed + n}) for n in range(repeat)]
-    except ValueError as error:
-        raise BadSettings(" ".join(explain(error))) from error
 
 
 def _read(file: BinaryIO, task: str) -> str:

@@ -1,12 +1,14 @@
 """What all commands share: reading settings, opening the store, finding a run, and errors of one line."""
 
 import math
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import click
 from pydantic import ValidationError
 
 from echo_core.config import RunConfig
+from echo_core.config.presets import PRESETS
 from echo_core.config.repair import explain
 from echo_core.records import Checkpoint, State
 from echo_core.settings import LimitExceeded, Limits, Settings
@@ -16,6 +18,15 @@ from echo_core.workers.cluster import has_ended
 
 class BadSettings(click.UsageError):
     """A request that cannot be carried out: one line on stderr, exit status 2."""
+
+
+@contextmanager
+def bad_settings() -> Iterator[None]:
+    """Report a ValueError of the block as `BadSettings`, on one line."""
+    try:
+        yield
+    except ValueError as error:
+        raise BadSettings(" ".join(explain(error))) from error
 
 
 class OnceEach(click.Command):
@@ -40,6 +51,13 @@ def allowed(config: RunConfig) -> RunConfig:
     except LimitExceeded as error:
         raise BadSettings(str(error)) from error
     return config
+
+
+def preset_config(name: str | None) -> RunConfig:
+    """The config of a preset; without a name, that of `whole`. Raises `BadSettings` if there is no such preset."""
+    if name is not None and name not in PRESETS:
+        raise BadSettings(f"preset must be one of {', '.join(PRESETS)}; received {name}.")
+    return PRESETS[name].config if name else RunConfig()
 
 
 def known_run(store: Store, run_id: str) -> RunRow:

@@ -94,6 +94,18 @@ def train_all(configs: list[RunConfig], store: Store | None, settings: Settings,
         raise click.ClickException("stopped from outside before the end. `resume` goes on with it.")
 
 
+def train_quietly(config: RunConfig, store: Store, settings: Settings) -> None:
+    """Train one run into the store, for a command that needs it, with its progress on stderr alone."""
+    try:
+        with signals_as_ctrl_c():
+            load_tensorflow(settings, quiet=False)
+            outcome = _train_one(config, store, settings, as_json=False)
+    except KeyboardInterrupt as error:
+        raise SystemExit(status_of(error)) from None
+    if outcome.state is State.FAILED:
+        raise click.ClickException(_failures([outcome]))
+
+
 def _failures(failed: Sequence[Outcome]) -> str:
     """Why runs failed, each in a sentence."""
     if len(failed) == 1:
