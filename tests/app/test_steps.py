@@ -1,0 +1,155 @@
+"""What the player says of each step, against what the network computes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from echo_app.charts.diagram import Picture
+from echo_app.charts.memory import memory_left, memory_parts
+from echo_app.charts.network import LARGE, network_picture, num_steps
+from echo_app.charts.network_words import asked_places, example, names
+from echo_app.charts.steps import Frame, frames
+from echo_core.config import RunConfig
+from echo_core.records import Ints
+from echo_core.studies.inside import Inside, look_inside
+from tests.helpers.samples import ALL, small
+from tests.helpers.weights import random_weights, some_windows
+
+
+def told(config: RunConfig, window: Ints | None = None) -> tuple[Picture, list[Frame], Inside]:
+    """The picture and frames of one window, and what the network computes for it."""
+    first, answer = example(config)
+    read = first if window is None else window
+    picture = network_picture(config, names(config, read), ["?"] * config.output_length, asked_places(config), LARGE)
+    inside = look_inside(config, random_weights(config), read[None])
+    expected = [word or None for word in names(config, answer)]
+    return picture, frames(config, picture, names(config, read), expected, inside), inside
+
+
+def shown_until(steps: list[Frame], step: int) -> dict[str, dict]:
+    """What the picture shows at a step: all changes up to it."""
+    shown: dict[str, dict] = {}
+    for frame in steps[:step]:
+        for name, change in frame["changes"].items():
+            shown[name] = {**shown.get(name, {}), **change}
+    return shown
+
+
+def card(frame: Frame, heading: str) -> dict:
+    return next(card for card in frame["cards"] if card["heading"] == heading)
+
+
+@pytest.mark.parametrize("config", ALL.values(), ids=ALL)
+def test_every_kind_of_run_is_told_step_by_step(config: RunConfig):
+    picture, steps, inside = told(config)
+    assert len(steps) == num_steps(config)
+    json.dumps(steps, allow_nan=False)
+    parts = {part.id for part in (*picture.nodes, *picture.edges)}
+    for frame in steps:
+        assert frame["says"]
+        assert frame["changes"].keys() <= parts
+    assert len({tuple(card["heading"] for card in frame["cards"]) for frame in steps}) == 1  # so that nothing jumps
+    marks = [change.get("sign") for name, change in shown_until(steps, len(steps)).items() if name.startswith("answer")]
+    _, answer = example(config)
+    if inside.probabilities is not None:
+        said = inside.probabilities[0, -config.output_length:].argmax(axis=-1)
+        assert marks == ["" if wanted == config.vocab_size else "✓" if wanted == given else "✗"
+                         for wanted, given in zip(answer, said, strict=True)]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("variant", ["encoder_decoder", "padded"])
+def test_the_parts_of_the_memory_add_up_to_the_memory(variant: str, cell: str):
+    config = small(variant=variant, cell=cell, input_length=6, sequence_length=9)
+    for layer in look_inside(config, random_weights(config), some_windows(config)[:1]).layers:
+        memory = layer.hidden if layer.cell is None else layer.cell
+        left = memory_left(layer)
+        for t, parts in enumerate(memory_parts(layer)):
+            assert len(parts) == t + 1
+            np.testing.assert_allclose(parts.sum(axis=0), memory[0, t], atol=1e-6)
+            np.testing.assert_allclose(left[t, :t + 1], np.abs(parts).sum(axis=-1), rtol=1e-6)
+            assert not left[t, t + 1:].any()
+
+
+def test_what_is_left_of_a_timestep_only_shrinks():
+    left = memory_left(told(small(variant="encoder_decoder", input_length=8, sequence_length=9))[2].layers[0])
+    for written in range(8):
+        assert (np.diff(left[written:, written]) <= 0).all()
+
+
+def test_a_gap_writes_nothing_and_keeps_everything():
+    config = small(variant="encoder_decoder", missing="mask")
+    window = np.array([3, config.vocab_size, 5])
+    _, steps, inside = told(config, window)
+    left = memory_left(inside.layers[0])
+    assert left[1, 0] == left[0, 0]
+    assert left[1, 1] == 0
+    assert steps[1]["says"].startswith("A gap is skipped.")
+    assert card(steps[1], "Gates")["text"] == "No gate acts at a gap."
+
+
+def test_gates_are_told_as_their_mean_and_the_units_that_are_nearly_shut_or_open():
+    config = small(variant="encoder_decoder", units=40)
+    _, steps, inside = told(config)
+    for step, (layer, t) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]):
+        gate = inside.layers[layer].gates["forget"][0, t]
+        bar = card(steps[step], "Gates")["bars"][1]
+        assert bar["label"] == f"Forget gate keeps {int(100 * gate.mean() + 1e-6)} % of the memory"
+        assert bar["note"] == f"{(gate > 0.9).sum()} of 40 units nearly open, {(gate < 0.1).sum()} nearly shut"
+        levels = shown_until(steps, step + 1)[f"cell-{layer + 1}-{t + 1}"]["levels"]
+        np.testing.assert_allclose(levels, [values[0, t].mean() for values in inside.layers[layer].gates.values()],
+                                   atol=1e-3)
+
+
+def test_attention_is_as_wide_as_its_weights():
+    config = small(variant="attention", input_length=4, sequence_length=8)
+    _, steps, inside = told(config)
+    shown = shown_until(steps, len(steps))
+    for place in range(config.output_length):
+        widths = [shown[f"cell-1-{t}>mix-{place + 1}"]["weight"] for t in range(1, 5)]
+        np.testing.assert_allclose(widths, inside.attention[0, place], atol=1e-3)
+
+
+def test_the_ellipsis_of_a_long_network_shows_the_timestep_at_hand_and_then_an_ellipsis_again():
+    config = small(variant="attention", input_length=30, output_length=30, sequence_length=31)
+    picture, steps, _ = told(config)
+    [hidden] = [node for node in picture.nodes if node.kind == "read" and node.text == "…"]
+    read = names(config, example(config)[0])
+    for step in range(hidden.steps[0], hidden.steps[1] + 1):
+        assert shown_until(steps, step)[hidden.id]["text"] == read[step - 1]
+    assert shown_until(steps, hidden.steps[1] + 1)[hidden.id]["text"] == "…"
+    last = shown_until(steps, 60)
+    widths = [change["weight"] for name, change in last.items() if name.endswith(">mix-30")]
+    assert sum(widths) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize(("variant", "settings", "heading", "says"), [
+    ("encoder_decoder", {"cell": "simple_rnn"}, "Gates", "A simple RNN has none"),
+    ("no_memory", {}, "Memory", "None: no layer hands anything on"),
+    ("encoder_decoder", {"representation": "linear"}, "Comes out", "asked for")])
+def test_what_a_network_does_not_have_is_said(variant: str, settings: dict, heading: str, says: str):
+    _, steps, _ = told(small(variant=variant, **settings))
+    assert says in card(steps[-1], heading)["text"]
+
+
+def test_a_scaled_number_has_no_probability():
+    [bar] = card(told(small(variant="encoder_decoder", representation="linear"))[1][-1], "Comes out")["bars"]
+    assert bar["parts"] == []
+    assert "nothing has a probability" in bar["note"]
+
+
+def test_a_gru_is_told_by_its_update_and_reset_gates():
+    bars = card(told(small(variant="padded", cell="gru"))[1][-1], "Gates")["bars"]
+    assert [bar["label"].split(" gate ")[0] for bar in bars] == ["Update", "Reset"]
+
+
+def test_a_question_without_a_known_answer_is_neither_right_nor_wrong():
+    config = small(variant="attention", task="pairs")
+    window, _ = example(config)
+    picture = network_picture(config, names(config, window), ["?"] * config.output_length, (), LARGE)
+    inside = look_inside(config, random_weights(config), window[None])
+    steps = frames(config, picture, names(config, window), None, inside)
+    assert card(steps[-1], "Comes out")["text"] == "Nobody has said what the right answer is."
+    assert {change.get("sign") for name, change in shown_until(steps, len(steps)).items()
+            if name.startswith("answer")} == {""}
