@@ -11,8 +11,6 @@ from unicodedata import east_asian_width
 LETTER, _AROUND = 6.4, 7.0
 #: Widths of a box, and the space between two, which is less in a picture of many.
 _NARROWEST, _WIDEST, _BETWEEN, _LITTLE = 20.0, 76.0, 14.0, 7.0
-#: What a box is wider than its text needs, where there is room.
-_ROOM = 5.0
 #: An open arrowhead to the right, and one down.
 _RIGHT, _DOWN = "m-4-3l4 3l-4 3", "m-3-4l3 4l3-4"
 
@@ -89,9 +87,14 @@ class Picture(NamedTuple):
 class Drawing:
     """A picture under construction; `x` is where its right end is by now."""
 
-    def __init__(self, height: float, letters: int, is_tight: bool) -> None:
-        """Begin a picture whose boxes have room for `letters`, or for as many as the widest box has."""
-        self._box = min(_WIDEST, max(_NARROWEST, LETTER * letters + _AROUND + (0 if is_tight else _ROOM)))
+    def __init__(self, height: float, letters: int, spare: float, is_tight: bool) -> None:
+        """Begin a picture whose boxes have room for `letters`, or for as many as the widest box has.
+
+        Args:
+            spare: What a box is wider than its text needs.
+            is_tight: Whether there are so many columns that nothing is spared.
+        """
+        self._box = min(_WIDEST, max(_NARROWEST, LETTER * letters + _AROUND + (0 if is_tight else spare)))
         self.pitch = self._box + (_LITTLE if is_tight else _BETWEEN)
         self.x, self._height = 0.0, height
         self.nodes: list[Node] = []

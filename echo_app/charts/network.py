@@ -24,6 +24,7 @@ class Style(NamedTuple):
     """Sizes of a picture: the middle of each row, heights, and columns of a row at most.
 
     Attributes:
+        spare: What a box is wider than its text needs, unless there are many.
         meter: Height of a bar above each number that is read; 0 for none.
     """
 
@@ -33,12 +34,13 @@ class Style(NamedTuple):
     height: float
     cell_height: float
     most: int
+    spare: float
     meter: float = 0.0
     box: float = 24.0
 
 
-COMPACT = Style(read=36, cell=88, said=142, height=162, cell_height=30, most=12)
-LARGE = Style(read=72, cell=138, said=214, height=246, cell_height=52, most=24, meter=28)
+COMPACT = Style(read=36, cell=88, said=142, height=162, cell_height=30, most=12, spare=5)
+LARGE = Style(read=72, cell=138, said=214, height=246, cell_height=52, most=24, spare=20, meter=28)
 
 
 def num_steps(config: RunConfig) -> int:
@@ -53,10 +55,14 @@ def has_decoder(config: RunConfig) -> bool:
     return config.traits.num_recurrent_layers > 1 and not config.traits.answers_while_reading
 
 
+def has_gates(config: RunConfig) -> bool:
+    """Whether it has a layer whose gates decide how much of its memory is kept."""
+    return config.traits.num_recurrent_layers > 0 and CELLS[config.cell].num_gates > 1
+
+
 def has_meters(config: RunConfig) -> bool:
-    """Whether a cell's gates decide, timestep by timestep, how much of its memory it keeps."""
-    gated = config.traits.num_recurrent_layers > 0 and CELLS[config.cell].num_gates > 1
-    return gated and not config.traits.reads_all_at_once
+    """Whether its gates do so from timestep to timestep."""
+    return has_gates(config) and not config.traits.reads_all_at_once
 
 
 def network_picture(config: RunConfig, read: Sequence[str], said: Sequence[str], asked: Sequence[int] = (),
@@ -92,7 +98,7 @@ class _Unrolled:
         self._read, self._said, self._asked = read, said, asked
         names = config.vocabulary or [str(config.vocab_size - 1)]
         columns = min(config.input_length, style.most) + min(config.output_length, style.most)
-        self.draw = Drawing(style.height, letters_in(names), is_tight=columns > _MANY)
+        self.draw = Drawing(style.height, letters_in(names), style.spare, is_tight=columns > _MANY)
         self._label_rows()
 
     def while_reading(self) -> None:

@@ -23,8 +23,8 @@ Card = dict[str, Any]
 Frame = dict[str, Any]
 
 #: What a gate does with its share.
-_GATES = {"input": "lets in {} of what is new", "forget": "keeps {} of the memory", "output": "shows {} of the memory",
-          "update": "keeps {} of the state", "reset": "looks at {} of the state"}
+_GATES = {"input": "lets in {} of the new", "forget": "keeps {} of the memory", "output": "shows {} of the memory",
+          "update": "keeps {} of the memory", "reset": "looks at {} of the memory"}
 #: Bars of a card, and timesteps of a sentence, at most.
 _MOST = 6
 
@@ -105,9 +105,9 @@ class _Story:
                 return _card("Gates", "No gate acts at a gap.")
             opened, shut = int((values > OPEN).sum()), int((values < SHUT).sum())
             does = _GATES[name].format(_percent(values.mean()))
-            bars.append(_bar(f"{name.capitalize()} gate {does}", [("open", opened / units),
+            bars.append(_bar(f"{name.capitalize()} gate: {does}", [("open", opened / units),
                              ("between", 1 - (opened + shut) / units)],
-                             f"{opened:,} of {units:,} units nearly open, {shut:,} nearly shut"))
+                             f"nearly open {opened:,}, nearly shut {shut:,} of {units:,}"))
             if t or name in ("input", "output"):  # at first there is no memory to keep or to look at
                 said.append(f"its {name} gate {does}")
         text = "" if t else "The memory is still empty, so there is nothing to keep yet."
@@ -120,9 +120,10 @@ class _Story:
         new = float(now[-1] / max(now.sum(), 1e-9))
         written = np.maximum(np.diagonal(left)[:t], 1e-9)
         stays = [f"{place + 1:,}: {_percent(share)}" for place, share in enumerate(now[:-1] / written)]
-        kept = (f" Still there of what was written at timestep {', '.join(stays[:_MOST])}"
-                f"{' …' if len(stays) > _MOST else ''}." if stays else "")
-        made_of = f"Of {noun}, {_percent(1 - new)} is from before and {_percent(new)} was written now."
+        end = ", and so on." if len(stays) > _MOST else "."
+        kept = f" Still there of what was written at timestep {', '.join(stays[:_MOST])}{end}" if stays else ""
+        fresh = round(100 * new)
+        made_of = f"Of {noun}, {100 - fresh}\u00a0% is from before and {fresh}\u00a0% was written now."
         return _card("Memory", f"{made_of}{kept} {size}",
                      [_bar("From before, and new", [("kept", 1 - new), ("new", new)])])
 
@@ -274,4 +275,5 @@ def _bar(label: str, parts: Sequence[tuple[str, float]], note: str = "") -> dict
 
 
 def _percent(share: float | np.floating) -> str:
-    return f"{math.floor(100 * share + 1e-6)} %"  # rounded down, so that 100 % means all
+    """A share in percent, rounded down, so that 100 % means all."""
+    return "under 1\u00a0%" if 0 < share < 0.01 else f"{math.floor(100 * share + 1e-6)}\u00a0%"

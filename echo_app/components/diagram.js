@@ -5,13 +5,14 @@ const SVG = "http://www.w3.org/2000/svg";
 const SECONDS = 1.2; // between two steps while it plays
 const views = new WeakMap(); // by the element that Streamlit gives each diagram
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".diagram");
   const known = views.get(parentElement), view = known?.root === root ? known : begin(root);
   views.set(parentElement, view);
   if (view.start !== data.start) view.step = data.start;
   view.start = data.start;
   view.data = data;
+  view.pick.onclick = () => setTriggerValue("picked", view.step);
   draw(view);
   return () => {
     clearInterval(view.timer);
@@ -24,7 +25,7 @@ function begin(root) {
   const view = {
     root, step: 1, timer: null, box: part(".box"), svg: part("svg"), caption: part("figcaption"), words: part(".words"),
     player: part(".player"), back: part(".back"), play: part(".play"), on: part(".on"), slider: part("input"),
-    place: part("output"), says: part(".says"), cards: part(".cards"),
+    place: part("output"), pick: part(".pick"), says: part(".says"), cards: part(".cards"),
   };
   for (const name of ["edges", "nodes", "labels"]) {
     view[name] = document.createElementNS(SVG, "g");
@@ -126,7 +127,9 @@ function drawNode(element, node, change, when) {
 
 function drawStep(view) {
   const { data, step } = view, frame = data.frames[step - 1], last = data.frames.length;
-  view.player.hidden = view.says.hidden = view.cards.hidden = !frame;
+  view.player.hidden = last < 2;
+  view.pick.hidden = !data.can_pick;
+  view.says.hidden = view.cards.hidden = !frame;
   if (!frame) return;
   set(view.slider, { max: last, "aria-valuetext": frame.title });
   view.slider.value = step;

@@ -1,6 +1,6 @@
 """The picture of a network as SVG, and a player that carries a window's values through it in the browser."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ _HTML = """
     <button type="button" class="on" aria-label="One step on">Step ▶</button>
     <input type="range" min="1" step="1" aria-label="Step">
     <output aria-live="off"></output>
+    <button type="button" class="pick">Use this step in all views</button>
   </div>
   <p class="says"></p>
   <div class="cards"></div>
@@ -34,7 +35,8 @@ _component = st.components.v2.component("echo_diagram", html=_HTML, css=_beside(
 
 
 def diagram(picture: Mapping[str, Any], summary: str, words: Sequence[str], key: str, caption: str = "",
-            frames: Sequence[Mapping[str, Any]] = (), start: int = 1) -> None:
+            frames: Sequence[Mapping[str, Any]] = (), start: int = 1,
+            on_pick: Callable[[int], object] | None = None) -> None:
     """Draw a picture of `charts.diagram`; with frames of `charts.steps`, a player too.
 
     Playing and stepping send no message to the server, and new data leaves the step where it is.
@@ -44,6 +46,12 @@ def diagram(picture: Mapping[str, Any], summary: str, words: Sequence[str], key:
         words: The picture part by part, for screen readers.
         caption: A line below the picture.
         start: The step that is shown first, from 1.
+        on_pick: Called with a step that the visitor picks for all views; None offers no such button.
     """
+    def picked() -> None:
+        step = st.session_state[key].picked
+        if on_pick and isinstance(step, int) and 1 <= step <= len(frames):  # a browser may send anything
+            on_pick(step)
+
     _component(data={**picture, "summary": summary, "words": list(words), "caption": caption, "frames": list(frames),
-                     "start": start}, key=key)
+                     "start": start, "can_pick": on_pick is not None}, key=key, on_picked_change=picked)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from echo_app.charts.diagram import Picture
 from echo_app.charts.memory import memory_left, memory_parts
@@ -95,8 +96,8 @@ def test_gates_are_told_as_their_mean_and_the_units_that_are_nearly_shut_or_open
     for step, (layer, t) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]):
         gate = inside.layers[layer].gates["forget"][0, t]
         bar = card(steps[step], "Gates")["bars"][1]
-        assert bar["label"] == f"Forget gate keeps {int(100 * gate.mean() + 1e-6)} % of the memory"
-        assert bar["note"] == f"{(gate > 0.9).sum()} of 40 units nearly open, {(gate < 0.1).sum()} nearly shut"
+        assert bar["label"] == f"Forget gate: keeps {int(100 * gate.mean() + 1e-6)}\u00a0% of the memory"
+        assert bar["note"] == f"nearly open {(gate > 0.9).sum()}, nearly shut {(gate < 0.1).sum()} of 40"
         levels = shown_until(steps, step + 1)[f"cell-{layer + 1}-{t + 1}"]["levels"]
         np.testing.assert_allclose(levels, [values[0, t].mean() for values in inside.layers[layer].gates.values()],
                                    atol=1e-3)
@@ -141,7 +142,7 @@ def test_a_scaled_number_has_no_probability():
 
 def test_a_gru_is_told_by_its_update_and_reset_gates():
     bars = card(told(small(variant="padded", cell="gru"))[1][-1], "Gates")["bars"]
-    assert [bar["label"].split(" gate ")[0] for bar in bars] == ["Update", "Reset"]
+    assert [bar["label"].split(" gate: ")[0] for bar in bars] == ["Update", "Reset"]
 
 
 def test_a_question_without_a_known_answer_is_neither_right_nor_wrong():
@@ -153,3 +154,31 @@ def test_a_question_without_a_known_answer_is_neither_right_nor_wrong():
     assert card(steps[-1], "Comes out")["text"] == "Nobody has said what the right answer is."
     assert {change.get("sign") for name, change in shown_until(steps, len(steps)).items()
             if name.startswith("answer")} == {""}
+
+
+def view(name: str) -> None:
+    """A page with the view of an untrained network of `samples.ALL`, on its first window."""
+    from types import SimpleNamespace
+
+    from echo_app.panels.inside import steps
+    from echo_app.panels.inside.look import Look
+    from tests.helpers.samples import ALL
+    from tests.helpers.weights import random_weights, some_windows
+
+    config = ALL[name]
+    run = SimpleNamespace(config=config, run_id=config.run_id, attempt=1)
+    steps.draw(Look(run, SimpleNamespace(weights=random_weights(config), epoch=3), some_windows(config)[0]))
+
+
+@pytest.mark.parametrize("name", [
+    "later and masked", "own words, masked", "own words by size", "pairs-attention-gru-one_hot-drop-False",
+    "lag-no_memory-lstm-one_hot-drop-False", "echo-one_to_one-simple_rnn-one_hot-drop-False",
+    "reverse-encoder_decoder-simple_rnn-linear-mask-False"])
+def test_the_view_draws_the_player_and_its_numbers(name: str):
+    page = AppTest.from_function(view, kwargs={"name": name}, default_timeout=30).run()
+    assert not page.exception
+    [player] = page.get("bidi_component")
+    assert len(json.loads(player.proto.json)["frames"]) == num_steps(ALL[name]) == len(page.dataframe[0].value)
+    for table in page.dataframe[1:]:
+        assert table.value["mean"].between(0, 1).all()
+        assert (table.value["nearly open"] + table.value["nearly shut"] <= table.value["units"]).all()

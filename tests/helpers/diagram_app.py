@@ -17,15 +17,16 @@ config = PAIRS if query.get("preset") == "hostile" else PRESETS[query.get("prese
 
 
 def player():
-    """Draw the player, and how often this was run."""
+    """Draw the player, and the step that was picked."""
     st.session_state.runs = st.session_state.get("runs", 0) + 1
     window, answer = example(config)
     read, expected = names(config, window), [word or None for word in names(config, answer)]
     picture = network_picture(config, read, ["?"] * config.output_length, asked_places(config), LARGE)
     inside = look_inside(config, random_weights(config, seed=st.session_state.runs), window[None])
     diagram(picture.data(), summary(config), sentences(config), "player",
-            frames=frames(config, picture, read, expected, inside))
-    st.text(f"{st.session_state.runs} runs")
+            frames=frames(config, picture, read, expected, inside),
+            start=st.session_state.get("picked", 1), on_pick=lambda step: st.session_state.update(picked=step))
+    st.text(f"picked {st.session_state.get('picked', 'none')}")
 
 
 st.fragment(player, run_every=1 if "changing" in query else None)()
