@@ -53,6 +53,7 @@ SELECTED = "selected"      # runs picked on the history page, in the order of pi
 LOSS = "store_loss"        # the message about lost runs, and when this session got it
 DELETED = "deleted_runs"   # run_ids of the last deletion, which can be undone
 IMPORT = "import_config"   # a file of settings
+ASKED = "asked"            # what the visitor asks the network, as it is typed
 
 OWN = "own"
 #: Up to FEW_SESSIONS sessions read the store at every refresh; above that, rows are shared for _SHARED_SECONDS.

@@ -9,7 +9,7 @@ Spec = dict[str, Any]
 
 #: Colours of right and wrong, from Okabe and Ito's palette; a sign always stands beside the colour.
 RIGHT, WRONG = "#009E73", "#D55E00"
-_GREY = "#888888"
+GREY = "#888888"
 
 #: Colours and dashes of compared curves, from Okabe and Ito's palette.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#7A5C00")
@@ -23,17 +23,17 @@ def loss_curve(epochs: int, chance: float, top: float) -> Spec:
     Columns: epoch, loss. `chance`: nats per token, or a squared error. `top`: the end of the axis.
     """
     line = _line("loss", alt.Y("loss:Q", title="Loss", scale=alt.Scale(domain=[0, top])), epochs, ".3g")
-    rule = alt.Chart().mark_rule(strokeDash=[5, 4], color=_GREY).encode(y=alt.datum(chance))
-    label = alt.Chart().mark_text(align="right", baseline="bottom", dx=-4, dy=-3, color=_GREY).encode(
+    rule = alt.Chart().mark_rule(strokeDash=[5, 4], color=GREY).encode(y=alt.datum(chance))
+    label = alt.Chart().mark_text(align="right", baseline="bottom", dx=-4, dy=-3, color=GREY).encode(
         x=alt.datum(epochs), y=alt.datum(chance), text=alt.datum("pure guessing"))
-    return _spec(alt.layer(line, rule, label))
+    return to_spec(alt.layer(line, rule, label))
 
 
 @lru_cache(maxsize=256)
 def accuracy_curve(epochs: int) -> Spec:
     """Share of training numbers right against epoch. Columns: epoch, accuracy."""
     axis = alt.Y("accuracy:Q", title="Numbers right", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
-    return _spec(alt.layer(_line("accuracy", axis, epochs, ".1%")))
+    return to_spec(alt.layer(_line("accuracy", axis, epochs, ".1%")))
 
 
 @lru_cache(maxsize=64)
@@ -54,7 +54,7 @@ def comparison(runs: tuple[str, ...], by: str, what: str, log: bool) -> Spec:
                                   scale=alt.Scale(domain=list(runs), range=DASHES[:len(runs)])),
         tooltip=["run:N", alt.Tooltip("epoch:Q", format=",d"), alt.Tooltip(f"{what}:Q", format=".3g"),
                  alt.Tooltip("seconds:Q", format=".1f")])
-    return _spec(chart, height=320)
+    return to_spec(chart, height=320)
 
 
 @lru_cache(maxsize=64)
@@ -71,7 +71,7 @@ def band(what: str, epochs: int) -> Spec:
     tips = [alt.Tooltip("epoch:Q", format=",d"), *(alt.Tooltip(f"{name}:Q", format=".3g")
                                                    for name in ("mean", "low", "high"))]
     line = alt.Chart().mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, tooltip=tips)
-    return _spec(alt.layer(area, line))
+    return to_spec(alt.layer(area, line))
 
 
 @lru_cache(maxsize=64)
@@ -81,7 +81,7 @@ def one_hot_strip(length: int, vocab_size: int) -> Spec:
         x=alt.X("timestep:O", title="Timestep", axis=alt.Axis(labelOverlap=True, labelAngle=0)),
         y=alt.Y("number:Q", title="Number", scale=alt.Scale(domain=[0, vocab_size - 1])),
         tooltip=["timestep:O", "number:Q"])
-    return _spec(strip)
+    return to_spec(strip)
 
 
 def _line(column: str, y: alt.Y, epochs: int, tooltip: str) -> alt.LayerChart:
@@ -91,15 +91,18 @@ def _line(column: str, y: alt.Y, epochs: int, tooltip: str) -> alt.LayerChart:
     return alt.Chart().mark_line(interpolate="monotone", strokeWidth=2, clip=True).encode(x=x, y=y, tooltip=tips)
 
 
-def _spec(chart: Any, height: int = 230) -> Spec:
+def to_spec(chart: Any, height: int = 230) -> Spec:
+    """A chart as Streamlit takes it: without data, which comes with each table.
+
+    A layer without a field draws constants; it gets one row of its own, so that it is drawn once.
+    """
     # Half of the last epoch's label is outside of the axis.
     padding = {"left": 5, "top": 5, "bottom": 5, "right": 16}
     spec: Spec = chart.properties(height=height, padding=padding).to_dict(validate=False)
-    # Streamlit adds the table to the spec; layers that draw constants get one row of their own.
     spec.pop("data", None)
     spec.pop("datasets", None)
     for part in spec.get("layer", ()):
         part.pop("data", None)
-        if part["mark"]["type"] not in ("line", "area"):
+        if not any("field" in channel for channel in part["encoding"].values() if isinstance(channel, dict)):
             part["data"] = {"values": [{}]}
     return spec

@@ -101,7 +101,11 @@ def evaluate(config: RunConfig, weights: Sequence[Floats]) -> Evaluation:
         raise ValueError("weights must be finite numbers to be judged; received NaN or infinity. Try the weights of an "
                          "earlier epoch.")
     examples = judged_examples(config)
-    predicted = answer(config, weights, examples.inputs).predicted
+    return score(config, examples, answer(config, weights, examples.inputs).predicted)
+
+
+def score(config: RunConfig, examples: Examples, predicted: Ints) -> Evaluation:
+    """Token and window accuracy of answers, (windows, output_length)."""
     right, present = judge(config, examples, predicted)
     common = _most_common(predicted, present)
     return Evaluation(

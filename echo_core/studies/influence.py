@@ -1,6 +1,7 @@
 """Which input does each output depend on? By replacement; and what the gradient and attention say of it."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,10 +30,7 @@ def influence(config: RunConfig, weights: Sequence[Floats], sequences: int = 100
         this output); gradient, gradient_top_share (the same by `gradient_on`); and n, the sequences.
     """
     windows = sample(config, sequences, stream=1, seed=seed).windows
-    moved, gradients = influence_on(config, weights, windows), gradient_on(config, weights, windows)
-    table = _by_place(moved, "influence", "top_share")
-    by_gradient = _by_place(gradients, "gradient", "gradient_top_share")
-    return table.merge(by_gradient, on=["output", "input"]).assign(n=len(windows))
+    return influence_table(Dependence(influence_on(config, weights, windows), gradient_on(config, weights, windows)))
 
 
 def attention(config: RunConfig, weights: Sequence[Floats], sequences: int = 100,
@@ -53,17 +51,46 @@ def agreement(config: RunConfig, weights: Sequence[Floats], sequences: int = 100
     Returns:
         Columns: output (from 1), by (gradient or attention), agrees, low, high (Wilson's 95 % interval), n.
     """
-    windows = sample(config, sequences, stream=1, seed=seed).windows
-    others = {"gradient": gradient_on(config, weights, windows)}
-    if config.traits.has_attention:
-        others["attention"] = _attention_of(config, weights, windows)
-    top, rows = influence_on(config, weights, windows).argmax(axis=-1), []
-    for output in range(config.output_length):
+    return agreement_table(dependence_on(config, weights, sample(config, sequences, stream=1, seed=seed).windows))
+
+
+class Dependence(NamedTuple):
+    """How much each output of some windows depends on each input: arrays (windows, output_length, input_length).
+
+    Attributes:
+        influence: By replacing, see `influence_on`.
+        gradient: See `gradient_on`.
+        attention: Attention weights; None without attention.
+    """
+
+    influence: Floats
+    gradient: Floats
+    attention: Floats | None = None
+
+
+def dependence_on(config: RunConfig, weights: Sequence[Floats], windows: Ints,
+                  max_answered: int = MAX_ANSWERED) -> Dependence:
+    """How much each output of each window depends on each input, in every way that the network allows."""
+    return Dependence(influence_on(config, weights, windows, max_answered), gradient_on(config, weights, windows),
+                      _attention_of(config, weights, windows) if config.traits.has_attention else None)
+
+
+def influence_table(found: Dependence) -> pd.DataFrame:
+    """The table of `influence`, of windows that have been measured."""
+    table = _by_place(found.influence, "influence", "top_share")
+    by_gradient = _by_place(found.gradient, "gradient", "gradient_top_share")
+    return table.merge(by_gradient, on=["output", "input"]).assign(n=len(found.influence))
+
+
+def agreement_table(found: Dependence) -> pd.DataFrame:
+    """The table of `agreement`, of windows that have been measured."""
+    others = {"gradient": found.gradient} | ({} if found.attention is None else {"attention": found.attention})
+    top, rows = found.influence.argmax(axis=-1), []  # (windows, output_length)
+    for output in range(top.shape[1]):
         for name, values in others.items():
             share = float((values[:, output].argmax(axis=-1) == top[:, output]).mean())
-            low, high = wilson_interval(share, len(windows))
-            rows.append({"output": output + 1, "by": name, "agrees": share, "low": low, "high": high,
-                         "n": len(windows)})
+            low, high = wilson_interval(share, len(top))
+            rows.append({"output": output + 1, "by": name, "agrees": share, "low": low, "high": high, "n": len(top)})
     return pd.DataFrame(rows)
 
 

@@ -118,22 +118,18 @@ def ablation(config: RunConfig, weights: Sequence[Floats], sequences: int = 500,
     Raises:
         ValueError: If a layer does not have such a unit.
     """
+    return pd.concat([accuracy_without(config, part, sequences, seed) for part in parts(config, weights, seed, units)],
+                     ignore_index=True)
+
+
+def parts(config: RunConfig, weights: Sequence[Floats], seed: int | None = None,
+          units: Sequence[int] = ()) -> Iterator[Part]:
+    """The network as it is, named `none`, and then without each of its parts. Arguments are those of `ablation`."""
     for unit in units:
         if not 1 <= unit <= config.units:
             raise ValueError(f"unit must be from 1 to {config.units}, the units of a layer; received {unit}.")
-    judged = sample(config, sequences, stream=7, seed=seed)
     rng = np.random.default_rng(config.seed if seed is None else seed)
-    tables = []
-    for part in (Part("none", weights), *_parts(config, weights, rng, units)):
-        said = answers(config, part.weights, judged.windows, part.attention)
-        table = accuracy_by_output(config, said, judged.expected)
-        table.insert(0, "part", part.name)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
-def _parts(config: RunConfig, weights: Sequence[Floats], rng: np.random.Generator,
-           units: Sequence[int]) -> Iterator[Part]:
+    yield Part("none", weights)
     for layer, name in enumerate(layer_names(config)):
         for gate in gate_names(config):
             for is_open in (False, True):
@@ -146,6 +142,15 @@ def _parts(config: RunConfig, weights: Sequence[Floats], rng: np.random.Generato
     if config.traits.has_attention:
         even = np.full((config.output_length, config.input_length), 1 / config.input_length, np.float32)
         yield Part("attention spread evenly", weights, even)
+
+
+def accuracy_without(config: RunConfig, part: Part, sequences: int = 500, seed: int | None = None) -> pd.DataFrame:
+    """The rows of `ablation` for one part."""
+    judged = sample(config, sequences, stream=7, seed=seed)
+    said = answers(config, part.weights, judged.windows, part.attention)
+    table = accuracy_by_output(config, said, judged.expected)
+    table.insert(0, "part", part.name)
+    return table
 
 
 def without_units(config: RunConfig, weights: Sequence[Floats], layer: int,

@@ -49,19 +49,20 @@ class Look:
         return self.run.run_id, self.run.attempt, self.checkpoint.epoch
 
 
+#: For functions cached by the moment of a run, and by that moment and the window at hand.
 _HashFuncs = dict[str | type[Any], Callable[[Any], Any]]
-_BY_MOMENT: _HashFuncs = {Look: lambda look: look.moment}
-_BY_WINDOW: _HashFuncs = {Look: lambda look: (*look.moment, look.window.tobytes())}
+BY_MOMENT: _HashFuncs = {Look: lambda look: look.moment}
+BY_WINDOW: _HashFuncs = {Look: lambda look: (*look.moment, look.window.tobytes())}
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_MOMENT)
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_MOMENT)
 def study(look: Look, what: str, sequences: int | None = None) -> pd.DataFrame:
     """The table of one of `STUDIES`, of at most as many sequences as a page can wait for if None."""
     number = affordable(look.config, STUDIES[what].sequences) if sequences is None else sequences
     return inspect(look.config, look.weights, what, number)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_WINDOW)
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_WINDOW)
 def inside(look: Look) -> Inside:
     """Everything that the network computes for the window at hand; every array has one window."""
     return look_inside(look.config, look.weights, look.window[None])

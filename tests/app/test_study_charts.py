@@ -1,0 +1,79 @@
+"""Specs of the studies' charts: every column that they draw is in the table of the study."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from echo_app.charts import studies
+from echo_core.studies.inspecting import inspect
+from tests.helpers.samples import small
+from tests.helpers.weights import random_weights
+
+CONFIG = small(variant="attention", task="reverse")
+WEIGHTS = random_weights(CONFIG)
+
+
+def fields(part: object) -> Iterator[str]:
+    """The columns of the page's table that a spec draws."""
+    if isinstance(part, dict):
+        if "field" in part:
+            yield part["field"]
+        for value in part.values():
+            yield from fields(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from fields(value)
+
+
+DRAWN = {
+    "influence": [studies.dependence(2, 3, "influence", "Influence", 1.0, False),
+                  studies.dependence(20, 20, "gradient", "Gradient", None, False)],
+    "ablation": [studies.accuracy_of_parts(8, 2), studies.accuracy_by_name(8, "part", 0.9, 0.01)],
+    "errors": [studies.accuracy_by_place("output", "Output", 1, 2, 0.01)],
+    "forgetting": [studies.accuracy_by_place("lag", "Lag", 1, 5, None)],
+    "symbols": [studies.accuracy_by_name(7, "symbol", None, 0.01)],
+    "confusions": [studies.confusions(7), studies.confusions(None)],
+    "bits": [studies.bits_by_place(6.64)],
+}
+
+
+@pytest.mark.parametrize("what", DRAWN)
+def test_a_chart_draws_columns_that_its_table_has(what: str):
+    columns = {*inspect(CONFIG, WEIGHTS, what, sequences=20).columns, *(["name"] if what == "ablation" else [])}
+    for spec in DRAWN[what]:
+        assert set(fields(spec)) <= columns
+
+
+def test_what_a_window_reads_is_in_the_tooltips_of_its_own_map_alone():
+    assert "reads" in set(fields(studies.dependence(2, 3, "influence", "Influence", 1.0, True)))
+    assert "reads" not in set(fields(studies.dependence(2, 3, "influence", "Influence", 1.0, False)))
+
+
+def test_a_spec_brings_no_data_but_one_row_for_each_constant():
+    for spec in (spec for specs in DRAWN.values() for spec in specs):
+        assert not {"data", "datasets"} & set(spec)
+        for layer in spec.get("layer", []):
+            is_constant = not list(fields(layer["encoding"]))
+            assert layer.get("data") == ({"values": [{}]} if is_constant else None)
+
+
+def test_chance_and_the_bits_asked_for_are_lines_at_their_values():
+    def levels(spec: dict) -> list[float]:
+        return [layer["encoding"]["y"]["datum"] for layer in spec["layer"] if layer["mark"]["type"] == "rule"
+                and "datum" in layer["encoding"]["y"]]
+    assert levels(studies.accuracy_by_place("output", "Output", 1, 5, 0.25)) == [0.25]
+    assert levels(studies.accuracy_by_place("output", "Output", 1, 5, None)) == []
+    spec = studies.bits_by_place(6.64)
+    assert levels(spec) == [6.64] < [spec["layer"][0]["encoding"]["y"]["scale"]["domain"][1]]
+
+
+def test_a_large_map_has_no_numbers_on_its_cells():
+    def marks(spec: dict) -> set[str]:
+        return {layer["mark"]["type"] for layer in spec.get("layer", [spec])}
+    assert marks(studies.dependence(10, 10, "influence", "Influence", 1.0, False)) == {"rect", "text"}
+    assert marks(studies.dependence(10, 11, "influence", "Influence", 1.0, False)) == {"rect"}
+    assert studies.dependence(50, 50, "influence", "Influence", 1.0, False)["height"] <= 480
+
+
+def test_a_spec_is_the_same_object_each_time_so_that_a_rerun_sends_only_rows():
+    assert studies.bits_by_place(6.64) is studies.bits_by_place(6.64)
