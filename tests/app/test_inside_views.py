@@ -12,8 +12,8 @@ from echo_core.studies.influence import Dependence
 from echo_core.studies.inside import look_inside
 from echo_core.studies.inspecting import inspect
 from echo_core.studies.interventions import parts
+from tests.helpers.drawn_views import look_at, open_views, said
 from tests.helpers.hostile import PAIRS
-from tests.helpers.looks import look_at, open_views, said
 from tests.helpers.samples import COMBINATIONS, MORE, TABLE, each, small
 from tests.helpers.trained import with_
 from tests.helpers.weights import random_weights
