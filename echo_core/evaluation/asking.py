@@ -103,7 +103,7 @@ def ask(config: RunConfig, weights: Sequence[Floats], question: str) -> Reply:
     names = [*_vocabulary(config), *([PADDING] if config.traits.has_padding else [])]
     filled = window[window < config.vocab_size] if config.task == "pairs" else window
     given = [names[token] if token < config.vocab_size else GAP for token in filled]
-    expected = _expected(config, window)
+    expected = expected_answer(config, window)
     return Reply(tuple(given), tuple(_place(config, row, names) for row in outputs),
                  None if expected is None else tuple(
                      names[token] if token < config.vocab_size else None for token in expected))
@@ -166,8 +166,8 @@ def _words(config: RunConfig, question: str) -> list[int]:
     return tokens
 
 
-def _expected(config: RunConfig, window: Ints) -> Ints | None:
-    """The right answer, `vocab_size` where none is expected; None if it is unknown."""
+def expected_answer(config: RunConfig, window: Ints) -> Ints | None:
+    """The right answer to a window, (output_length,), `vocab_size` where none is expected; None if it is unknown."""
     if config.task == "pairs":
         return _known_answers(config).get(tuple(window.tolist()))
     echo = TASKS[config.task](config, window)  # (output_length - lag,)

@@ -11,7 +11,7 @@ from echo_app.charts.network_words import asked_places, names, sentences, summar
 from echo_app.charts.steps import Card, Frame, frames
 from echo_app.components.diagram import diagram
 from echo_app.panels.inside.look import TIMESTEP, Look, inside
-from echo_core.evaluation.asking import GAP, ask
+from echo_core.evaluation.asking import expected_answer
 from echo_core.studies.gates import OPEN, SHUT
 from echo_core.studies.inside import Inside
 
@@ -25,10 +25,9 @@ _BARS = (" Bars in a cell are its gates, from shut to open. A bar above a number
 def draw(look: Look) -> None:
     """Draw the picture, its player and the numbers behind it."""
     config, read = look.config, names(look.config, look.window)
-    question = " ".join(word or GAP for word in read if word or config.task != "pairs")
-    reply = ask(config, look.weights, question)
-    expected = None if reply.expected is None else [None if word is None else str(word) for word in reply.expected]
-    said = ["?" if expected is None or wanted else "" for wanted in expected or [None] * config.output_length]
+    right = expected_answer(config, look.window)
+    expected = None if right is None else [word or None for word in names(config, right)]
+    said = ["?"] * config.output_length if expected is None else ["?" if word else "" for word in expected]
     picture = network_picture(config, read, said, asked_places(config), LARGE)
     steps = frames(config, picture, read, expected, inside(look))
     st.markdown(_HOW_TO_READ + (_BARS if has_meters(config) else ""))
