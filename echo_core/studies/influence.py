@@ -113,7 +113,8 @@ def influence_on(config: RunConfig, weights: Sequence[Floats], windows: Ints,
     moved = np.zeros((len(rows), config.output_length), np.float32)
     for part in slices(config, len(rows)):
         read, at = windows[rows[part]], places[part]
-        before = _answered(config, weights, read)
+        asked, first = _windows_of(windows, rows[part])
+        before = _answered(config, weights, asked)[rows[part] - first]
         for shift in shifts:
             other = read.copy()
             other[np.arange(len(other)), at] = (read[np.arange(len(other)), at] + shift) % config.vocab_size
@@ -135,7 +136,8 @@ def gradient_on(config: RunConfig, weights: Sequence[Floats], windows: Ints) -> 
     slopes = np.empty((len(rows), config.output_length), np.float32)
     for part in slices(config, len(rows)):
         read = windows[rows[part]]
-        said = forward(config, weights, read).outputs[:, -config.output_length:].argmax(axis=-1)
+        asked, first = _windows_of(windows, rows[part])
+        said = forward(config, weights, asked).outputs[:, -config.output_length:].argmax(axis=-1)[rows[part] - first]
         is_nudged = np.arange(config.input_length)[:, None] == places[part]  # (input_length, windows)
         up, down = (_scores(config, weights, read, 1 + nudge * is_nudged, said) for nudge in (_NUDGE, -_NUDGE))
         slopes[part] = np.abs(up - down) / (2 * _NUDGE)
@@ -171,6 +173,12 @@ def _by_window(config: RunConfig, windows: Ints, values: Floats) -> Floats:
     """Values of each window and place, (windows · input_length, output_length), with an axis for each; 0 at gaps."""
     by_place = values.reshape(len(windows), config.input_length, config.output_length).transpose(0, 2, 1)
     return np.where((windows < config.vocab_size)[:, None], by_place, np.float32(0))
+
+
+def _windows_of(windows: Ints, rows: NDArray[np.integer]) -> tuple[Ints, int]:
+    """The windows that neighbouring rows belong to, each once, and the number of the first."""
+    first, last = int(rows[0]), int(rows[-1])
+    return windows[first:last + 1], first
 
 
 def _answered(config: RunConfig, weights: Sequence[Floats], windows: Ints) -> Floats:

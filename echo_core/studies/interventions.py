@@ -190,9 +190,9 @@ def with_pinned_gate(config: RunConfig, weights: Sequence[Floats], layer: int, g
 
 def _with_bias(config: RunConfig, weights: Sequence[Floats], layer: int, letter: str, units: ArrayLike,
                value: np.float32) -> list[Floats]:
-    changed = [np.array(array) for array in weights]
-    bias = changed[3 * layer + 2]
-    bias = bias[0] if config.cell == "gru" else bias  # the first bias of a GRU belongs to its input
+    changed, place = list(weights), 3 * layer + 2
+    changed[place] = np.array(weights[place])
+    bias = changed[place][0] if config.cell == "gru" else changed[place]  # the first of a GRU belongs to its input
     bias[GATES[config.cell].index(letter) * config.units + np.asarray(units)] = value
     return changed
 

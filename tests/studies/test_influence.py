@@ -89,6 +89,16 @@ def test_fewer_symbols_are_tried_where_fewer_windows_may_be_answered():
     np.testing.assert_allclose(few[:, :, 0], distance, atol=1e-6)
 
 
+def test_many_windows_that_are_answered_in_several_passes_are_measured_as_each_of_them_alone():
+    config = small(variant="encoder_decoder")
+    weights, windows = random_weights(config), sample(config, 800, stream=1).windows  # 2,400 rows of one place each
+    alone = [windows[:1], windows[682:683], windows[-1:]]  # the middle one is on both sides of a pass's end
+    for measure in (lambda read: influence_on(config, weights, read, max_answered=1),
+                    lambda read: gradient_on(config, weights, read)):
+        expected = np.concatenate([measure(window) for window in alone])
+        np.testing.assert_allclose(measure(windows)[[0, 682, -1]], expected, atol=2e-3)
+
+
 def test_the_table_has_the_mean_and_the_share_of_maxima_of_each_place():
     config = small(variant="encoder_decoder")
     weights = random_weights(config)

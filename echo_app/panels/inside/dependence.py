@@ -11,7 +11,7 @@ from echo_app.formatting import percent
 from echo_app.panels.inside import pieces
 from echo_app.panels.inside.look import BY_MOMENT, BY_WINDOW, Look, affordable, inside
 from echo_core.config import RunConfig
-from echo_core.evaluation.asking import ask
+from echo_core.evaluation.asking import expected_answer
 from echo_core.evaluation.scores import read_off
 from echo_core.records import Floats
 from echo_core.studies.influence import (
@@ -134,7 +134,9 @@ def _places(values: Floats) -> dict[str, Any]:
 
 def _table(found: Dependence, ways: dict[str, Floats]) -> pd.DataFrame:
     table = influence_table(found)
-    return table.assign(attention=ways["attention"].mean(axis=0).ravel()) if "attention" in ways else table
+    if "attention" in ways:
+        table.insert(len(table.columns) - 1, "attention", ways["attention"].mean(axis=0).ravel())
+    return table
 
 
 # --- what the maps say -----------------------------------------------------------------------------
@@ -273,10 +275,11 @@ def _reset() -> None:
 def _answers(look: Look, edited: Floats, chosen: dict[int, int], before: list[int], after: list[int]) -> pd.DataFrame:
     """A row for each output: where it looks most, and the answers with ✓ or ✗ where the right one is known."""
     config, names = look.config, pieces.names_of(look.config)
-    expected = ask(config, look.weights, pieces.typed(config, look.window)).expected or [None] * config.output_length
+    known = expected_answer(config, look.window)
+    expected = [config.vocab_size] * config.output_length if known is None else known.tolist()
 
-    def marked(said: int, right: object) -> str:
-        return names[said] if right is None else f"{names[said]} {'✓' if names[said] == str(right) else '✗'}"
+    def marked(said: int, right: int) -> str:
+        return names[said] if right == config.vocab_size else f"{names[said]} {'✓' if said == right else '✗'}"
 
     rows = []
     for output, (weights, right) in enumerate(zip(edited, expected, strict=True)):
@@ -285,7 +288,7 @@ def _answers(look: Look, edited: Floats, chosen: dict[int, int], before: list[in
         rows.append({"Output": output + 1, "Looks at": "all evenly" if is_even else
                      f"input {place + 1}: {names[look.window[place]]} ({weights[place]:.0%})",
                      "Answer now": marked(after[output], right), "By itself": marked(before[output], right),
-                     "Expected": "" if right is None else str(right)})
+                     "Expected": "" if right == config.vocab_size else names[right]})
     return pd.DataFrame(rows)
 
 

@@ -14,8 +14,8 @@ from echo_core.studies.interventions import Part, accuracy_without, parts
 
 TITLE = "What if a part were missing?"
 
-#: Sequences of the study, and units that can be silenced one by one.
-_ALL, _MOST_UNITS = STUDIES["ablation"].sequences, 8
+#: Sequences of the study and the fewest that are judged, and units that can be silenced one by one.
+_ALL, _FEWEST, _MOST_UNITS = STUDIES["ablation"].sequences, 10, 8
 #: The row of the whole network.
 _NONE, _WHOLE = "none", "Nothing: the whole network"
 
@@ -55,7 +55,8 @@ def draw(look: Look) -> None:
 
 def _affordable_sequences(config: RunConfig) -> int:
     """Sequences that can be judged without each part in about half a second; five passes count as one."""
-    return affordable(config, _ALL, 1 + len(layer_names(config)) * (2 * len(gate_names(config)) + 1) // 5)
+    passes = 1 + len(layer_names(config)) * (2 * len(gate_names(config)) + 1)
+    return min(_ALL, max(_FEWEST, 5 * affordable(config, _ALL * passes) // passes))
 
 
 def _table(look: Look, sequences: int, units: list[int]) -> pd.DataFrame:

@@ -12,7 +12,6 @@ from echo_app.formatting import plain
 from echo_app.panels.inside.look import Look, study
 from echo_core.config import RunConfig
 from echo_core.evaluation.asking import GAP, PADDING
-from echo_core.records import Ints
 from echo_core.text.plurals import counted, shortened
 
 T = TypeVar("T")
@@ -27,12 +26,6 @@ def names_of(config: RunConfig) -> list[str]:
     """What each symbol is called, by its number; the last is a gap, or the padding that a network may answer."""
     symbols = config.vocabulary if config.text else map(str, range(config.vocab_size))
     return [*symbols, PADDING if config.traits.has_padding else GAP]
-
-
-def typed(config: RunConfig, window: Ints) -> str:
-    """A window as a visitor would type it. Gaps that fill up the question of a pair are left out."""
-    names = names_of(config)
-    return " ".join(names[token] for token in window.tolist() if config.task != "pairs" or token < config.vocab_size)
 
 
 def quoted(symbol: object) -> str:
