@@ -48,6 +48,7 @@ _WAYS = {
                  "How fast the score of the answer changes as this input is made a little stronger."),
     "attention": ("By attention", "Where the decoder looks. Each row adds up to 1."),
 }
+_SUBJECTS = {"gradient": "The gradient", "attention": "Attention"}
 
 
 def draw(look: Look) -> None:
@@ -181,9 +182,9 @@ def disagreement(found: Dependence, name: str) -> str:
     counts = found.influence.max(axis=-1) >= _NOTHING
     differs = (top != other) & counts
     if not counts.any():
-        return f"**{name.capitalize()}** cannot be compared: no replacement moves an output."
+        return f"**{_SUBJECTS[name]}** cannot be compared: no replacement moves an output."
     if not differs.any():
-        return (f"**{name.capitalize()}** agrees: it names the same input as replacing does, at every output"
+        return (f"**{_SUBJECTS[name]}** agrees: it names the same input as replacing does, at every output"
                 f"{' of every sequence' if len(top) > 1 else ''}.")
     share = differs.sum(axis=0) / np.maximum(1, counts.sum(axis=0))
     worst = [output for output in np.argsort(-share, kind="stable")[:3] if share[output] > 0]
@@ -196,7 +197,7 @@ def disagreement(found: Dependence, name: str) -> str:
         places.append(f"output {output + 1} ({how_often}input {named} in place of input {best})")
     total = f"in {percent(differs.sum() / counts.sum())} of the cases" if len(top) > 1 else \
         f"at {int(differs.sum())} of {counted(int(counts.sum()), 'output')}"
-    return (f"**{name.capitalize()}** disagrees {total}: it names another input than replacing does, "
+    return (f"**{_SUBJECTS[name]}** disagrees {total}: it names another input than replacing does, "
             f"{'most often ' if len(top) > 1 else ''}at {pieces.joined(places)}.")
 
 

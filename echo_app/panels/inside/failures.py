@@ -13,6 +13,7 @@ from echo_app.panels.inside import pieces
 from echo_app.panels.inside.look import BY_MOMENT, Look, affordable
 from echo_core.config import RunConfig
 from echo_core.data import Examples
+from echo_core.evaluation.asking import GAP
 from echo_core.evaluation.scores import answer, score
 from echo_core.evaluation.verdicts import Verdict, after_training
 from echo_core.studies.inspecting import STUDIES
@@ -53,7 +54,7 @@ def draw(look: Look) -> None:
     with left:
         _confused(config, get("confusions"))
     with right:
-        _worst(get("worst"))
+        _worst(config, get("worst"))
     if sameness is not None:
         pieces.numbers(_with_texts(sameness, "answer"), "sameness", "How often it gives its most common answer")
 
@@ -132,21 +133,21 @@ def _confused(config: RunConfig, confusions: pd.DataFrame | None) -> None:
     pieces.numbers(confusions, "confusions")
 
 
-def _worst(worst: pd.DataFrame | None) -> None:
+def _worst(config: RunConfig, worst: pd.DataFrame | None) -> None:
     """A button for each of the worst windows, which makes it the window at hand."""
     if worst is None:
         return
     st.markdown("**The worst windows**")
-    wrong = worst[worst.wrong > 0]
+    wrong, gap = worst[worst.wrong > 0], "" if config.task == "pairs" else GAP
     st.caption("Press one to look at it step by step." if len(wrong) else
                "No answer was wrong. These are the ones of which it was least sure; press one to look at it.")
-    for place, row in enumerate((wrong if len(wrong) else worst).head(_WINDOWS).to_dict("records")):
-        asked = _in_words(row["window"])
+    listed = {_in_words(row["window"]): row for row in (wrong if len(wrong) else worst).to_dict("records")}
+    for place, (asked, row) in enumerate(list(listed.items())[:_WINDOWS]):
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"worst_row_{place}"):
             st.button(plain(shortened(asked, _LONGEST_WINDOW)), key=f"worst_{place}", icon=":material/search:",
                       on_click=_open, args=(asked,))
-            st.caption(plain(f"{row['wrong']} wrong: it said {shortened(_in_words(row['predicted']), _LONGEST_ANSWER)}"
-                             f", expected was {shortened(_in_words(row['expected']), _LONGEST_ANSWER)}"))
+            said, right = (shortened(_in_words(row[part], gap), _LONGEST_ANSWER) for part in ("predicted", "expected"))
+            st.caption(plain(f"{row['wrong']} wrong: it said {said}, expected was {right}"))
     pieces.numbers(worst.assign(**{column: worst[column].map(_in_words)
                                    for column in ("window", "expected", "predicted")}), "worst")
 
@@ -160,6 +161,6 @@ def _open(window: str) -> None:
     st.session_state[state.ASKED] = window
 
 
-def _in_words(symbols: list[int | str | None]) -> str:
-    """A window of the study `worst` as a visitor would type it; gaps fill up the question of a pair."""
-    return " ".join(str(symbol) for symbol in symbols if symbol is not None)
+def _in_words(symbols: list[int | str | None], gap: str = "") -> str:
+    """Symbols of the study `worst` as a visitor would type them; the gaps that fill up a pair are left out."""
+    return " ".join(filter(None, (gap if symbol is None else str(symbol) for symbol in symbols)))

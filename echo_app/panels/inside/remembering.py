@@ -68,22 +68,22 @@ def bits_in_words(config: RunConfig, table: pd.DataFrame) -> str:
 
 
 def state_in_words(config: RunConfig) -> str:
-    """The numbers that pass from reading to answering, in Markdown."""
+    """The values that pass from reading to answering, in Markdown."""
     values, traits = state_values(config), config.traits
     units = counted(config.units, "unit")
-    total = f"**{counted(values, 'number')}**"
+    total = f"**{counted(values, 'value')}**"
     if not traits.num_recurrent_layers:
         return "The network has **no state**: whatever it has read before is gone."
     if traits.reads_all_at_once:
         return "It reads everything in one timestep, so **no state** has to pass from step to step."
     if traits.has_attention:
-        return (f"They pass through {total}: {units} × {counted(config.input_length, 'timestep')}, as attention may "
-                "look back at the output h of every timestep.")
+        return (f"All of it passes through {total}: {units} × {counted(config.input_length, 'timestep')}, as attention "
+                "may look back at the output h of every timestep.")
     if traits.answers_while_reading:
         states = CELLS[config.cell].num_states
         held = f"{units} × 2, as an LSTM hands on its output h and its cell state c" if states == 2 else f"{units}"
         return f"From timestep to timestep it hands on {total}: {held}."
-    return f"They must pass through {total}: the last output h of {units}."
+    return f"All of it must pass through {total}: the last output h of {units}."
 
 
 def _forgetting(look: Look, used: int) -> None:
