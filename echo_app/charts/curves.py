@@ -105,4 +105,5 @@ def to_spec(chart: Any, height: int = 230) -> Spec:
         part.pop("data", None)
         if not any("field" in channel for channel in part["encoding"].values() if isinstance(channel, dict)):
             part["data"] = {"values": [{}]}
+            part["mark"]["aria"] = False  # a screen reader has the chart's text, and would announce a nameless line
     return spec
