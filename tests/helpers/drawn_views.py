@@ -14,9 +14,11 @@ from tests.helpers.waiting import PATIENCE
 from tests.helpers.weights import random_weights, some_windows
 
 
-def look_at(config: RunConfig, weights: Sequence[Floats] | None = None, window: Sequence[int] | None = None) -> Look:
-    """A finished run with these weights, random ones by default, and a window that it reads."""
-    checkpoint = Checkpoint(config.epochs, config.epochs, tuple(random_weights(config) if weights is None else weights))
+def look_at(config: RunConfig, weights: Sequence[Floats] | None = None, window: Sequence[int] | None = None,
+            epoch: int | None = None) -> Look:
+    """A finished run with these weights, by default random ones of an epoch, and a window that it reads."""
+    at = config.epochs if epoch is None else epoch
+    checkpoint = Checkpoint(at, at, tuple(random_weights(config, seed=epoch or 0) if weights is None else weights))
     attempt = int(checkpoint.fingerprint[:8], 16)  # what is cached by run and attempt belongs to these weights alone
     row = RunRow(
         run_id=config.run_id, config=config, training_version=TRAINING_VERSION, state=State.FINISHED, attempt=attempt,

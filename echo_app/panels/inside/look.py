@@ -68,6 +68,11 @@ def inside(look: Look) -> Inside:
     return look_inside(look.config, look.weights, look.window[None])
 
 
+def untrained(look: Look) -> tuple[Floats, ...] | None:
+    """The weights of the same run before its training; None while no worker can make them."""
+    return None
+
+
 def affordable(config: RunConfig, most: int, passes: int = 1) -> int:
     """Sequences whose forward passes take about half a second, at most `most`.
 

@@ -65,9 +65,13 @@ def wanted(look: Look, what: str, quick: int, most: int) -> int:
     return most if st.session_state.get(_THOROUGH, {}).get(what) == look.moment else min(quick, most)
 
 
-def offer_more(look: Look, what: str, used: int, most: int) -> None:
-    """Say how many sequences are behind a picture, and offer all of them."""
-    if look.config.task == "pairs":
+def offer_more(look: Look, what: str, used: int, most: int, is_random: bool = False) -> None:
+    """Say how many sequences are behind a picture, and offer all of them.
+
+    Args:
+        is_random: Whether the sequences are random also where a run has pairs.
+    """
+    if look.config.task == "pairs" and not is_random:
         st.caption("Measured on the pairs that it has learnt.")
         return
     with st.container(horizontal=True, vertical_alignment="center", key=f"{what}_sequences"):

@@ -1,0 +1,149 @@
+"""State and gates: the rows of the maps, the lines and the tables equal what the network computes."""
+
+import re
+
+import numpy as np
+import pytest
+
+from echo_app.charts import inside as pictures
+from echo_app.panels.inside import states
+from echo_app.panels.inside.look import inside, study
+from echo_core.config import RunConfig
+from echo_core.studies.inside import look_inside
+from tests.helpers.drawn_views import look_at, open_views, said
+from tests.helpers.samples import small
+from tests.helpers.shaded import cells, percent
+
+LSTM = small(variant="encoder_decoder", units=5)
+KINDS = [LSTM, small(cell="gru", variant="attention"), small(cell="simple_rnn"), small(variant="one_to_one"),
+         small(task="pairs", variant="attention")]
+each_kind = pytest.mark.parametrize("config", KINDS, ids=lambda config: f"{config.variant}-{config.cell}")
+
+
+@each_kind
+def test_each_row_of_a_map_is_the_unit_that_its_layer_names(config: RunConfig):
+    look = look_at(config)
+    layers = states.layers_of(look, states.order_of(look))
+    computed = look_inside(config, look.weights, look.window[None]).layers
+    for quantity in states.quantities(look):
+        for rows, layer, truth in zip(states.rows_of(quantity, layers), layers, computed, strict=True):
+            of = {"cell state c": truth.cell, "hidden state h": truth.hidden,
+                  **{f"{gate} gate": values for gate, values in truth.gates.items()}}[quantity.name]
+            assert rows.shape == (config.units, len(layer.steps))
+            for row, unit in zip(rows, layer.units, strict=True):
+                np.testing.assert_array_equal(row, of[0, :, unit - 1])
+
+
+@each_kind
+def test_units_are_drawn_in_the_order_of_the_study_with_the_best_carriers_of_a_position_together(config: RunConfig):
+    look = look_at(config)
+    table = study(look, "units")
+    table = table[table.state == ("c" if config.cell == "lstm" else "h")]
+    for layer, (_, order) in zip(states.layers_of(look, states.order_of(look)), table.groupby("layer", sort=False),
+                                 strict=True):
+        assert sorted(layer.units) == list(range(1, config.units + 1))
+        assert layer.units == order.unit.tolist()
+        positions = [int(label) for label, count in layer.groups for _ in range(count)]
+        assert positions == order.position.tolist() == sorted(positions)
+
+
+def test_timesteps_count_on_from_the_encoder_to_the_decoder_and_say_what_is_read():
+    look = look_at(LSTM, window=np.array([4, 0, 2]))
+    encoder, decoder = states.layers_of(look, states.order_of(look))
+    assert (encoder.first, list(encoder.ticks), encoder.steps[1]) == (1, ["4", "0", "2"], "reads 0")
+    assert (decoder.first, list(decoder.ticks)) == (4, ["y1", "y2"])
+
+
+def test_h_and_c_and_each_gate_have_a_map_of_their_own():
+    assert [each.name for each in states.quantities(look_at(LSTM))] == [
+        "cell state c", "hidden state h", "forget gate", "input gate", "output gate"]
+    assert [each.name for each in states.quantities(look_at(small(cell="gru")))] == [
+        "hidden state h", "update gate", "reset gate"]
+    assert [each.name for each in states.quantities(look_at(small(cell="simple_rnn")))] == ["hidden state h"]
+
+
+def test_a_scale_of_a_state_is_centred_on_zero_and_holds_all_values_of_all_networks():
+    weak, strong = (look_at(LSTM, [scale * weight for weight in look_at(LSTM).weights]) for scale in (0.1, 4.0))
+    for first, second in zip(states.quantities(weak), states.quantities(strong), strict=True):
+        low, high = states.scale_of(first, second)
+        assert (low, high) == states.scale_of(second, first)
+        if first.is_gate:
+            assert (low, high) == (0, 1)
+        else:
+            assert low == -high
+            assert high >= max(abs(values).max() for values in (*first.values, *second.values))
+            assert high >= states.scale_of(first)[1]
+
+
+def test_lines_are_the_values_of_the_picked_units():
+    look = look_at(LSTM)
+    layers = states.layers_of(look, states.order_of(look))
+    quantity = states.quantities(look)[0]
+    table = states.line_table(quantity, layers, ["encoder 2", "decoder 5"])
+    encoder, decoder = inside(look).layers
+    np.testing.assert_array_equal(table[table.unit == "encoder 2"].value, encoder.cell[0, :, 1])
+    np.testing.assert_array_equal(table[table.unit == "decoder 5"].value, decoder.cell[0, :, 4])
+    assert table[table.unit == "decoder 5"].timestep.tolist() == [4, 5]
+    assert states.line_table(quantity, layers, []).empty
+
+
+def test_the_table_behind_the_maps_has_their_rows():
+    look = look_at(LSTM)
+    layers, quantities = states.layers_of(look, states.order_of(look)), states.quantities(look)
+    table = states.value_table(quantities, layers)
+    assert len(table) == len(quantities) * 2 * LSTM.units
+    for quantity in quantities:
+        for layer, rows in zip(layers, states.rows_of(quantity, layers), strict=True):
+            part = table[(table.quantity == quantity.name) & (table.layer == layer.name)]
+            assert part.unit.tolist() == layer.units
+            np.testing.assert_array_equal(part[[f"t{layer.first + step}" for step in range(rows.shape[1])]], rows)
+
+
+def test_the_picture_of_keeping_says_the_study_in_percent():
+    table = study(look_at(LSTM), "keeping")
+    shown = cells(pictures.kept(table, "encoder", "kept"))
+    values = table[table.layer == "encoder"].set_index(["written", "timestep"]).kept
+    for written, (label, *row) in enumerate(shown, 1):
+        assert label == f"written at {written}"
+        assert row == ["" if step < written else percent(values[written, step]) for step in (1, 2, 3)]
+
+
+def test_the_picture_of_gates_has_the_decoder_after_the_encoder():
+    table = study(look_at(LSTM), "gates")
+    shown = {row[0]: row[1:] for row in cells(pictures.gate_shares(table))}
+    assert list(shown) == [f"{gate} gate {end}" for gate in ("input", "forget", "output") for end in ("open", "shut")]
+    for gate in ("input", "forget", "output"):
+        rows = table[table.gate == gate]  # encoder first
+        for end in ("open", "shut"):
+            assert shown[f"{gate} gate {end}"] == [percent(share) for share in rows[f"{end}_share"]]
+
+
+def test_words_of_a_visitor_are_no_markup_in_a_shaded_table():
+    html = pictures.shaded("<b>", "<i>", ["<u>"], [pictures.Row("<s>", [pictures.Share(0.5, '"<q>')], note="<q>")])
+    assert not re.search(r"<[biusq]>", html)
+
+
+def test_almost_all_is_not_written_as_all():
+    assert [cells(pictures.shaded("", "", [""], [pictures.Row("", [pictures.Share(value)])]))[0][1]
+            for value in (1.0, 0.9999, 0.5, 0.0)] == ["100", "99", "50", "0"]
+
+
+@each_kind
+def test_the_view_is_drawn_of_every_kind_of_network(config: RunConfig):
+    words = said(open_views(look_at(config), "states"))
+    assert "Single units over time" in words
+    assert ("How long the forget gate keeps" in words) == (config.cell == "lstm")
+    assert ("A simple RNN has no gates" in words) == (config.cell == "simple_rnn")
+
+
+def test_a_network_without_a_state_says_so():
+    page = open_views(look_at(small(variant="no_memory")), "states", "reading")
+    assert [info.value[:40] for info in page.info] == 2 * ["This network has no recurrent layer, so "]
+
+
+def test_the_kept_order_stays_while_moments_change():
+    first, second = look_at(LSTM, epoch=1), look_at(LSTM, epoch=9)
+    orders = [states.order_of(look).unit.tolist() for look in (first, second)]
+    assert orders[0] != orders[1]
+    assert [layer.units for layer in states.layers_of(second, states.order_of(first))] == [
+        orders[0][:LSTM.units], orders[0][LSTM.units:]]
