@@ -102,7 +102,7 @@ def _of_many(look: Look, sequences: int) -> Dependence:
                       np.concatenate([part.gradient for part in parts]), np.concatenate(looked) if looked else None)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=BY_MOMENT)
+@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=BY_MOMENT)  # at most 0.2 MB each
 def _part(look: Look, first: int, last: int, answered: int) -> Dependence:
     windows = sample(look.config, last, stream=1).windows[first:]
     return dependence_on(look.config, look.weights, windows, answered)
