@@ -31,6 +31,11 @@ SHADED_STYLE = f"""<style>
 .echo-shaded .asked {{ font-weight: 700; }}
 .echo-shaded table.dense td {{ min-width: 1.7em; padding: 2px 1px; font-size: 0.6875rem; }}
 .echo-shaded table.dense th {{ padding: 1px 2px; font-size: 0.6875rem; }}
+@media (max-width: 640px) {{
+  .echo-shaded th {{ white-space: normal; padding: 1px 2px; }}
+  .echo-shaded td {{ min-width: 1.9em; padding: 2px 1px; }}
+  .echo-shaded td.note {{ min-width: 6em; }}
+}}
 </style>"""
 #: Above this many columns cells are narrow, and above this many rows or columns only some are drawn.
 _DENSE, _MOST_PLACES = 12, 24

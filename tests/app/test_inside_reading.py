@@ -36,6 +36,12 @@ def test_the_picture_says_the_study_in_percent_with_the_controls_beside_it():
             assert row[:3] == ["" if step < position else percent(values[position, step]) for step in (1, 2, 3)]
 
 
+def test_the_fate_of_a_number_is_said_only_when_all_timesteps_have_been_read():
+    begun, whole = table_of([[1.0], [1.0, 1.0]]), table_of([[1.0], [1.0, 1.0], [1.0, 1.0, 0.1]])
+    assert "kept to the end" not in reading.probe_pictures(CONFIG, begun)
+    assert "kept to the end" in reading.probe_pictures(CONFIG, whole)
+
+
 def test_a_cell_says_its_interval_and_number_of_sequences():
     html = reading.probe_pictures(CONFIG, table_of([[0.5]]).assign(low=0.4, high=0.6, n=1200))
     assert 'title="50.0%, 95 % interval 40.0% to 60.0%, n = 1,200"' in html

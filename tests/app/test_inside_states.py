@@ -123,6 +123,16 @@ def test_words_of_a_visitor_are_no_markup_in_a_shaded_table():
     assert not re.search(r"<[biusq]>", html)
 
 
+def test_of_many_places_some_are_drawn_the_last_one_among_them_and_it_is_said():
+    rows = [pictures.Row(f"row {row}", [pictures.Share(row / 60)] * 50) for row in range(1, 61)]
+    html = pictures.shaded("Many", "", [f"column {place}" for place in range(1, 51)], rows)
+    shown = cells(html)
+    assert [row[0] for row in shown] == [f"row {row}" for row in range(3, 61, 3)]
+    assert {len(row) for row in shown} == {1 + 17}
+    assert re.findall(r"column (\d+)", html) == [str(place) for place in range(2, 51, 3)]
+    assert "Many (one place in 3 is drawn)" in html
+
+
 def test_almost_all_is_not_written_as_all():
     assert [cells(pictures.shaded("", "", [""], [pictures.Row("", [pictures.Share(value)])]))[0][1]
             for value in (1.0, 0.9999, 0.5, 0.0)] == ["100", "99", "50", "0"]

@@ -85,8 +85,10 @@ def _probed(look: Look, state: str, kind: str) -> pd.DataFrame:
         place.html(pictures.SHADED_STYLE + probe_pictures(look.config, found))
 
     table = _rows_of(look, state, kind, number, progress, show, math.inf if is_short else _MOMENT)
-    if table.timestep.max() < reading_steps(look.config, "probe its state"):
-        progress.button(f"Read on, in about {duration(round(seconds))}", icon=":material/timer:", key="inside_read_on",
+    steps = reading_steps(look.config, "probe its state")
+    if table.timestep.max() < steps:
+        progress.button(f"Read after all {steps} timesteps, in about {duration(round(seconds))}",
+                        icon=":material/timer:", key="inside_read_on",
                         on_click=_ask, args=(look, "probe"))
         show(table)
         return table
@@ -190,9 +192,11 @@ _CONTROLS: Mapping[str, str] = MappingProxyType({
 def probe_pictures(config: RunConfig, table: pd.DataFrame) -> str:
     """A shaded table for the network and for each control: input positions by timesteps."""
     steps = sorted(table.timestep.unique())
+    is_whole = steps[-1] == reading_steps(config, "probe its state")
     return '<div class="echo-shaded-row">' + "".join(
         pictures.shaded(title, f"{pieces.noun(config)} ↓ timestep →", [str(step) for step in steps],
-                        list(_probe_rows(config, table[table.control == control], steps, control == "none")))
+                        list(_probe_rows(config, table[table.control == control], steps,
+                                         with_fate=is_whole and control == "none")))
         for control, title in _CONTROLS.items() if (table.control == control).any()) + "</div>"
 
 
