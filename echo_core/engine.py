@@ -97,7 +97,7 @@ class Engine:
         Args:
             session: Who asks, for a fair queue and one's share of it; by default the holder.
             holder: Who keeps the run going while connected; by default this engine, until it closes.
-            again: Whether to train a finished run again whose weights were evicted.
+            again: Whether to train a finished run again, from nothing.
         Raises:
             LimitExceeded: If this host does not allow the config, or too many runs wait (`QueueFull`).
         """

@@ -103,7 +103,7 @@ class Queue:
         Args:
             session: Who asks. Sessions take turns, and `max_share` counts the runs of one.
             holder: The browser that wants the run to go on. It holds the run, which becomes one of its runs.
-            again: Whether to queue a finished run whose weights were evicted.
+            again: Whether to train a finished run again, from nothing; otherwise it is its own answer.
         Returns:
             The `run_id`.
         Raises:
@@ -128,7 +128,7 @@ class Queue:
                  max_queue: int | None, again: bool = False, max_share: int | None = None) -> None:
         run_id, at = config.run_id, _queued_at(connection)
         state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == run_id))
-        if state == State.FINISHED and not (again and _has_no_weights(connection, run_id)):
+        if state == State.FINISHED and not again:
             connection.execute(change(run_id).values(deleted_at=None))
             return _mark(connection, run_id, holder)
         if state is None or not State(state).is_active:
@@ -144,8 +144,8 @@ class Queue:
             if state != State.INTERRUPTED:  # its holders stopped it, or were gone when it ended
                 connection.execute(delete(WATCHERS).where(WATCHERS.c.run_id == run_id))
             afresh: dict[str, Any] = {"reason": None, "fruitless": 0}  # a press of Train allows new tries
-            if state == State.FAILED:
-                # It starts from nothing, because its checkpoint may be what makes it fail.
+            if state in (State.FAILED, State.FINISHED):
+                # It starts from nothing: the checkpoint of a failed run may be what makes it fail.
                 connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id))
                 afresh = {"restarts": 0, "fruitless": 0, "furthest": 0}
             connection.execute(change(run_id).values(
@@ -276,10 +276,6 @@ def _queued_at(connection: Connection) -> float:
     last = select(func.max(RUNS.c.created_at)).scalar_subquery()
     at, last_at = connection.execute(select(now(), last)).one()
     return float(last_at) + 1e-4 if last_at is not None and at <= last_at < at + 1 else float(at)
-
-
-def _has_no_weights(connection: Connection, run_id: str) -> bool:
-    return connection.execute(select(CHECKPOINTS.c.run_id).where(CHECKPOINTS.c.run_id == run_id)).first() is None
 
 
 def _mark(connection: Connection, run_id: str, visitor: str | None) -> None:

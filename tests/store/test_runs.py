@@ -191,11 +191,11 @@ def test_moments_are_evicted_first_then_weights_of_the_oldest_without_a_name(sto
     assert store.runs.get(old.run_id).evaluation is not None
 
 
-def test_run_that_lost_its_weights_is_trained_again_when_asked(store):
+@pytest.mark.parametrize("evicted", [False, True])
+def test_finished_run_is_trained_again_from_nothing_when_asked(store, evicted: bool):
     run_id = finish(store).run_id
-    store.queue.request(config(0), "a session", "me", again=True)
-    assert store.runs.get(run_id).state is State.FINISHED  # it has them
-    store.upkeep.evict(0)
+    if evicted:
+        store.upkeep.evict(0)
     store.queue.request(config(0), "a session", "me")
     assert store.runs.get(run_id).state is State.FINISHED
     store.queue.request(config(0), "a session", "me", again=True)
