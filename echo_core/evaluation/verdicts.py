@@ -20,7 +20,7 @@ _DIVERGED = "Training diverged"
 #: Share of tokens equal to the most common answer from which a network "gives nearly the same answer to everything".
 NEARLY_SAME = 0.9
 #: Learning rates above this are often too high for Adam, whatever the network.
-_HIGH_RATE = 0.03
+HIGH_RATE = 0.03
 #: Contradictions that are named one by one, and characters of a question or an answer that are shown.
 _MAX_NAMED, _MAX_CHARACTERS = 5, 60
 
@@ -159,7 +159,7 @@ def _smaller_steps(config: RunConfig) -> str:
 
 
 def _towards_learning(config: RunConfig) -> str:
-    if config.learning_rate > _HIGH_RATE:
+    if config.learning_rate > HIGH_RATE:
         return f"Try a lower learning_rate, such as learning_rate={config.learning_rate / 10:g}."
     return "Try more epochs, more units or another learning_rate."
 
