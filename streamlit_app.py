@@ -16,14 +16,15 @@ def main() -> None:
     """Say what this is before the heavy imports, then show the page."""
     streamlit_patches.apply()
     st.set_page_config(page_title="Echo Lab", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
-    st.title("Echo Lab", anchor=False)
+    head = st.container(horizontal=True, vertical_alignment="center", key="head")
+    head.title("Echo Lab", anchor=False, width="content")
     history = st.Page(lambda: _history(train), title="History", icon=":material/history:", url_path="history")
-    train = st.Page(_train, title="Train", icon=":material/play_arrow:", url_path="train", default=True)
+    train = st.Page(lambda: _train(head), title="Train", icon=":material/play_arrow:", url_path="train", default=True)
     st.navigation([train, history], position="top").run()
 
 
-def _train() -> None:
-    st.markdown("An LSTM is a neural network with a memory. It reads a few random numbers and says them again. "
+def _train(head: Any) -> None:
+    head.markdown("An LSTM is a neural network with a memory. It reads a few random numbers and says them again. "
                 "Pick its size, press **Train**, and watch it learn to remember.")
     from echo_app.pages.train import train_page  # late: the first visitor sees the page sooner
 

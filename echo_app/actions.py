@@ -1,5 +1,6 @@
 """Callbacks of widgets: presets, uploads, Train, Stop, resume. Those that use the store are marked `needs_store`."""
 
+import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -21,9 +22,9 @@ NUM_SEEDS = 5
 SAMPLE_WORDS = "to be or not to be that is the question"
 
 
-def load_preset() -> None:
-    """Callback of the preset control: its settings replace those of the controls."""
-    name = st.session_state[state.PRESET]
+def load_preset(name: str | None = None) -> None:
+    """Callback of the preset control and of the line below it: a preset's settings replace those of the controls."""
+    name = name or st.session_state[state.PRESET]
     if name in PRESETS:
         state.load(PRESETS[name].config)
 
@@ -82,12 +83,16 @@ def take_config() -> None:
 def train() -> None:
     """Callback of Train: submit the run of these settings, or join it, or show it."""
     state.settle()  # a changed control may arrive in the same request as the press
-    _submit([state.config()])
+    wanted = state.config()
+    known = state.store().runs.get(wanted.run_id)
+    if _submit([wanted]) and known and known.state is State.FINISHED:
+        st.session_state[state.TRAINED_BEFORE] = known.run_id
+        play(True, 0)
 
 
 @needs_store
 def train_seeds() -> None:
-    """Callback of Run 5 seeds: submit these settings with this seed and the next ones."""
+    """Callback of Train 5 times: submit these settings with this seed and the next ones."""
     state.settle()
     _submit(links.with_seeds(state.config(), NUM_SEEDS))
 
@@ -110,10 +115,14 @@ def extend(run_id: str) -> None:
 
 @needs_store
 def resume(run_id: str, again: bool = False) -> None:
-    """Callback of Go on and Train again: submit the shown run with its own settings, not those of the controls."""
+    """Callback of Go on and Train anew: submit the shown run with its own settings, not those of the controls.
+
+    Args:
+        again: Whether to train a finished run again, from nothing.
+    """
     focus.move_to("stop")
     is_own = run_id in state.wanted().shared or state.store().runs.belongs_to(run_id, state.visitor())
-    if state.engine().settings.hosted and not again and not is_own:
+    if state.engine().settings.hosted and not is_own:
         refuse("This run is another visitor's. Press Train to train its settings yourself.")
     elif (run := state.store().runs.get(run_id)) and _submit([run.config], again):
         state.load(run.config)
@@ -180,10 +189,24 @@ def show_seed(run_id: str) -> None:
         show(run_id, run.config, seeds)
 
 
+def play(playing: bool, start: int | None) -> None:
+    """Callback of Play and Pause: play the replay from an epoch on, or from where it is if `start` is None."""
+    session = st.session_state
+    session[state.PLAYING], session[state.NEXT_AT] = playing, time.monotonic() + state.frame_seconds()
+    if start is not None:
+        session[state.REPLAY_AT] = start
+
+
+def try_settings(config: RunConfig) -> None:
+    """Callback of what to try next, and of Back to shown: load these settings. Train is the visitor's to press."""
+    state.load(config)
+    focus.move_to("train")
+
+
 def show(run_id: str, config: RunConfig, seeds: Sequence[RunConfig] = ()) -> None:
     """Make this the run on the page and in its address, alone or below several seeds."""
     session = st.session_state
     session[state.RUN], session[state.SEEDS] = run_id, tuple(seeds)
-    session[state.PLAYING], session[state.REPLAY_AT] = False, None
+    session[state.PLAYING], session[state.REPLAY_AT], session[state.TRAINED_BEFORE] = False, None, None
     refuse(None)
     st.query_params.from_dict(links.address(config, run_id))

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
 from echo_app import store_outages
+from echo_app.charts.curves import CURVE, KEPT, POSITION
 from echo_app.charts.grid import grid
 from echo_app.state import RECORDS, store, time_bucket
 from echo_core import tables
@@ -46,7 +48,7 @@ class RunRecords:
     """What pages draw of a run up to the epoch of its row.
 
     Attributes:
-        loss, accuracy: Arrow tables with the columns epoch and loss, or epoch and accuracy.
+        loss, accuracy: Arrow tables of the charts, with the columns epoch, loss or accuracy, and role.
         speed: Epochs a second; NaN before the first one, and of a run that has ended.
         seconds_left: About how long it still trains; NaN of a run that has ended.
         snapshots: All of a run that has ended or is replayed, otherwise the newest one, if any.
@@ -80,7 +82,8 @@ def run_records(run: RunRow, all_snapshots: bool = False) -> RunRecords:
         left = tables.time_left(run.epoch, run.config.epochs, glance.pace, _expected_seconds(run))
     if all_snapshots or not run.state.is_active:
         snapshots = store().progress.snapshots(run.run_id)
-    return RunRecords(*_curve_tables(glance.points), speed, left, snapshots)
+    kept = [snapshot.epoch for snapshot in snapshots] if len(snapshots) > 1 else []
+    return RunRecords(*_curve_tables(glance.points, kept), speed, left, snapshots)
 
 
 def run_records_or_last(run: RunRow, all_snapshots: bool = False) -> RunRecords:
@@ -104,12 +107,27 @@ def _expected_seconds(run: RunRow) -> float:
     return estimate_seconds(run.config)
 
 
-def _curve_tables(points: Sequence[Point]) -> tuple[pa.Table, pa.Table]:
-    """Loss and accuracy as Arrow tables; pandas would take 20 times as long."""
-    epochs = pa.array([point.epoch for point in points], pa.int64())
-    loss = pa.array([point.loss for point in points], pa.float64(), from_pandas=True)  # NaN becomes null
-    accuracy = pa.array([point.accuracy for point in points], pa.float64(), from_pandas=True)
-    return pa.table({"epoch": epochs, "loss": loss}), pa.table({"epoch": epochs, "accuracy": accuracy})
+def _curve_tables(points: Sequence[Point], kept: Sequence[int] = ()) -> tuple[pa.Table, pa.Table]:
+    """Loss and accuracy as Arrow tables (pandas would take 20 times as long), with a row for each kept snapshot."""
+    epochs, kept = [point.epoch for point in points], kept if points else ()
+
+    def table(name: str, values: list[float]) -> pa.Table:
+        at_kept = np.interp(kept, epochs, values) if kept else np.empty(0)
+        return pa.table({
+            "epoch": pa.array([*epochs, *kept], pa.int64()),
+            name: pa.array([*values, *at_kept], pa.float64(), from_pandas=True),  # NaN becomes null
+            "role": pa.array([CURVE] * len(epochs) + [KEPT] * len(kept), pa.int8())})
+
+    return table("loss", [point.loss for point in points]), table("accuracy", [point.accuracy for point in points])
+
+
+def at_epoch(curve: pa.Table, epoch: int | None) -> pa.Table:
+    """A table of a chart with the position of the replay, if there is one."""
+    if epoch is None:
+        return curve
+    (value,) = set(curve.column_names) - {"epoch", "role"}
+    position = {"epoch": [epoch], value: [None], "role": [POSITION]}
+    return pa.concat_tables([curve, pa.table(position, schema=curve.schema)])
 
 
 #: Loss and accuracy before there is a run.
@@ -124,11 +142,10 @@ def windows_html(config: RunConfig, snapshot: Snapshot | None) -> str:
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_BY_PROGRESS)
 def answers_as_text(run: RunRow) -> tuple[str, str]:
-    """The last answers of a run that has ended: all columns as CSV, and expected and predicted separated by tabs."""
+    """The last answers of a run that has ended: all columns as CSV, and what was read and said in aligned columns."""
     (newest,) = store().progress.snapshots(run.run_id, newest=1)
     table = tables.answers(run.config, newest)
-    columns = [name for name in table if str(name).startswith(("window", "expected", "predicted"))]
-    return tables.to_csv(table), tables.to_csv(table[columns], separator="\t")
+    return tables.to_csv(table), tables.in_columns(table)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_PROGRESS)

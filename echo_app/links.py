@@ -8,7 +8,7 @@ import streamlit as st
 
 from echo_app import state
 from echo_core.config import RunConfig
-from echo_core.config.presets import PRESETS
+from echo_core.config.presets import FIRST, PRESETS
 from echo_core.config.repair import repair_settings
 from echo_core.store import RunRow
 
@@ -20,7 +20,10 @@ LONGEST_LINKED_TEXT = 1536
 
 
 def open_link(given: dict[str, list[str]]) -> None:
-    """Load the settings and the run of a query string, name -> values. What is not valid is left out, with a note."""
+    """Load the settings and the run of a query string, name -> values. What is not valid is left out, with a note.
+
+    Without settings, those of the first visit are loaded.
+    """
     query = {name: values[0] for name, values in given.items() if len(values) == 1}
     run_id, seeds, first_seed = query.pop("run", None), query.pop("seeds", None), query.pop(FIRST_SEED, "")
     run = state.store().runs.get(run_id) if run_id and re.fullmatch("[0-9a-f]{16}", run_id) else None
@@ -32,7 +35,8 @@ def open_link(given: dict[str, list[str]]) -> None:
             st.session_state[state.SEEDS] = tuple(together) if run.config in together else ()
         state.load(run.config)
         return
-    name = query.pop(state.PRESET, None)
+    has_settings = bool(given.keys() - {"run", "seeds", FIRST_SEED})
+    name = query.pop(state.PRESET, None if has_settings else FIRST)
     preset = PRESETS.get(name or "")
     wanted: dict[str, Any] = {**(preset.config.to_query() if preset else {}), **query}
     settings, notes = repair_settings(wanted)
@@ -41,8 +45,9 @@ def open_link(given: dict[str, list[str]]) -> None:
     if name and not preset:
         notes.insert(0, f"preset must be one of {', '.join(PRESETS)}; received {name[:40]}.")
     if run_id:
-        notes.insert(0, "The run of this link is not known here. Press Train to train it again." if query else
-                        "The run of this link is not known here, and the link has no settings.")
+        st.session_state[state.UNKNOWN_RUN] = (
+            "Press **Train** to train it here: the controls have its settings." if has_settings else
+            "The link has no settings of it, so it cannot be trained here either. Ask for a link to its settings.")
     st.session_state[state.NOTES] = notes
     state.load(settings)
 

@@ -30,6 +30,7 @@ SEEN = "run_as_seen"       # its row, as it was read last
 RECORDS = "last_records"   # its run_id, and the records that were drawn last
 PRESSED_RUNS = "my_runs"           # runs for which this session pressed Train, oldest first
 NOTES = "notes"            # lines about settings that were not accepted or had to follow others
+UNKNOWN_RUN = "unknown_run"  # what to do about a link's run that the store does not have
 SETTLED_TEXT = "settled_text"  # the text of the settings
 TEXT_ERROR = "text_error"  # why the typed text is not accepted
 OWN_WORDS = "own_words"    # the visitor types the words of echo and reverse
@@ -45,6 +46,7 @@ REPLAY_AT = "replay_at"    # epoch of the snapshot that the visitor has picked; 
 PLAYING = "playing"        # the replay is being played
 NEXT_AT = "next_at"        # when the replay's next picture is due, by the monotonic clock
 SLOW = "slow"              # the replay is slow
+TRAINED_BEFORE = "trained_before"  # the run on the page, if it was finished when this visitor pressed Train for it
 MORE = "more_epochs"       # by how many epochs Train longer extends
 PRESSED = "pressed_train"  # Train was pressed in this run of the script
 OUTSIDE = "outside"        # `_outside_key` of the Train page when the whole page was drawn last
@@ -146,6 +148,7 @@ def set_defaults() -> None:
     session = st.session_state
     session[HOLDER] = browser_name() or uuid.uuid4().hex
     session[PRESSED_RUNS], session[NOTES], session[RUN], session[BEFORE] = [], [], None, {}
+    session[UNKNOWN_RUN], session[TRAINED_BEFORE] = None, None
     session[PLAYING], session[SLOW], session[REPLAY_AT] = False, False, None
     session[SEEDS], session[SELECTED], session[DELETED] = (), [], []
 
@@ -202,6 +205,11 @@ def seen_run() -> RunRow | None:
     """The run on the page, as `shown_run` has read it last."""
     seen: RunRow | None = st.session_state.get(SEEN)
     return seen if seen and seen.run_id == st.session_state[RUN] else None
+
+
+def frame_seconds() -> float:
+    """Seconds for which a replay shows one snapshot."""
+    return 0.6 if st.session_state[SLOW] else 0.15
 
 
 def settle() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from pandas.api.types import is_numeric_dtype
 
 from echo_core.config import RunConfig
 from echo_core.config.checks import check_count, tokens_of
@@ -96,7 +97,7 @@ def answers(config: RunConfig, snapshot: Snapshot) -> pd.DataFrame:
     return pd.DataFrame({"window": np.arange(1, len(present) + 1), **columns, "right": right})
 
 
-def to_csv(table: pd.DataFrame, separator: str = ",") -> str:
+def to_csv(table: pd.DataFrame) -> str:
     """A table for a spreadsheet, with words escaped that it would take for a formula. Numbers stay numbers.
 
     `files.unshield` and `files.read_pairs` restore the words.
@@ -104,7 +105,33 @@ def to_csv(table: pd.DataFrame, separator: str = ",") -> str:
     words = table.select_dtypes(exclude=["number", "bool"])
     shielded = words.map(lambda cell: shield(cell) if isinstance(cell, str) else cell)
     table = table.assign(**{str(name): shielded[name] for name in shielded})
-    return table.to_csv(index=False, sep=separator, lineterminator="\n")
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def in_columns(answers: pd.DataFrame) -> str:
+    """The windows of `answers` as text in aligned columns: what was read, expected and predicted.
+
+        window  input           expected  predicted  right
+             1  86 81 88  1 23  86 81     86 81      yes
+    """
+    groups: dict[str, list[str]] = {"window": [str(number) for number in answers["window"]]}
+    for name in ("input", "expected", "predicted"):
+        groups[name] = _side_by_side(answers[[column for column in answers if str(column).startswith(f"{name}_")]])
+    groups["right"] = ["yes" if right else "no" for right in answers["right"]]
+    columns = []
+    for name, cells in groups.items():
+        width = max(len(name), *map(len, cells))
+        align = str.rjust if name == "window" else str.ljust
+        columns.append([align(text, width) for text in (name, *cells)])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def _side_by_side(group: pd.DataFrame) -> list[str]:
+    """The cells of each row in one line, each column as wide as its longest cell; numbers to the right."""
+    align = str.rjust if all(map(is_numeric_dtype, group.dtypes)) else str.ljust
+    columns = [[align(text, max(map(len, texts))) for text in texts]
+               for texts in (["" if pd.isna(cell) else str(cell) for cell in group[name]] for name in group)]
+    return [" ".join(line) for line in zip(*columns, strict=True)]
 
 
 def as_words(config: RunConfig, numbers: ArrayLike) -> NDArray[Any]:

@@ -16,24 +16,33 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#9
 DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (12, 4), (4, 1), (1, 3), (10, 2, 2, 2, 2, 2))
 
 
+#: Pixels for the labels and the title of a vertical axis: charts that stand one below the other are aligned by them.
+_AXIS = 46
+#: What a row of a curve's table is: a point of the curve, a kept snapshot, or the position of the replay.
+CURVE, KEPT, POSITION = range(3)
+#: Pixels of a run's curves, two of which are in sight beside the windows.
+_CURVE_HEIGHT = 190
+
+
 @lru_cache(maxsize=256)
 def loss_curve(epochs: int, chance: float, top: float) -> Spec:
-    """Loss against epoch, with the loss of pure guessing as a dashed line.
+    """Loss against epoch, with the loss of pure guessing as a dashed line; see `_curve`.
 
-    Columns: epoch, loss. `chance`: nats per token, or a squared error. `top`: the end of the axis.
+    Columns: epoch, loss, role. `chance`: nats per token, or a squared error. `top`: the end of the axis.
     """
-    line = _line("loss", alt.Y("loss:Q", title="Loss", scale=alt.Scale(domain=[0, top])), epochs, ".3g")
+    curve = _curve("loss", alt.Y("loss:Q", title="Loss", scale=alt.Scale(domain=[0, top]), axis=_y_axis()), epochs,
+                   ".3g")
     rule = alt.Chart().mark_rule(strokeDash=[5, 4], color=GREY).encode(y=alt.datum(chance))
     label = alt.Chart().mark_text(align="right", baseline="bottom", dx=-4, dy=-3, color=GREY).encode(
         x=alt.datum(epochs), y=alt.datum(chance), text=alt.datum("pure guessing"))
-    return to_spec(alt.layer(line, rule, label))
+    return to_spec(alt.layer(*curve, rule, label), _CURVE_HEIGHT)
 
 
 @lru_cache(maxsize=256)
 def accuracy_curve(epochs: int) -> Spec:
-    """Share of training numbers right against epoch. Columns: epoch, accuracy."""
-    axis = alt.Y("accuracy:Q", title="Numbers right", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
-    return to_spec(alt.layer(_line("accuracy", axis, epochs, ".1%")))
+    """Share of training numbers right against epoch; see `_curve`. Columns: epoch, accuracy, role."""
+    y = alt.Y("accuracy:Q", title="Numbers right", scale=alt.Scale(domain=[0, 1]), axis=_y_axis("%"))
+    return to_spec(alt.layer(*_curve("accuracy", y, epochs, ".1%")), _CURVE_HEIGHT)
 
 
 @lru_cache(maxsize=64)
@@ -63,9 +72,9 @@ def band(what: str, epochs: int) -> Spec:
     title = {"loss": "Loss", "accuracy": "Numbers right"}[what]  # a longer title would shrink the chart
     x = alt.X("epoch:Q", title="Epoch", scale=alt.Scale(domain=[0, epochs], nice=False),
               axis=alt.Axis(tickCount=5, labelFlush=True))
-    format_ = "%" if what == "accuracy" else ".2f"
+    format_ = "%" if what == "accuracy" else ".1f"
     scale = alt.Scale(domain=[0, 1]) if what == "accuracy" else alt.Scale(domainMin=0)
-    y = alt.Y("mean:Q", title=title, axis=alt.Axis(format=format_), scale=scale)
+    y = alt.Y("mean:Q", title=title, axis=_y_axis(format_), scale=scale)
     area = alt.Chart().mark_area(opacity=0.25, clip=True).encode(
         x=x, y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q")
     tips = [alt.Tooltip("epoch:Q", format=",d"), *(alt.Tooltip(f"{name}:Q", format=".3g")
@@ -75,20 +84,37 @@ def band(what: str, epochs: int) -> Spec:
 
 
 @lru_cache(maxsize=64)
-def one_hot_strip(length: int, vocab_size: int) -> Spec:
-    """A sequence as one-hot rows: one mark a timestep, at its number. Columns: timestep, number."""
-    strip = alt.Chart().mark_rect(width={"band": 0.9}, height=max(3, 180 // vocab_size)).encode(
-        x=alt.X("timestep:O", title="Timestep", axis=alt.Axis(labelOverlap=True, labelAngle=0)),
-        y=alt.Y("number:Q", title="Number", scale=alt.Scale(domain=[0, vocab_size - 1])),
-        tooltip=["timestep:O", "number:Q"])
-    return to_spec(strip)
+def scaled_numbers(length: int, vocab_size: int) -> Spec:
+    """A sequence scaled to 0…1: a bar a timestep, as high as its number. Columns: timestep, number, scaled."""
+    bars = alt.Chart().mark_bar().encode(
+        x=alt.X("timestep:O", title="Timestep", scale=alt.Scale(domain=list(range(1, length + 1))),
+                axis=alt.Axis(labelOverlap=True, labelAngle=0)),
+        y=alt.Y("scaled:Q", title=f"Number ÷ {vocab_size - 1}", scale=alt.Scale(domain=[0, 1])),
+        tooltip=["timestep:O", "number:Q", alt.Tooltip("scaled:Q", format=".2f")])
+    return to_spec(bars)
 
 
-def _line(column: str, y: alt.Y, epochs: int, tooltip: str) -> alt.LayerChart:
+def _curve(column: str, y: alt.Y, epochs: int, tooltip: str) -> tuple[alt.Chart, alt.Chart, alt.Chart]:
+    """A line of a column against epoch, the kept snapshots, and the position of the replay; the column `role` says
+    which of them a row is.
+
+    A position that moves is new data, which the browser draws into the chart that is there. The selection `pick` is the
+    kept snapshot nearest to a click, wherever in the chart that is.
+    """
     x = alt.X("epoch:Q", title="Epoch", scale=alt.Scale(domain=[0, epochs], nice=False),
               axis=alt.Axis(tickCount=5, labelFlush=True))
-    tips = [alt.Tooltip("epoch:Q", format=",d"), alt.Tooltip(f"{column}:Q", format=tooltip)]
-    return alt.Chart().mark_line(interpolate="monotone", strokeWidth=2, clip=True).encode(x=x, y=y, tooltip=tips)
+    tips = [alt.Tooltip("epoch:Q", title="Epoch", format=",d"),
+            alt.Tooltip(f"{column}:Q", title=str(y["title"]), format=tooltip)]
+    line, kept, position = (alt.Chart().transform_filter(f"datum.role === {role}") for role in (CURVE, KEPT, POSITION))
+    pick = alt.selection_point("pick", encodings=["x"], on="click", nearest=True, clear=False)
+    targets = kept.mark_point(opacity=0, cursor="pointer", clip=True, aria=False).encode(x=x, y=y, tooltip=tips)
+    return (line.mark_line(interpolate="monotone", strokeWidth=2, clip=True).encode(x=x, y=y, tooltip=tips),
+            targets.add_params(pick),
+            position.mark_rule(color=WRONG, strokeWidth=1.5, clip=True, aria=False).encode(x=x))
+
+
+def _y_axis(format_: str = "") -> alt.Axis:
+    return alt.Axis(minExtent=_AXIS, maxExtent=_AXIS, tickCount=5, **({"format": format_} if format_ else {}))
 
 
 def to_spec(chart: Any, height: int = 230) -> Spec:

@@ -31,11 +31,14 @@ STYLE = f"""<style>
 .echo-grid td.gap {{ min-width: 0.4em; padding: 0 2px; opacity: 0.5; }}
 .echo-grid .in {{ opacity: 0.65; }}
 .echo-grid .echoed {{ opacity: 1; font-weight: 600; }}
-.echo-grid .right {{ background: color-mix(in srgb, {RIGHT} var(--sure), transparent); }}
-.echo-grid .wrong {{ background: color-mix(in srgb, {WRONG} var(--sure), transparent); }}
-.echo-grid i {{ font-style: normal; font-weight: 700; padding-left: 1px; }}
-.echo-grid .right i {{ color: {RIGHT}; }}
-.echo-grid .wrong i {{ color: {WRONG}; }}
+:is(.echo-grid, .echo-legend) .right {{ background: color-mix(in srgb, {RIGHT} var(--sure), transparent); }}
+:is(.echo-grid, .echo-legend) .wrong {{ background: color-mix(in srgb, {WRONG} var(--sure), transparent); }}
+.echo-legend {{ display: flex; flex-wrap: wrap; gap: 0.1rem 0.5rem; font-size: 0.8rem; opacity: 0.85; }}
+.echo-legend span {{ padding: 0 3px; border-radius: 4px; }}
+.echo-legend em {{ font-style: normal; padding: 0 5px; border-radius: 4px; margin-right: 1px; }}
+:is(.echo-grid, .echo-legend) i {{ font-style: normal; font-weight: 700; padding-left: 1px; }}
+:is(.echo-grid, .echo-legend) .right i {{ color: {RIGHT}; }}
+:is(.echo-grid, .echo-legend) .wrong i {{ color: {WRONG}; }}
 @media (max-width: 640px) {{
   .echo-grid table {{ font-size: 0.68rem; border-spacing: 1px; }}
   .echo-grid td {{ padding: 1px 1px; }}
@@ -43,6 +46,8 @@ STYLE = f"""<style>
 }}
 </style>"""
 
+#: Pixels that a cell takes at most, and that the arrows and gaps between the three parts take.
+_CELL_PIXELS, _BETWEEN_PIXELS = 30, 40
 #: Above this many numbers in a row, input, expected and predicted are stacked instead of side by side.
 WIDEST = 18
 #: The tag around a number, which has its own cell, and around a word, which shares one so that long words fit.
@@ -60,6 +65,24 @@ def grid(config: RunConfig, examples: Examples, snapshot: Snapshot | None) -> st
     return (f'<div class="echo-grid" tabindex="0" role="region" aria-label="Windows and their answers"><table{kind}>'
             f'<caption>{escape(summary(config, examples, snapshot))}</caption>'
             f'{_head(config)}<tbody>{"".join(rows)}</tbody></table></div>')
+
+
+def legend(config: RunConfig) -> str:
+    """What signs, shades and bold numbers of the grid mean."""
+    sure = "nearer to it" if config.representation == "linear" else "surer"
+    asked = "" if config.task == "pairs" else "<span><strong>bold</strong>: must come back</span>"
+    shades = "".join(f'<em class="right" style="--sure:{shade}%">&nbsp;</em>' for shade in (10, 26, 45))
+    return (f'<div class="echo-legend" role="note" aria-label="How to read the windows">{asked}'
+            f'<span class="right" style="--sure:30%"><i>✓</i> right</span>'
+            f'<span class="wrong" style="--sure:30%"><i>✗</i> wrong</span>'
+            f"<span>{shades} {sure}</span></div>")
+
+
+def width(config: RunConfig) -> int:
+    """About how many pixels the grid takes, so that the curves beside it get what is left."""
+    if config.text or _is_wide(config):
+        return 560
+    return _BETWEEN_PIXELS + _CELL_PIXELS * (config.input_length + 2 * config.output_length)
 
 
 def summary(config: RunConfig, examples: Examples, snapshot: Snapshot | None) -> str:

@@ -14,7 +14,7 @@ from echo_app.pages.setup import prepare
 from echo_app.panels import comparison
 from echo_app.store_outages import needs_store
 from echo_app.web import focus
-from echo_core.config.presets import short_name
+from echo_core.config.labels import name_in_words
 from echo_core.config.variants import VARIANTS
 from echo_core.records import State
 from echo_core.store import ListedRun
@@ -25,7 +25,10 @@ _TABLE = "runs_table"
 _PAGE, _FILTERS, _LISTED = "runs_page", ("runs_text", "runs_states", "runs_variants", "runs_hidden"), "runs_listed"
 #: Labels of the sort orders -> fields of the store's query.
 _SORTING = {"When": "created_at", "Windows right": "window_accuracy", "Numbers right": "token_accuracy", "Loss": "loss",
-            "Seconds": "seconds", "Epochs": "epoch", "State": "state", "Name": "name", "Variant": "variant"}
+            "Seconds": "seconds", "Epochs": "epoch", "State": "state", "Name": "name", "Network": "variant"}
+#: Sort orders whose two directions have words of their own: descending, ascending.
+_DIRECTIONS = {"When": ("Newest first", "Oldest first"), "State": ("Z to A", "A to Z"), "Name": ("Z to A", "A to Z"),
+               "Network": ("Z to A", "A to Z")}
 
 
 def runs_page(open_run: Callable[[], None]) -> None:
@@ -55,12 +58,14 @@ def _filters() -> None:
                       "network, a task, a state, a name of your own, `units=64` or `64 units`, or the beginning of a "
                       "run's id. All of it must fit; case does not count.")
         st.selectbox("Sort by", list(_SORTING), key="runs_sort", on_change=_first_page, width=160)
+        words = _DIRECTIONS.get(st.session_state["runs_sort"], ("Largest first", "Smallest first"))
+        st.selectbox("Order", [False, True], key="runs_ascending", on_change=_first_page, width=150,
+                     format_func=words.__getitem__)
         with st.popover("Filter", icon=":material/filter_list:"):
             st.multiselect("State", list(State), key="runs_states", on_change=_first_page, placeholder="any state",
                            format_func=str)
             st.multiselect("Network", tuple(VARIANTS), key="runs_variants", on_change=_first_page,
-                           placeholder="any network")
-            st.toggle("Smallest first", key="runs_ascending", on_change=_first_page)
+                           placeholder="any network", format_func=lambda name: VARIANTS[name].title)
             st.toggle("Hidden ones", key="runs_hidden", on_change=_first_page)
 
 
@@ -107,9 +112,9 @@ def _list(entries: Sequence[ListedRun], total: int) -> None:
     session[_TABLE] = {"selection": {"rows": rows, "columns": [], "cells": []}}
     st.dataframe(_table(entries), key=_TABLE, on_select=_pick, selection_mode="multi-row", hide_index=True,
                  placeholder="–", height=min(38 + 35 * len(entries), 600), column_config={
-        "run": st.column_config.TextColumn("Run", width=235),  # so that a telephone also shows the state
-        "state": st.column_config.TextColumn("State", width="small"),
+        "run": st.column_config.TextColumn("Run", width=195),  # so that a telephone also shows the result
         "windows": st.column_config.NumberColumn("Windows right", format="%.1f %%", width=110),
+        "state": st.column_config.TextColumn("State", width="small"),
         "tokens": st.column_config.NumberColumn("Numbers right", format="%.1f %%", width=115),
         "curve": st.column_config.LineChartColumn("Loss", y_min=0, width="small"),
         "epochs": st.column_config.NumberColumn("Epochs", format="localized", width="small"),
@@ -121,8 +126,8 @@ def _list(entries: Sequence[ListedRun], total: int) -> None:
 def _table(entries: Sequence[ListedRun]) -> pd.DataFrame:
     def row(entry: ListedRun) -> dict[str, Any]:
         run, judged = entry.run, entry.run.evaluation
-        return {"run": " · ".join(filter(None, [entry.name, short_name(run.config)])), "state": str(run.state),
-                "windows": in_percent(judged.window_accuracy) if judged else None,
+        return {"run": " · ".join(filter(None, [entry.name, name_in_words(run.config)])),
+                "windows": in_percent(judged.window_accuracy) if judged else None, "state": str(run.state),
                 "tokens": in_percent(judged.token_accuracy) if judged else None,
                 "curve": list(entry.losses),
                 "epochs": run.epoch, "seconds": run.seconds,

@@ -9,9 +9,10 @@ from echo_app import actions, cached_reads, links, state, store_outages
 from echo_app.charts.grid import STYLE
 from echo_app.formatting import duration, first_lines, plain
 from echo_app.pages.setup import prepare
-from echo_app.panels import controls, findings, run_view, seeds, share, state_demo, tabs
-from echo_core.config import RunConfig, written
-from echo_core.config.presets import differing
+from echo_app.panels import banner, controls, findings, run_view, seeds, share
+from echo_app.panels.behind import state_demo, tabs
+from echo_core.config import RunConfig
+from echo_core.config.labels import name_in_words
 from echo_core.evaluation.verdicts import before_training
 from echo_core.records import State
 from echo_core.settings import LimitExceeded
@@ -22,13 +23,22 @@ from echo_core.text.plurals import counted, shortened
 BEHIND, STORY = "behind", "How it works"
 #: Buttons for the visitor's other runs, and seconds between two updates of them.
 _MOST_OTHERS, _OTHERS_POLL = 8, 1.0
-#: Characters of a setting that the line about the shown run quotes.
-LONGEST_VALUE = 60
+#: Characters of the name of another run.
+_LONGEST_NAME = 60
+#: Wider than Streamlit's own margins allow, so that windows and curves have room. Progress and result are equally high,
+#: so that the windows stay in place when a run ends.
+_STYLE = """<style>
+@media (min-width: 641px) {
+  .stMainBlockContainer { padding-left: 2rem; padding-right: 2rem; }
+  .st-key-progress { min-height: 10.5rem; }
+}
+.st-key-progress { gap: 0.5rem; }
+</style>"""
 
 
 def train_page() -> None:
     """From top to bottom: the controls, the run, and the tabs about how it works."""
-    st.html(STYLE)
+    st.html(STYLE + _STYLE)
     store_outages.draw_page(_page)
 
 
@@ -37,7 +47,7 @@ def _page() -> None:
     links.put_address_back()
     config, run = state.config(), state.shown_run()
     beyond = _beyond_limits(config)
-    left, panel = st.columns([2, 5], gap="large")
+    left, panel = st.columns([1, 3], gap="medium")
     behind = st.container()
     with left:
         st.session_state[state.OUTSIDE] = _outside_key(config, run, beyond)
@@ -59,6 +69,7 @@ def _page() -> None:
                 st.subheader(f"One of them: seed {run.config.seed}", anchor=False)
         with st.container(key="run"):
             if run:
+                banner.banner(run.config, config)
                 run_view.run_panel(run)
             elif not beyond:  # a link may ask for more windows than a page can draw
                 run_view.preview(config)
@@ -73,12 +84,11 @@ def _settings() -> None:
     beyond = _beyond_limits(config)
     if is_fragment_rerun and (state.PRESSED in session or session[state.OUTSIDE] != _outside_key(config, run, beyond)):
         st.rerun()
-    controls.main_controls()
+    controls.preset_controls()
     _buttons(config, run, beyond)
     _notes(beyond)
     store_outages.draw_optional(what_it_takes, config)
-    if run and (difference := _difference(run.config, config)):
-        st.caption(plain(difference))
+    controls.main_controls()
     if not beyond and state.has_few_sessions():
         state.engine().compile_ahead(config)
 
@@ -86,23 +96,26 @@ def _settings() -> None:
 def _outside_key(config: RunConfig, run: RunRow | None, beyond: str | None) -> tuple[object, ...]:
     """All that decides what the page shows outside of `_settings`; a change of it reruns the whole page."""
     session, unused = st.session_state, dict[str, object]()
-    if session.get(BEHIND, STORY) == STORY:  # the other tabs depend on every setting
-        unused["units"] = 1
-        if run:  # without a run, the axes of the empty charts depend on `epochs`
-            unused["epochs"] = 1
-    run_id = run.run_id if run else None
-    return config.model_copy(update=unused), run_id, session[state.SEEDS], session[state.TEXT_ERROR], beyond is None
+    # Without a run, the network's picture and the axes of the empty charts depend on every setting, as tabs do.
+    if run and session.get(BEHIND, STORY) == STORY and not banner.shows_network(run.config, config):
+        unused = {"units": 1, "epochs": 1}
+    run_id, names = (run.run_id, banner.names(run.config, config)) if run else (None, None)
+    return (config.model_copy(update=unused), run_id, names, session[state.SEEDS], session[state.TEXT_ERROR],
+            beyond is None)
 
 
 def _notes(beyond: str | None) -> None:
     """Draw why Train is disabled or was refused, and which settings had to change.
 
-    These lines are below the buttons: above them they would move Train, and Streamlit would show it twice for a moment.
+    These lines are below Train: above it they would move it, and Streamlit would show it twice for a moment.
     """
     if beyond:
         st.error(beyond, icon=":material/block:")
     else:
         store_outages.draw_refusal()
+    if unknown := st.session_state[state.UNKNOWN_RUN]:
+        st.warning(unknown, title="This run is not on this copy", icon=":material/link_off:")
+        st.session_state[state.UNKNOWN_RUN] = None
     if lines := st.session_state[state.NOTES]:
         st.warning("Some settings were not accepted or had to follow others:", icon=":material/tune:")
         st.text(first_lines(lines))  # as plain text, as it quotes a link
@@ -112,9 +125,11 @@ def _notes(beyond: str | None) -> None:
 def what_it_takes(config: RunConfig) -> None:
     """Draw what a run of these settings takes: parameters, windows, bits of memory and time."""
     seconds, rows = cached_reads.estimate_seconds(config), "pair" if config.task == "pairs" else "window"
+    known = state.store().runs.get(config.run_id)
+    takes = ("**Trained before**: Train shows its replay." if known and known.state is State.FINISHED else
+             f"Training takes about **{duration(seconds)}** here.")
     st.markdown(f"{counted(config.num_parameters, 'parameter', bold=True)}, "
-                f"{counted(config.num_windows, rows, bold=True)} an epoch. {_bits(config)}. "
-                f"Training takes about **{duration(seconds)}** here.")
+                f"{counted(config.num_windows, rows, bold=True)} an epoch. {_bits(config)}. {takes}")
     findings.show(before_training(config))
 
 
@@ -129,7 +144,8 @@ def _bits(config: RunConfig) -> str:
     if config.traits.num_recurrent_layers == 0:
         return f"It would have to remember {held}, and has no memory"
     if config.traits.has_attention:
-        return f"It must say {held} again, and may look back at what it has read"
+        back = "the question" if config.task == "pairs" else "what it has read"
+        return f"Answers hold up to **{config.bits:.1f} bits**; it may look back at {back}"
     return f"It must remember {held}"
 
 
@@ -147,18 +163,12 @@ def _buttons(config: RunConfig, run: RunRow | None, beyond: str | None) -> None:
     with st.container(horizontal=True):
         st.button("Train", type="primary", key="train", icon=":material/play_arrow:", on_click=actions.train,
                   disabled=not can_train)
-        st.button(f"Run {actions.NUM_SEEDS} seeds", key="train_seeds", icon=":material/stacked_line_chart:",
-                  on_click=actions.train_seeds, disabled=not can_train)
+        st.button(f"Train {actions.NUM_SEEDS} times", key="train_seeds", icon=":material/stacked_line_chart:",
+                  on_click=actions.train_seeds, disabled=not can_train,
+                  help="From different random starts: with this seed and the next ones.")
         share.share(config, run)
         if run:
             store_outages.draw_optional(share.downloads, run)
-
-
-def _difference(shown: RunConfig, controls: RunConfig) -> str:
-    """The settings of the shown run that differ from those of the controls, in a sentence; empty if none does."""
-    values = {name: " ".join(written(getattr(shown, name)).split()) for name in differing([shown, controls])}
-    settings = ", ".join(f"{name} {shortened(value, LONGEST_VALUE) or 'none'}" for name, value in values.items())
-    return f"This is the run with {settings}. Press Train for the settings at the controls." if settings else ""
 
 
 def _other_runs() -> None:
@@ -187,13 +197,20 @@ def _links(was_live: bool, shown: str | None) -> None:
         place = cached_reads.wait_of(run.run_id).place if run.state is State.QUEUED else None
         where = seeds.to_row(run.config, run, place)
         epoch = f", epoch {run.epoch:,}" if run.epoch else ""
-        st.button(f"{run.config.variant}, seed {run.config.seed}: {where.state}{epoch}", key=f"other_{run.run_id}",
-                  type="tertiary", icon=":material/visibility:", on_click=actions.show_other, args=(run,))
+        name = plain(shortened(name_in_words(run.config), _LONGEST_NAME))
+        st.button(f"{name}: {where.state}{epoch}", key=f"other_{run.run_id}", type="tertiary",
+                  icon=":material/visibility:", on_click=actions.show_other, args=(run,))
+
+
+def _pictured(config: RunConfig, run: RunRow | None) -> RunConfig:
+    """The settings that the first tab tells of: the run's, unless the controls are set to another network."""
+    return run.config if run and not banner.shows_network(run.config, config) else config
 
 
 def _behind(config: RunConfig, run: RunRow | None) -> None:
     views: dict[str, Callable[[], None]] = {
-        STORY: lambda: tabs.story(config), "The data": lambda: st.fragment(tabs.data_view)(config),
+        STORY: lambda: tabs.story(_pictured(config, run), has_run=run is not None),
+        "The data": lambda: st.fragment(tabs.data_view)(config),
         "The code": lambda: tabs.code_view(config),
         "What a reset does": lambda: store_outages.fragment(state_demo.resets_view)(run)}
     for tab, draw in zip(st.tabs(list(views), on_change="rerun", key=BEHIND), views.values(), strict=True):

@@ -8,8 +8,8 @@ import streamlit as st
 from echo_app import cached_reads, charts, state, store_outages
 from echo_app.formatting import escape, percent
 from echo_core import tables
-from echo_core.config.labels import label_of, value_in_words
-from echo_core.config.presets import differing, short_name
+from echo_core.config.labels import label_of, name_in_words, value_in_words
+from echo_core.config.presets import differing
 from echo_core.store import RunRow
 from echo_core.text.plurals import counted
 
@@ -50,8 +50,11 @@ def _curves(run_ids: list[str], was_live: bool) -> None:
     if log:  # a logarithm has no zero
         table = table[table[what] > 0]
     with st.container(key="comparison_chart"):
-        st.vega_lite_chart(table, charts.comparison(labels, session["compare_by"], what, log),
-                           alt=f"{what} of {counted(len(runs), 'run')} against {session['compare_by']}")
+        if table.empty:  # an empty chart has no axes
+            st.caption("None of these runs has a point to draw yet.")
+        else:
+            st.vega_lite_chart(table, charts.comparison(labels, session["compare_by"], what, log),
+                               alt=f"{what} of {counted(len(runs), 'run')} against {session['compare_by']}")
     st.html(differences(runs, labels) + STYLE)
 
 
@@ -62,7 +65,7 @@ def _curve(run: RunRow, label: str, smooth: bool) -> pd.DataFrame:
 
 def _labels(runs: Sequence[RunRow]) -> tuple[str, ...]:
     """A label for each run: a letter, and its name."""
-    names = [state.name_of(run.run_id) or short_name(run.config) for run in runs]
+    names = [state.name_of(run.run_id) or name_in_words(run.config) for run in runs]
     return tuple(f"{chr(ord('A') + place)} · {name[:_LONGEST_LABEL]}" for place, name in enumerate(names))
 
 

@@ -9,9 +9,9 @@ import streamlit as st
 
 from echo_app import actions, state
 from echo_app.formatting import first_lines
-from echo_core.config import RunConfig, divisors
+from echo_core.config import divisors
 from echo_core.config.compatibility import AXES, offered
-from echo_core.config.labels import TITLES, label_of
+from echo_core.config.labels import TITLES, help_of, label_of
 from echo_core.config.presets import PRESETS
 from echo_core.config.repair import following
 from echo_core.config.variants import VARIANTS
@@ -22,15 +22,24 @@ from echo_core.text.plurals import counted
 _WIDTH, _FRAMED_WIDTH = 130, 117
 
 
-def main_controls() -> None:
-    """The controls that everybody needs."""
-    session, limits = st.session_state, state.engine().limits
+def preset_controls() -> None:
+    """What to start from, with what to watch for and the preset that makes clear what it is about."""
+    session = st.session_state
     st.selectbox("Start from", [*PRESETS, state.OWN], key=state.PRESET, persist_state="session",
                  on_change=actions.load_preset,
                  format_func=lambda name: PRESETS[name].title if name in PRESETS else "Your own settings",
                  help="Settings worth starting from. Each sets all the controls below.")
     preset = PRESETS.get(session[state.PRESET])
     st.caption(preset.watch_for if preset else "Settings of your own. Choose one above to begin afresh.")
+    with st.container():  # also without a contrast, so that Streamlit keeps the widgets below
+        if preset and preset.contrast:
+            st.button(f"Compare: {preset.contrast.shows}", key="contrast", type="tertiary",
+                      icon=":material/compare_arrows:", on_click=actions.load_preset, args=(preset.contrast.preset,))
+
+
+def main_controls() -> None:
+    """The controls that everybody needs."""
+    session, limits = st.session_state, state.engine().limits
     _choice("task", AXES["task"], on_change=actions.task_changed)
     with st.container():  # also without pairs, so that Streamlit keeps the widgets below
         if session.task == "pairs":
@@ -71,23 +80,22 @@ def advanced_controls(num_windows: int) -> None:
                     more=" It follows from the words." if follows else "", width=framed)
             _number("sequences_per_epoch", limits.max_windows, disabled=pairs, width=framed)
             st.selectbox(label_of("batch_size"), divisors(num_windows), key="batch_size", persist_state="session",
-                         help=_help("batch_size"), width=framed)
+                         help=help_of("batch_size"), width=framed)
             st.number_input(label_of("learning_rate"), min(1e-6, session.learning_rate), 1.0, key="learning_rate",
-                            persist_state="session", step=0.001, format="%g", width=framed,
-                            help="Learning rate. " + _help("learning_rate"))
+                            persist_state="session", step=0.001, format="%g", help=help_of("learning_rate"), width=framed)
             _choice("schedule", ("constant", "cosine"), width=framed)
             st.number_input(label_of("clip_norm"), 0.0, max(1000.0, session.clip_norm), key="clip_norm",
-                            persist_state="session", step=0.5, format="%g", help=_help("clip_norm"), width=framed)
+                            persist_state="session", step=0.5, format="%g", help=help_of("clip_norm"), width=framed)
             _number("seed", 2**31 - 1, least=0, width=framed)
         several = session.sequences_per_epoch > 1
         st.toggle(label_of("stateful"), key="stateful", persist_state="session", disabled=several or pairs,
-                  help=_help("stateful") + (" Only with one sequence an epoch." if several else ""))
+                  help=help_of("stateful") + (" Only with one sequence an epoch." if several else ""))
 
 
 def _pairs() -> None:
     """Where visitors type pairs of questions and answers, or upload a file of them."""
     st.text_area("Question => answer, a pair a line", key="text", persist_state="session", height=160,
-                 help=_help("text"), on_change=actions.text_changed)
+                 help=help_of("text"), on_change=actions.text_changed)
     _bytes_left()
     st.file_uploader("Or a .txt, .csv or .tsv file of pairs", ["txt", "csv", "tsv"], key=state.UPLOAD,
                      on_change=actions.take_upload, max_upload_size=1)
@@ -100,7 +108,7 @@ def _pairs() -> None:
 def _own_words() -> None:
     """Where visitors type words that replace the random numbers."""
     st.toggle("Your own words", key=state.OWN_WORDS, persist_state="session",
-              on_change=actions.own_words_changed, help=_help("text"))
+              on_change=actions.own_words_changed, help=help_of("text"))
     if st.session_state[state.OWN_WORDS]:
         st.text_area("Words, with spaces between them", key="text", persist_state="session", height=90)
         _bytes_left()
@@ -131,7 +139,8 @@ def _text_error() -> None:
 def _choice(field: str, options: tuple[str | bool, ...], **more: Any) -> None:
     """A select box for a field."""
     st.selectbox(label_of(field), options, key=field, persist_state="session",
-                 format_func=TITLES[field].__getitem__, help=_help(field), **more)
+                 format_func=TITLES[field].__getitem__, help=help_of(field),
+                 **more)
 
 
 def _number(field: str, most: int, *, least: int = 1, step: int = 1, disabled: bool = False,
@@ -139,8 +148,5 @@ def _number(field: str, most: int, *, least: int = 1, step: int = 1, disabled: b
     # A link may ask for more than this host allows: the control shows it, and a message refuses it.
     most = max(most, int(st.session_state[field]))
     st.number_input(label_of(field), least, most, key=field, persist_state="session", step=step, disabled=disabled,
-                    help=_help(field) + more, width=width)
+                    help=help_of(field) + more, width=width)
 
-
-def _help(field: str) -> str:
-    return RunConfig.model_fields[field].description or ""

@@ -1,6 +1,7 @@
-"""A run's progress with Stop beside it, or how it ended and the buttons that continue it."""
+"""A run's progress with Stop beside it, or how it ended, what to try next, and the buttons that continue it."""
 
 import math
+from datetime import UTC, datetime
 
 import streamlit as st
 
@@ -8,8 +9,10 @@ from echo_app import actions, cached_reads, state, store_outages
 from echo_app.formatting import duration, ordinal, percent, plain
 from echo_app.panels import findings
 from echo_core.config import RunConfig
+from echo_core.config.presets import PRESETS, changes
+from echo_core.evaluation.conclusions import Conclusion, conclude
 from echo_core.evaluation.verdicts import after_training
-from echo_core.records import Evaluation, State
+from echo_core.records import Evaluation, Snapshot, State
 from echo_core.store import RunRow
 from echo_core.text.plurals import counted
 
@@ -17,30 +20,52 @@ from echo_core.text.plurals import counted
 JUDGING_SECONDS = 60.0
 #: The engine's status -> what it adds to the line of a queued run.
 _STATUS = {"ready": "", "warming": "", "starting": ". The workers are starting …"}
+#: Relative widths of a box and of the buttons beside it.
+_BESIDE = (7, 3)
 
 
-def progress_bar(run: RunRow, records: cached_reads.RunRecords) -> None:
-    """Draw the bar with its line (place in the queue, or epoch, speed and time left), and Stop beside it."""
+def under_way(run: RunRow, records: cached_reads.RunRecords, newest: Snapshot | None, is_replayed: bool) -> None:
+    """Draw what to watch for, and the bar with its line (place in the queue, or epoch, speed, time left) and Stop.
+
+    Args:
+        newest: The newest snapshot, whose epoch may be an older one.
+        is_replayed: Whether the page shows an older snapshot, with controls that take the place of what to watch for.
+    """
+    if is_replayed:
+        newest = None
+    elif run.restarts:
+        st.info("A worker was lost; the run went on by itself from its last checkpoint.", icon=":material/restart_alt:")
+    else:
+        st.info(_watch_for(run.config), icon=":material/visibility:")
+    with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
+        st.progress(min(1.0, run.epoch / run.config.epochs), text=_line(run, records, newest))
+        st.button("Stop", key="stop", icon=":material/stop:", on_click=actions.stop, args=(run.run_id,),
+                  disabled=run.stop_requested)
+
+
+def _watch_for(config: RunConfig) -> str:
+    """What to watch for: the words of the preset, if nothing but the seed differs."""
+    return next((preset.watch_for for preset in PRESETS.values() if changes(config, preset.config).keys() <= {"seed"}),
+                "Watch the loss fall below pure guessing, and wrong answers (✗) turn into right ones (✓).")
+
+
+def _line(run: RunRow, records: cached_reads.RunRecords, newest: Snapshot | None) -> str:
     if run.state is State.QUEUED:
         wait = cached_reads.wait_of(run.run_id)
         ahead = ("Next in the queue" if wait.place == 0 else
                  f"In the queue: {wait.place} run{'s' * (wait.place > 1)} ahead of yours")
         about = "" if math.isnan(wait.seconds) else f", about {duration(max(1, round(wait.seconds)))}"
         status = state.workers_status()
-        text = ahead + about + _STATUS.get(status, f". {plain(status)}")
-    elif run.stop_requested:
-        text = f"Stopping at epoch {run.epoch:,} …"
-    elif run.epoch == 0:
-        text = ("Epoch 0: the untrained network. Compiling its program …" if records.has_begun else
+        return ahead + about + _STATUS.get(status, f". {plain(status)}")
+    if run.stop_requested:
+        return f"Stopping at epoch {run.epoch:,} …"
+    if run.epoch == 0:
+        return ("Epoch 0: the untrained network. Compiling its program …" if records.has_begun else
                 "Its worker is starting …")
-    else:
-        pace = "" if math.isnan(records.speed) else f" · {_speed(records.speed)}"
-        left = "" if math.isnan(records.seconds_left) else f" · {duration(records.seconds_left)} left"
-        text = f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}{left}"
-    with st.container(key="progress", horizontal=True, vertical_alignment="bottom"):
-        st.progress(min(1.0, run.epoch / run.config.epochs), text=text)
-        st.button("Stop", key="stop", icon=":material/stop:", on_click=actions.stop, args=(run.run_id,),
-                  disabled=run.stop_requested)
+    pace = "" if math.isnan(records.speed) else f" · {_speed(records.speed)}"
+    left = "" if math.isnan(records.seconds_left) else f" · {duration(records.seconds_left)} left"
+    older = f" · windows of epoch {newest.epoch:,}" if newest and newest.epoch != run.epoch else ""
+    return f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}{left}{older}"
 
 
 def _speed(epochs_a_second: float) -> str:
@@ -49,14 +74,47 @@ def _speed(epochs_a_second: float) -> str:
     return f"{shown} {'epoch' if shown == '1' else 'epochs'}/s"
 
 
-def outcome(run: RunRow) -> None:
-    """Draw how a run ended."""
-    judged = run.evaluation
+def ended(run: RunRow) -> None:
+    """Draw how a run ended, and beside it what to try next and the buttons that continue or repeat it."""
+    conclusion = conclude(run.config, run.evaluation, run.loss) if (
+        run.state is State.FINISHED and run.evaluation) else None
+    box, buttons = st.columns(_BESIDE, vertical_alignment="center")
+    with box:
+        if conclusion:
+            _verdict(run, conclusion)
+        else:
+            _stopped(run)
+    with buttons, st.container(key="going_on"):
+        if conclusion and (step := conclusion.step):
+            st.button(step.label, key="next_step", icon=":material/arrow_forward:", on_click=actions.try_settings,
+                      args=(step.config,), width="stretch", help="Loads the settings that do it. Then press Train.")
+        if run.state is State.FINISHED:
+            st.button("Train anew", key="train_again", icon=":material/replay:", on_click=actions.resume,
+                      args=(run.run_id, True), width="stretch", type="tertiary",
+                      help="From nothing. The same settings give the same result, bit for bit.")
+        elif run.state is State.FAILED:
+            st.button("Try again", key="train_again", icon=":material/replay:", on_click=actions.resume,
+                      args=(run.run_id,), width="stretch")
+        elif run.seconds <= state.engine().limits.max_seconds:
+            st.button("Go on", key="go_on", icon=":material/resume:", on_click=actions.resume, args=(run.run_id,),
+                      width="stretch")
+
+
+def _verdict(run: RunRow, conclusion: Conclusion) -> None:
+    """Draw the box of a finished run: green if it has learnt its task, blue if partly, amber if not at all."""
+    before = st.session_state[state.TRAINED_BEFORE] == run.run_id and run.ended_at
+    day = f"{datetime.fromtimestamp(run.ended_at, UTC):%-d %b}" if before and run.ended_at else ""
     took = f"{counted(run.epoch, 'epoch')} in {duration(run.seconds)}"
+    how = f"Trained before, {day}; this is its replay. Finished: {took}." if before else f"Finished: {took}."
+    draw, icon = {"learnt": (st.success, "check_circle"), "partly": (st.info, "clock_loader_60"),
+                  "not_at_all": (st.warning, "error")}[conclusion.degree]
+    draw(f"{conclusion.why} {how}", icon=f":material/{icon}:", title=conclusion.headline)
+
+
+def _stopped(run: RunRow) -> None:
+    """Draw the box of a run that has ended without a verdict."""
+    judged = run.evaluation
     match run.state:
-        case State.FINISHED if judged:
-            st.success(f"{_judged(run.config, judged)} {_by_timestep(judged.by_timestep)}",
-                       icon=":material/check_circle:", title=f"Finished: {took}")
         case State.PAUSED:
             windows = "its pairs" if run.config.task == "pairs" else "unseen windows"
             score = (f" So far it gets {percent(judged.window_accuracy)} of {windows} right." if judged else
@@ -71,31 +129,36 @@ def outcome(run: RunRow) -> None:
         case State.FAILED:
             st.error("Press **Try again**, or change the settings and press Train.",
                      icon=":material/error:", title=f"Failed at epoch {run.epoch:,}")
-            st.text(state.public(run.reason or "No reason is known."))
-    if run.state is not State.FAILED:
-        findings.show(after_training(run.config, judged, run.loss, run.state))
 
 
-def continue_buttons(run: RunRow) -> None:
-    """Draw the buttons that continue a stopped run, and that extend or repeat a finished one."""
-    with st.container(horizontal=True, vertical_alignment="center", key="going_on"):
-        stopped = run.state is not State.FINISHED
-        if run.state is State.FAILED:
-            st.button("Try again", key="train_again", icon=":material/replay:", on_click=actions.resume,
-                      args=(run.run_id,))
-        elif stopped and run.seconds <= state.engine().limits.max_seconds:
-            st.button("Go on", key="go_on", icon=":material/resume:", on_click=actions.resume, args=(run.run_id,))
-        if not stopped and cached_reads.weights(run) is None:
-            st.markdown("Its weights were given up to make room for newer runs; curves and answers stay.",
-                        width="content")
-            st.button("Train again", key="train_again", icon=":material/replay:", on_click=actions.resume,
-                      args=(run.run_id, True))
-        if not stopped and run.config.schedule == "constant":
-            st.button("Train longer:", key="extend", icon=":material/more_time:", on_click=actions.extend,
-                      args=(run.run_id,))
-            st.number_input("More epochs", 1, None, 1000, 100, key=state.MORE, width=130,
-                            label_visibility="collapsed")
-            st.markdown("more epochs", width="content")
+def details(run: RunRow) -> None:
+    """Draw the scores of a run that has ended, what is wrong with it, and how to train it longer."""
+    judged = run.evaluation
+    if run.state is State.FAILED:
+        st.text(state.public(run.reason or "No reason is known."))
+        return
+    if judged and run.state is State.FINISHED:
+        st.markdown(f"{_judged(run.config, judged)} {_by_timestep(judged.by_timestep)}")
+    findings.show(after_training(run.config, judged, run.loss, run.state))
+    if run.state is State.FINISHED:
+        if cached_reads.weights(run) is None:
+            st.markdown("Its weights were given up to make room for newer runs; curves and answers stay. "
+                        "**Train anew** brings them back.")
+        _longer(run)
+
+
+def _longer(run: RunRow) -> None:
+    """Draw Train longer, disabled where the number of epochs has shaped every step of the run."""
+    can_go_on = run.config.schedule == "constant"
+    with st.container(horizontal=True, vertical_alignment="center", key="longer"):
+        st.button("Train longer by", key="extend", icon=":material/more_time:", on_click=actions.extend,
+                  args=(run.run_id,), disabled=not can_go_on)
+        st.number_input("More epochs", 1, None, 1000, 100, key=state.MORE, width=105, label_visibility="collapsed",
+                        disabled=not can_go_on)
+        st.markdown("epochs", width="content")
+    if not can_go_on:
+        st.caption("It cannot go on: its learning rate has fallen to zero along a cosine over just these epochs. Set "
+                   "more epochs at the left, and press Train.")
 
 
 def is_being_judged(run: RunRow) -> bool:

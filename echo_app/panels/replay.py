@@ -1,11 +1,12 @@
-"""The replay of a run: its kept snapshots under a slider, with Play, slow and step."""
+"""The replay of a run: its kept snapshots under a slider, with Play, slow and step, and a click on a curve."""
 
 import time
 from bisect import bisect_right
+from typing import Any
 
 import streamlit as st
 
-from echo_app import state
+from echo_app import actions, state
 from echo_app.web import focus
 from echo_core.records import Snapshot
 
@@ -14,7 +15,7 @@ _LAG = 3
 
 
 def pick_snapshot(snapshots: list[Snapshot]) -> Snapshot | None:
-    """Draw the slider over the kept snapshots, with Play, slow and step. Returns the snapshot to show."""
+    """Draw the slider over the kept snapshots, with Play, slow and step, in a row. Returns the snapshot to show."""
     if not snapshots:
         return None
     session, epochs = st.session_state, [snapshot.epoch for snapshot in snapshots]
@@ -26,19 +27,18 @@ def pick_snapshot(snapshots: list[Snapshot]) -> Snapshot | None:
             session[state.PLAYING], session[state.REPLAY_AT] = False, None
             st.rerun()  # ends the timer
         at += 1
-        session[state.NEXT_AT] = time.monotonic() + 0.8 * frame_seconds()  # less, as the timer is not exact
+        session[state.NEXT_AT] = time.monotonic() + 0.8 * state.frame_seconds()  # less, as the timer is not exact
     session[state.REPLAY_AT] = epochs[at] if at < newest or session[state.PLAYING] else None
-    with st.container(horizontal=True, vertical_alignment="center", key="replay_buttons"):
-        st.markdown("**Replay**", width="content")
-        st.button("", icon=":material/skip_previous:", key="step_back", disabled=at == 0, help="One snapshot back",
-                  on_click=_hold, args=(epochs[max(at - 1, 0)],))
-        start = epochs[0] if at == newest else None
-        label, icon, then = (("Pause", "pause", (False, None)) if session[state.PLAYING] else
-                             ("Play", "play_arrow", (True, start)))
-        pressed = st.button(label, icon=f":material/{icon}:", key="play", on_click=_play, args=then)
-        st.button("", icon=":material/skip_next:", key="step", disabled=at == newest,
-                  help="One snapshot on", on_click=_hold, args=(epochs[min(at + 1, newest)],))
-        slow = st.toggle("Slow", key="slow_toggle", value=session[state.SLOW])
+    st.markdown("**Replay**", width="content")
+    st.button("", icon=":material/skip_previous:", key="step_back", disabled=at == 0, help="One snapshot back",
+              on_click=_hold, args=(epochs[max(at - 1, 0)],))
+    start = epochs[0] if at == newest else None
+    label, icon, then = (("Pause", "pause", (False, None)) if session[state.PLAYING] else
+                         ("Play", "play_arrow", (True, start)))
+    pressed = st.button(label, icon=f":material/{icon}:", key="play", on_click=actions.play, args=then)
+    st.button("", icon=":material/skip_next:", key="step", disabled=at == newest,
+              help="One snapshot on", on_click=_hold, args=(epochs[min(at + 1, newest)],))
+    slow = st.toggle("Slow", key="slow_toggle", value=session[state.SLOW])
     if pressed or slow != session[state.SLOW]:
         session[state.SLOW] = slow
         st.rerun()  # only a run of the whole page sets the timer
@@ -46,6 +46,17 @@ def pick_snapshot(snapshots: list[Snapshot]) -> Snapshot | None:
     st.select_slider("Epoch", epochs, key=state.REPLAY, format_func="{:,}".format, label_visibility="collapsed",
                      on_change=_slide, args=(epochs[max(0, at - _LAG):at + 1],))
     return snapshots[at]
+
+
+def jump(chart: str) -> None:
+    """Callback of a click on a curve: hold the replay at the last snapshot before the picked point.
+
+    Args:
+        chart: The key of the chart.
+    """
+    picked: Any = st.session_state[chart]["selection"].get("pick")
+    if picked:
+        st.session_state[state.PLAYING], st.session_state[state.REPLAY_AT] = False, int(picked[0]["epoch"])
 
 
 def _hold(epoch: int) -> None:
@@ -58,15 +69,3 @@ def _slide(recent: list[int]) -> None:
     # While it plays, a timer may send an older position of the slider, which the visitor has not moved.
     if not (session[state.PLAYING] and session[state.REPLAY] in recent):
         session[state.REPLAY_AT] = session[state.REPLAY]
-
-
-def _play(playing: bool, start: int | None) -> None:
-    st.session_state[state.PLAYING] = playing
-    st.session_state[state.NEXT_AT] = time.monotonic() + frame_seconds()
-    if start is not None:
-        st.session_state[state.REPLAY_AT] = start
-
-
-def frame_seconds() -> float:
-    """Seconds for which a replay shows one snapshot."""
-    return 0.6 if st.session_state[state.SLOW] else 0.15

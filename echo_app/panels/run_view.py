@@ -2,12 +2,19 @@
 
 import math
 import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import pyarrow as pa
 import streamlit as st
 
 from echo_app import cached_reads, charts, state, store_outages
-from echo_app.panels import progress, replay, tabs
+from echo_app.charts import grid
+from echo_app.components import network
+from echo_app.components.copy_button import copy_button
+from echo_app.panels import progress, replay
+from echo_app.panels.behind import tabs
 from echo_core.config import RunConfig
 from echo_core.records import Snapshot, State
 from echo_core.store import RunRow
@@ -23,8 +30,8 @@ _LASTING_SECONDS, _LASTING_POLL = 5.0, 0.6
 #: trained epoch, which comes at once if the program is compiled. It polls every _CHECK_SECONDS. So the first picture
 #: needs no second rerun. A rerun after Stop waits at most _STOP_SECONDS for the pause: most runs pause in that time.
 _NEWS_SECONDS, _CHECK_SECONDS, _TRAINED_SECONDS, _STOP_SECONDS = 0.4, 0.02, 0.05, 0.2
-#: Relative widths of the windows and of the curves beside them.
-_HALVES = (3, 2)
+#: Pixels of the panel on a window 1,280 pixels wide, and the least and the most that the grid of windows gets of them.
+_PANEL, _GRID = 870, (350, 550)
 #: Seconds between two polls of a stopped run, while its score may come and later.
 _JUDGED_POLL, _RESTING_POLL = 0.5, 2.5
 
@@ -40,20 +47,25 @@ def run_panel(run: RunRow) -> None:
 def preview(config: RunConfig) -> None:
     """Draw the windows and empty charts of these settings, before there is a run."""
     with st.container():  # the same layout as `_panel`, so that Train replaces these elements
-        st.container()
-        windows, curves = st.columns(_HALVES, gap="medium")
+        with st.container(key="before"):
+            network.draw(config)
+        windows, curves = _columns(config)
     with windows:
-        st.subheader("What the network will be asked", anchor=False)
         _windows(config, None)
-        st.subheader("How to read it", anchor=False)
         st.markdown(tabs.how_to_read(config))
     with curves:
         _curves(config, *cached_reads.NO_CURVES)  # their charts then get the run's first point
 
 
+def _columns(config: RunConfig) -> Sequence[Any]:
+    """A place for the windows, as wide as they need, and one for the curves."""
+    share = min(max(grid.width(config), _GRID[0]), _GRID[1]) / _PANEL
+    return st.columns([share, 1 - share], gap="small")
+
+
 def _interval(run: RunRow) -> float | None:
     """Seconds until the panel is redrawn; None if the run has ended and is not replayed."""
-    picture = replay.frame_seconds() if st.session_state[state.PLAYING] else None
+    picture = state.frame_seconds() if st.session_state[state.PLAYING] else None
     if not run.state.is_active:
         return picture
     return min(pace_of(run), picture or math.inf)
@@ -102,27 +114,37 @@ def _panel(run_id: str, was_active: bool, pace: float) -> None:
     is_replayed = not is_active or session[state.PLAYING] or session[state.REPLAY_AT] is not None
     records = cached_reads.run_records_or_last(run, all_snapshots=is_replayed)
     progress.tab_title(run)
-    if is_active:
-        progress.progress_bar(run, records)
-    else:
-        with st.container(key="progress"):
-            progress.outcome(run)
-            progress.continue_buttons(run)
-    windows, curves = st.columns(_HALVES, gap="medium")
+    with st.container(key="progress"):
+        shown = _progress(run, records, is_replayed)
+    windows, curves = _columns(run.config)
     with windows:
-        with st.container(key="replay_panel"):
-            if is_active and run.restarts:  # beside the progress it would leave the bar no room
-                st.caption(":material/restart_alt: A worker was lost; the run went on by itself from its last "
-                           "checkpoint.")
-            shown = replay.pick_snapshot(records.snapshots) if is_replayed else next(reversed(records.snapshots), None)
         _windows(run.config, shown)
         if shown and not is_active:
             _table(run)
     with curves:
-        _curves(run.config, records.loss, records.accuracy)
+        at = shown.epoch if shown and is_replayed else None
+        _curves(run.config, *(cached_reads.at_epoch(curve, at) for curve in (records.loss, records.accuracy)))
+        if not is_active:
+            progress.details(run)
     is_out_of_pace = is_active and not 1 / _STEP < pace / pace_of(run) < _STEP
     if is_active != was_active or is_out_of_pace:
         st.rerun()  # redraws the rest of the page, and sets this panel's timer
+
+
+def _progress(run: RunRow, records: cached_reads.RunRecords, is_replayed: bool) -> Snapshot | None:
+    """Draw the progress of a run or how it ended, and its replay. Returns the snapshot to show.
+
+    What stands here while a run is under way, and once it has ended, is equally high: the windows below stay in place.
+    """
+    shown = next(reversed(records.snapshots), None)
+    if run.state.is_active:
+        progress.under_way(run, records, shown, is_replayed)
+    else:
+        progress.ended(run)
+    if is_replayed:
+        with st.container(horizontal=True, vertical_alignment="center", key="replay_panel"):
+            shown = replay.pick_snapshot(records.snapshots)
+    return shown
 
 
 def _wait_for_news(run: RunRow | None) -> RunRow | None:
@@ -147,9 +169,11 @@ def _is_awaited(run: RunRow) -> bool:
 
 def _curves(config: RunConfig, loss: pa.Table, accuracy: pa.Table) -> None:
     with st.container(key="loss_chart"):
-        st.vega_lite_chart(loss, charts.loss_curve(config.epochs, *_scale(config)),
+        st.vega_lite_chart(loss, charts.loss_curve(config.epochs, *_scale(config)), key="loss_curve",
+                           on_select=partial(replay.jump, "loss_curve"),
                            alt="Loss against epoch, with the loss of pure guessing as a dashed line")
-    st.vega_lite_chart(accuracy, charts.accuracy_curve(config.epochs),
+    st.vega_lite_chart(accuracy, charts.accuracy_curve(config.epochs), key="accuracy_curve",
+                       on_select=partial(replay.jump, "accuracy_curve"),
                        alt="Share of training numbers right against epoch")
 
 
@@ -160,6 +184,7 @@ def _scale(config: RunConfig) -> tuple[float, float]:
 
 
 def _windows(config: RunConfig, snapshot: Snapshot | None) -> None:
+    st.html(grid.legend(config))
     with st.container(key="windows"):
         st.html(cached_reads.windows_html(config, snapshot))
 
@@ -167,8 +192,7 @@ def _windows(config: RunConfig, snapshot: Snapshot | None) -> None:
 def _table(run: RunRow) -> None:
     """Draw buttons that copy and download the expected and predicted numbers."""
     csv, text = cached_reads.answers_as_text(run)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button("Download as CSV", lambda: csv, "windows.csv", "text/csv",  # a function as in `share`
                            icon=":material/download:", key="download_windows", on_click="ignore")
-        with st.popover("Copy as text", icon=":material/content_copy:"):
-            st.code(text, language=None, height=300)
+        copy_button("Copy as text", text, key="copy_windows")

@@ -105,7 +105,7 @@ def in_words(rows: Sequence[Row], seconds: float) -> str:
         sentences.append("The same settings come out differently by chance alone: differences smaller than this spread "
                     "mean little.")
     elif not judged:
-        sentences.append("They differ in their seed alone.")
+        sentences.append("They differ in their random start alone.")
     return " ".join(sentences)
 
 
@@ -132,13 +132,13 @@ def _panel(configs: tuple[RunConfig, ...], was_live: bool) -> None:
     places = {run.run_id: cached_reads.wait_of(run.run_id).place for run in runs if run and run.state is State.QUEUED}
     rows = [to_row(config, run, places.get(config.run_id)) for config, run in zip(configs, runs, strict=True)]
     with st.container(horizontal=True, vertical_alignment="center", key="seeds_head"):
-        st.subheader(f"{counted(len(rows), 'seed')} together", anchor=False)
+        st.subheader(f"{counted(len(rows), 'run')} from different random starts", anchor=False)
         if is_live:
             st.button("Stop all", key="stop_seeds", icon=":material/stop:", on_click=actions.stop_seeds)
     st.markdown(in_words(rows, sum(run.seconds for run in runs if run and run.state is State.FINISHED)))
     _table(rows)
     if any(row.state == "not asked for" for row in rows):
-        st.caption(f"Press Run {actions.NUM_SEEDS} seeds again to ask for those that were not.")
+        st.caption(f"Press Train {actions.NUM_SEEDS} times again to ask for those that were not.")
     _curves([run for run in runs if run], configs[0].epochs)
 
 
@@ -146,7 +146,7 @@ def _curves(runs: Sequence[RunRow], epochs: int) -> None:
     curves = [curve for run in runs if len(curve := cached_reads.curve(run))]
     if not curves:
         return
-    st.caption("The mean of the seeds at each epoch, in a band of one standard deviation.")
+    st.caption("The mean of the runs at each epoch, in a band of one standard deviation.")
     for place, what in zip(st.columns(2, gap="medium"), ("loss", "accuracy"), strict=True):
         with place, st.container(key=f"seeds_{what}"):
             st.vega_lite_chart(tables.band(curves, what), charts.band(what, epochs),

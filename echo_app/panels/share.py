@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from echo_app import actions, cached_reads, links, state
+from echo_app.components.copy_button import copy_button
 from echo_app.panels import controls
 from echo_app.web.streamlit_patches import NotDelivered
 from echo_core.config import RunConfig
@@ -29,14 +30,12 @@ def share(config: RunConfig, run: RunRow | None) -> None:
     with st.popover("Share", icon=":material/share:", key="share"):
         st.markdown("**This run**, as it stands and as it goes on. A copy of Echo Lab that "
                     "does not have this run offers to train it.")
-        if result:
-            st.code(result, language=None, wrap_lines=True)
-        else:
+        copy_button("Copy link to this run", result or "", key="copy_run_link")
+        if not result:
             st.caption("Press Train first: there is no run yet.")
         st.markdown("**These settings**, every one of them, so that the link means the same for ever.")
-        if settings:
-            st.code(settings, language=None, wrap_lines=True)
-        else:
+        copy_button("Copy link to these settings", settings or "", key="copy_settings_link")
+        if not settings:
             st.caption("Their text is too long for a link. Send the file instead.")
         # A function, which is called when the button is pressed. With the content itself each page would fetch the
         # file at once, and fail if another visitor's rerun had just removed it.

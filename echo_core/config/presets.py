@@ -25,7 +25,14 @@ good night ! => sleep well"""
 
 
 #: Fields in which a run may differ from a preset and still be called by it.
-_NEAR = 3
+NEAR = 3
+
+
+class Contrast(NamedTuple):
+    """Another preset, which makes clear what one is about, and what it shows."""
+
+    preset: str
+    shows: str
 
 
 class Preset(NamedTuple):
@@ -34,6 +41,7 @@ class Preset(NamedTuple):
     title: str
     watch_for: str
     config: RunConfig
+    contrast: Contrast | None = None
 
 
 def _encoder_decoder(**settings: Any) -> RunConfig:
@@ -48,21 +56,22 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         "Whole echo (tutorial)",
         "The network answers while it reads, so it needs no memory at all. Watch every window turn right "
         "long before the loss is small.",
-        RunConfig()),
+        RunConfig(), Contrast("quick", "partial echo has to remember")),
     "partial": Preset(
         "Partial echo (tutorial)",
-        "The network reads five numbers, and only then says the first two. Watch the first number come back, "
-        "then the second.",
+        "The same task as *Quick partial echo*, with the tutorial's settings. Watch the first number come back, then "
+        "the second, over thousands of epochs.",
         RunConfig(variant="encoder_decoder", output_length=2, units=150, batch_size=21, epochs=5000)),
     "quick": Preset(
         "Quick partial echo",
-        "The same memory task with better settings: fewer units, more sequences an update, a higher "
-        "rate. Watch it beat the tutorial's settings in a fraction of the time.",
-        _encoder_decoder(output_length=2, units=64, epochs=800, learning_rate=0.01)),
+        "The network reads five numbers, and only then says the first two. Watch the first number come back, then the "
+        "second.",
+        _encoder_decoder(output_length=2, units=64, epochs=800, learning_rate=0.01),
+        Contrast("whole", "whole echo needs no memory")),
     "partial_5": Preset(
         "Echo all five from memory",
         "All five numbers must survive in one state: 33 bits. Watch how much longer it takes than two of five, and the "
-        "last windows turn right only when the rate has fallen.",
+        "last windows turn right only when the learning rate has fallen.",
         _encoder_decoder(output_length=5, sequence_length=16, sequences_per_epoch=4, units=128, epochs=12_000,
                          learning_rate=0.01, schedule="cosine", clip_norm=1)),
     "attention_20": Preset(
@@ -70,11 +79,12 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         "The decoder may look back at everything that was read. Watch it find out where to look: all twenty turn "
         "right at about the same time.",
         _encoder_decoder(variant="attention", input_length=20, output_length=20, sequence_length=31, units=128,
-                         sequences_per_epoch=4, epochs=2000, learning_rate=0.005, schedule="cosine", clip_norm=1)),
+                         sequences_per_epoch=4, epochs=2000, learning_rate=0.005, schedule="cosine", clip_norm=1),
+        Contrast("ten_without_attention", "ten are too many without attention")),
     "published": Preset(
-        "Attention with a published budget",
-        "Two of five from 50 numbers, learnt from 5,000 single windows: the same author reports 23 % without attention "
-        "and 96 % with it. Watch what a higher rate and a falling schedule make of the same budget.",
+        "Attention, 5,000 examples (Brownlee: 96 %)",
+        "Two of five from 50 numbers, learnt from 5,000 single windows: Brownlee, the tutorial's author, reports 23 % "
+        "without attention and 96 % with it. Watch what a higher learning rate that falls to zero makes of them.",
         RunConfig(variant="attention", vocab_size=50, sequence_length=5, output_length=2, units=150, stateful=False,
                   batch_size=1, epochs=5000, learning_rate=0.005, schedule="cosine", clip_norm=1)),
     "reverse_10": Preset(
@@ -82,7 +92,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         "What was read last must be said first. Watch the attention learn to walk backwards.",
         _encoder_decoder(task="reverse", variant="attention", input_length=10, output_length=10, sequence_length=21,
                          sequences_per_epoch=4, units=128, epochs=2000, learning_rate=0.005, schedule="cosine",
-                         clip_norm=1)),
+                         clip_norm=1),
+        Contrast("ten_without_attention", "ten are too many without attention")),
     "lag": Preset(
         "Two steps behind",
         "At every step it must say the number that it read two steps before, so its memory works like a queue. Watch "
@@ -117,13 +128,15 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         "Too small (fails)",
         "Six values have to hold two numbers out of a hundred. Watch the loss stop falling: there is room for "
         "a rough idea of them, and no more.",
-        _encoder_decoder(output_length=2, units=6, epochs=2000, learning_rate=0.01)),
+        _encoder_decoder(output_length=2, units=6, epochs=2000, learning_rate=0.01),
+        Contrast("quick", "64 values have room for two numbers")),
     "ten_without_attention": Preset(
         "Ten of ten without attention (fails)",
         "66 bits through one state. Watch the loss come to rest far from zero: one number in five or six comes back, "
-        "and never all ten. Then try *Reverse ten with attention*.",
+        "and never all ten.",
         _encoder_decoder(input_length=10, output_length=10, sequence_length=21, sequences_per_epoch=4, units=128,
-                         epochs=2000, learning_rate=0.005, schedule="cosine", clip_norm=1)),
+                         epochs=2000, learning_rate=0.005, schedule="cosine", clip_norm=1),
+        Contrast("attention_20", "with attention even twenty come back")),
     "linear": Preset(
         "Numbers by size (fails)",
         "The numbers are scaled to 0…1 and guessed by how large they are. Watch the guesses come near and "
@@ -133,30 +146,35 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         "No memory (fails)",
         "One dense layer sees a single number at a time: the one that is read when the answer is due. Watch it stay at "
         "pure guessing. It solves whole echo, which therefore needs no memory.",
-        _encoder_decoder(variant="no_memory", output_length=2, epochs=500, learning_rate=0.01)),
+        _encoder_decoder(variant="no_memory", output_length=2, epochs=500, learning_rate=0.01),
+        Contrast("quick", "an LSTM can hold both numbers")),
 })
+
+#: The preset of a first visit: a network that has to remember.
+FIRST = "quick"
 
 
 def short_name(config: RunConfig) -> str:
     """The name of the nearest preset, or else the variant, with the fields that differ from it."""
-    name, changes = nearest(config)
+    name, changed = nearest(config)
     if name is None:
-        changes = {field: value for field, value in _changes(config, RunConfig()).items() if field != "variant"}
-    elif set(changes) <= {"seed"}:
+        changed = {field: value for field, value in changes(config, RunConfig()).items() if field != "variant"}
+    elif set(changed) <= {"seed"}:
         return f"{name}, seed {config.seed}"
     return ", ".join([name or config.variant, *(
-        f"{field}={shortened(' '.join(written(value).split()), 24)}" for field, value in changes.items())])
+        f"{field}={shortened(' '.join(written(value).split()), 24)}" for field, value in changed.items())])
 
 
 @lru_cache(maxsize=64)
 def nearest(config: RunConfig) -> tuple[str | None, Mapping[str, object]]:
-    """The preset that differs in the fewest fields, and those fields; None if more than `_NEAR` differ."""
-    by_preset = {name: _changes(config, preset.config) for name, preset in PRESETS.items()}
-    name, changes = min(by_preset.items(), key=lambda found: len(found[1]))
-    return (name, changes) if len(changes) <= _NEAR else (None, {})
+    """The preset that differs in the fewest fields, and those fields; None if more than `NEAR` differ."""
+    by_preset = {name: changes(config, preset.config) for name, preset in PRESETS.items()}
+    name, changed = min(by_preset.items(), key=lambda found: len(found[1]))
+    return (name, changed) if len(changed) <= NEAR else (None, {})
 
 
-def _changes(config: RunConfig, other: RunConfig) -> dict[str, object]:
+def changes(config: RunConfig, other: RunConfig) -> dict[str, object]:
+    """The fields in which a run differs from another one, with its own values."""
     others = vars(other)  # `getattr` takes three times as long, and a search compares thousands of runs
     return {name: value for name, value in vars(config).items() if value != others[name]}
 

@@ -35,8 +35,8 @@ _READOUT = LayerSpec("Dense", "readout")
 #: One long vector, cut into one block of scores for each timestep of the answer.
 _BLOCKS = (_READOUT, LayerSpec("Reshape", "blocks"), LayerSpec("Activation", "probabilities"))
 
-_MUST_REMEMBER = """
-**Now it must remember.** In the partial echo an *encoder* reads all the numbers and keeps a few dozen values: its
+_PARTIAL_MUST_REMEMBER = """
+**And when must it remember?** In the partial echo an *encoder* reads all the numbers and keeps a few dozen values: its
 state. A *decoder* sees only that state and must say the first numbers again. Two numbers out of a hundred are 13.3
 bits that have to survive everything read after them. Watch the first number come back, then the second.
 """
@@ -64,7 +64,7 @@ class Variant(NamedTuple):
             `padded`: at these too, and with a padding before. `after_reading`: once it has read the whole window.
         reads_all_at_once: Whether it reads the numbers of a window as the features of one timestep.
         refuses: The values of each field that it cannot be combined with, and why, to be read after "because".
-        memory_story: What the page says about memory beside `story`.
+        memory_story: What its memory has to hold, for the page, beside `story`.
     """
 
     title: str
@@ -74,7 +74,7 @@ class Variant(NamedTuple):
     answers: Literal["every_step", "newest_steps", "padded", "after_reading"]
     reads_all_at_once: bool = False
     refuses: Mapping[str, Mapping[str, str]] = MappingProxyType({})
-    memory_story: str = _MUST_REMEMBER
+    memory_story: str = ""
 
     @property
     def answers_every_step(self) -> bool:
@@ -117,6 +117,7 @@ that maps number to number can do it, with or without a memory: preset *No memor
 LSTM, and solves it as well. The windows turn right long before the loss is small, because the right answer only has to
 be the *likeliest* one.
 """,
+        memory_story=_PARTIAL_MUST_REMEMBER,
         layers=(_EVERY_CELL, _READOUT), answers="every_step",
         refuses={"task": {"reverse": _TOO_EARLY, "pairs": _ONE_PASS}}),
     "encoder_decoder": Variant(
@@ -126,8 +127,9 @@ be the *likeliest* one.
 dozen values: its state. A second one, the *decoder*, sees only that state, which `RepeatVector` shows it at every
 step, and must say what was asked for. All that it says has to fit through this one state.
 """,
+        memory_story=_NEEDS_NO_MEMORY,
         layers=(_ENCODER, _CONTEXT, _DECODER, _READOUT), answers="after_reading",
-        refuses={"task": {"lag": _TOO_LATE}}, memory_story=_NEEDS_NO_MEMORY),
+        refuses={"task": {"lag": _TOO_LATE}}),
     "padded": Variant(
         title="Padded", help="one layer that waits",
         story="""
@@ -135,6 +137,11 @@ step, and must say what was asked for. All that it says has to fit through this 
 reads it must say padding, and in the last steps the echo, so it has to hold the first numbers while others pass by.
 Paddings count in the loss and not in the accuracy. The tutorial names the other order, echo first and paddings after
 it: then every number is said as it is read, and no memory is needed.
+""",
+        memory_story="""
+**It speaks while it still reads.** There is no moment between reading and answering: while it says the first number of
+the echo, it still takes in others. One state has to hold what is asked for, pass over what is not, and know from the
+step alone when to begin. What it has said it may forget.
 """,
         layers=(_EVERY_CELL, _READOUT), answers="padded",
         refuses={"task": {"reverse": _TOO_EARLY, "pairs": _ONE_PASS,
@@ -148,6 +155,12 @@ it: then every number is said as it is read, and no memory is needed.
 with each of the encoder's outputs, and takes in a mixture of those that fit best. Nothing has to be squeezed through
 one state any more; what must be learnt is *where to look*. That is why twenty numbers come back where ten were too
 many.
+""",
+        memory_story="""
+**What is left to remember?** Everything that was read stays in sight: one output of the encoder for each number. The
+decoder's state need not carry the numbers, only the place where it looks next. As long as it has not found out where to
+look, the loss falls slowly; then all places turn right at about the same time. Twenty numbers out of a hundred are 133
+bits, and none of them has to fit through the state.
 """,
         layers=(LayerSpec("recurrent", "encoder", every_step=True, gives=("encoded", "last")),
                 LayerSpec("RepeatVector", "context", reads=("last",), gives=("context",)),
@@ -165,6 +178,10 @@ many.
 is one long vector, cut into blocks. The LSTM takes one step and never has to remember: it is used as a plain layer.
 Each place in the window has weights of its own, so what is learnt of a number at one place helps nowhere else.
 """,
+        memory_story="""
+**Nothing has to be kept.** All numbers are there at once, so none waits for another: 0 bits of memory. It is hard in
+another way: it must learn each number at each place anew, and it can read no window of another length.
+""",
         layers=(_CELL, *_BLOCKS), answers="after_reading", reads_all_at_once=True,
         refuses={"task": {"pairs": _ONE_PASS, "lag": _TOO_LATE},
                  "representation": {"linear": "many_to_one asks the same of a network that reads number by number"},
@@ -176,6 +193,11 @@ Each place in the window has weights of its own, so what is learnt of a number a
 layer makes one long vector of it, cut into blocks, one for each number of the answer. The memory must hold the same as
 in the encoder–decoder, but no decoder has to learn to count.
 """,
+        memory_story="""
+**Now it must remember, and say all of it at once.** After the last number its one state has to hold the whole answer,
+two numbers out of a hundred are 13.3 bits. The dense layer behind it has weights of its own for each place of the
+answer, so it can read each number off the state without any order in time.
+""",
         layers=(_CELL, *_BLOCKS), answers="after_reading",
         refuses={"task": {"pairs": _ONE_PASS, "lag": _TOO_LATE},
                  "missing": {"mask": "it answers with one vector, of which no timestep can be left out"}}),
@@ -186,11 +208,11 @@ in the encoder–decoder, but no decoder has to learn to count.
 due and nothing else. For whole echo that is the very number that is asked for, and it is enough. Where the answer is
 due later, the number is gone, and all that is left is to guess: that difference is what memory means.
 """,
+        memory_story=_NEEDS_NO_MEMORY,
         layers=(LayerSpec("Cropping1D", "newest"), _READOUT), answers="newest_steps",
         refuses={"task": {"pairs": _ONE_PASS}, "cell": {"gru": _NO_CELL, "simple_rnn": _NO_CELL},
                  "representation": {"linear": "to hand one scaled number on there is nothing to learn"},
-                 "missing": {"mask": "each answer looks at one number, and there would be none"}},
-        memory_story=_NEEDS_NO_MEMORY),
+                 "missing": {"mask": "each answer looks at one number, and there would be none"}}),
 })
 
 if TYPE_CHECKING:

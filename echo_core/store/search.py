@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from echo_core.config import RunConfig, written
-from echo_core.config.labels import TITLES, label_of
+from echo_core.config.labels import TITLES, label_of, name_in_words
 from echo_core.config.presets import PRESETS, nearest, short_name
 
 #: The beginning of a `run_id` counts from this many characters on: shorter ones fit too many runs by chance.
@@ -53,7 +53,7 @@ def fold(text: str) -> str:
 def describe(config: RunConfig) -> Description:
     """The searchable text of a run with these settings."""
     preset = nearest(config)[0]
-    shown = [short_name(config), *([PRESETS[preset].title] if preset else [])]
+    shown = [short_name(config), name_in_words(config), *([PRESETS[preset].title] if preset else [])]
     for field, titles in TITLES.items():
         value = getattr(config, field)
         if field in _NAMED_ALWAYS or value != RunConfig.model_fields[field].default:

@@ -37,7 +37,7 @@ def test_settings_of_a_comparison_stand_in_the_words_of_the_controls(store: Stor
     heads, rows, _ = compared(store, TINY, other)
     assert dict(zip(heads[6:], zip(*(row[6:] for row in rows), strict=True), strict=True)) == {
         "Network": ("Encoder–decoder", "Attention"), "Cell": ("LSTM", "Simple RNN"), "Stateful": ("on", "off"),
-        "Rate": ("0.001", "0.01")}
+        "Learning rate": ("0.001", "0.01")}
 
 
 def test_what_a_visitor_typed_is_text_in_a_comparison_and_in_its_tooltips(store: Store):

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from echo_app import state, store_outages
-from echo_app.panels import replay, run_view
+from echo_app.panels import run_view
 from echo_core.config import RunConfig
 from echo_core.records import State
 from echo_core.store import RunRow, Store, Ticket
@@ -138,7 +138,7 @@ def test_replay_of_one_visitor_goes_on_where_it_was_when_somebody_goes_on_with_t
     stopped(store, config)
     page = open_page(run=config.run_id)
     assert shown_epoch(page) == 30
-    monkeypatch.setattr(replay, "frame_seconds", lambda: 3600.0)  # pictures stay until the clock is moved
+    monkeypatch.setattr(state, "frame_seconds", lambda: 3600.0)  # pictures stay until the clock is moved
     page.button(key="play").click().run()
     assert shown_epoch(page) == 0
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from echo_app.charts import grid as grid_module
 from echo_app.charts.grid import MAX_ROWS
 from echo_core.config import RunConfig
+from echo_core.config.presets import PRESETS
 from echo_core.data import Examples, text_examples
 from echo_core.records import Snapshot
 from tests.helpers.samples import small
@@ -118,6 +119,19 @@ def test_hovering_over_a_scaled_number_says_what_it_was_before_it_was_rounded():
     html = grid_module.grid(config, Examples(np.array([[3, 5, 6]]), np.array([[3, 5]])), sure)
     assert 'title="3.05, rounded"' in html
     assert 'title="2.45, rounded; expected 5"' in html
+
+
+def test_legend_says_what_signs_shades_and_bold_numbers_mean():
+    text = re.sub("<[^>]*>", "", grid_module.legend(small(variant="encoder_decoder")))
+    for words in ("bold: must come back", "✓ right", "✗ wrong", "surer"):
+        assert words in text
+    assert "bold" not in grid_module.legend(small(task="pairs", variant="attention"))
+    assert "nearer to it" in grid_module.legend(small(representation="linear"))
+
+
+def test_grid_of_a_short_echo_leaves_the_curves_more_room_than_one_of_twenty_numbers():
+    quick, twenty = (grid_module.width(PRESETS[name].config) for name in ("quick", "attention_20"))
+    assert quick < 350 < 500 < twenty
 
 
 def test_long_windows_are_stacked_so_that_the_answer_is_not_out_of_sight():

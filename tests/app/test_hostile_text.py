@@ -17,7 +17,8 @@ from tests.helpers.apptest import open_page
 from tests.helpers.hostile import HOSTILE, HOSTILE_WORD, PAIRS, keep_run
 
 #: Elements that show text unchanged, and fields of other elements in which a browser reads no Markdown.
-INERT = {"text", "code", "arrow_data_frame", "vega_lite_chart", "text_area", "text_input", "html"}
+#: Components get text as data, and set it as text.
+INERT = {"bidi_component", "text", "code", "arrow_data_frame", "vega_lite_chart", "text_area", "text_input", "html"}
 VALUES = {"id", "value", "default", "rawValues"}
 #: Text from which Markdown would make a picture, a link, a colour, an icon or a formula.
 MARKUP = re.compile(r"(?<!\\)(?:!\[x|\[log in|<b>|<img|\$x\^|:red\[|:smile:|`code`|\*\*b\*\*)|https?://127|me@planted")
@@ -63,7 +64,7 @@ def test_settings_of_hostile_pairs_are_plain_beside_the_run_of_them():
     page = open_page(run=PAIRS.run_id)
     assert read_as_markup(page) == []
     page.selectbox(key="preset").select("whole").run()
-    assert any(plain("![x](http") in caption.value for caption in page.caption)
+    assert any(plain("![x](http") in words.value for words in page.markdown if "Showing" in words.value)
     assert read_as_markup(page) == []
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from echo_app.charts.grid import summary
 from echo_app.pages import train
-from echo_app.panels.tabs import how_to_read
+from echo_app.panels.behind.tabs import how_to_read
 from echo_core.config import RunConfig
 from echo_core.config.repair import explain
 from echo_core.data import shown_examples

@@ -75,7 +75,8 @@ def done(right: float) -> dict[str, Any]:
 
 def test_words_of_several_seeds_count_each_of_them_from_the_first_moment_on(run: RunRow):
     waiting = {"state": State.QUEUED}
-    assert seeds.in_words(rows(run, *5 * [waiting]), 0) == "**0 of 5 finished**. They differ in their seed alone."
+    assert seeds.in_words(rows(run, *5 * [waiting]), 0) == (
+        "**0 of 5 finished**. They differ in their random start alone.")
     one = seeds.in_words(rows(run, done(0.9), *4 * [waiting]), 2.0)
     assert one.startswith("**1 of 5 finished**. Windows right: **90.0 %**; single tokens: **90.0 %** (of seed 0 alone")
     assert "1 seeds" not in one
@@ -155,7 +156,7 @@ def test_each_row_opens_its_run_and_the_link_opens_the_same_table_again():
     assert page.session_state[state.RUN] == configs[2].run_id
     assert table(page) == shown
     assert any(words.value == "One of them: seed 202" for words in page.subheader)
-    assert page.session_state["seed"] == 200  # Run 5 seeds asks for the same ones again
+    assert page.session_state["seed"] == 200  # Train 5 times asks for the same ones again
     again = open_page(**{name: page.query_params[name] for name in page.query_params})
     assert not again.warning
     assert table(again) == shown
@@ -228,10 +229,11 @@ def test_links_to_ones_other_runs_stay_when_they_have_finished_and_say_their_pla
     page.button(key="train").click().run()
     page.number_input(key="seed").set_value(501).run()
     page.button(key="train").click().run()
-    label = page.button(key=f"other_{first.run_id}").label
-    assert label.startswith("encoder_decoder, seed 500: queued, ")
+    label = page.button(key=f"other_{first.run_id}").label.replace("\\", "")
+    assert label.startswith("Encoder–decoder, units 6, epochs 60, seed 500, ")
+    assert ": queued, " in label
     train(state.store(), first, right=0.5)
     page.run()
-    assert page.button(key=f"other_{first.run_id}").label == "encoder_decoder, seed 500: finished, epoch 60"
+    assert page.button(key=f"other_{first.run_id}").label.endswith(": finished, epoch 60")
     page.button(key=f"other_{first.run_id}").click().run()
     assert page.session_state[state.RUN] == first.run_id

@@ -4,7 +4,9 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -14,8 +16,9 @@ from echo_app.panels import run_view
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS, SAMPLE_PAIRS
 from echo_core.config.variants import VARIANTS
+from echo_core.data import shown_examples
 from echo_core.evaluation.verdicts import not_finite
-from echo_core.records import Checkpoint, Evaluation, Point, Progress, State
+from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot, State
 from echo_core.settings import LimitExceeded
 from echo_core.store import StoreError
 from tests.helpers.apptest import open_page
@@ -40,11 +43,22 @@ def texts(page: AppTest) -> str:
                      for element in kind)
 
 
-def test_the_page_begins_with_the_whole_preset():
+def test_first_visit_begins_with_a_network_that_has_to_remember():
     page = open_page()
+    assert page.selectbox(key="preset").value == "quick"
+    assert "81,764" in texts(page)
+    assert "It must remember **13.3 bits**" in texts(page)
+
+
+def test_whole_echo_is_one_press_away_as_the_contrast_and_leads_back():
+    page = open_page()
+    assert page.button(key="contrast").label == "Compare: whole echo needs no memory"
+    page.button(key="contrast").click().run()
     assert page.selectbox(key="preset").value == "whole"
     assert "11,780" in texts(page)
-    assert "no memory" in texts(page)
+    assert "needs **no memory**" in texts(page)
+    page.button(key="contrast").click().run()
+    assert page.selectbox(key="preset").value == "quick"
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -91,7 +105,7 @@ def test_nonsense_in_a_link_is_named_as_plain_text():
 
 
 def test_a_longer_input_moves_the_batch_size_to_one_that_divides_the_windows():
-    page = open_page()
+    page = open_page(preset="whole")
     page.number_input(key="input_length").set_value(7).run()
     assert page.session_state["batch_size"] == 19
     assert "batch_size=7 does not fit" in "\n".join(element.value for element in page.text)
@@ -107,7 +121,7 @@ def test_whole_echo_holds_its_output_length_to_the_input_length():
 
 
 def test_several_sequences_switch_stateful_off():
-    page = open_page()
+    page = open_page(preset="whole")
     page.number_input(key="sequences_per_epoch").set_value(2).run()
     assert page.toggle(key="stateful").disabled
     assert page.session_state["stateful"] is False
@@ -121,7 +135,10 @@ def test_what_this_host_does_not_allow_is_said_before_training():
 
 def test_an_unknown_run_in_a_link_is_said_and_the_settings_stay():
     page = open_page(run="0" * 16, units=33)
-    assert "The run of this link is not known here." in "\n".join(element.value for element in page.text)
+    [warning] = page.warning
+    assert "This run is not on this copy" in str(warning.proto)
+    assert "the controls have its settings" in warning.value
+    assert "not accepted" not in texts(page)
     assert page.session_state["units"] == 33
 
 
@@ -135,7 +152,8 @@ def test_train_asks_for_the_run_of_the_settings_and_puts_it_into_the_address():
     assert state.engine().wait(wanted.run_id, timeout=PATIENCE) == "finished"
     again = open_page(run=wanted.run_id)
     assert again.session_state["seed"] == 77
-    assert any("3 epochs in" in str(box.proto) for box in again.success)
+    [box] = [box for box in again.warning if "3 epochs in" in str(box.proto)]
+    assert "Did not learn it: " in str(box.proto)
     downloads = {button.proto.label: button.proto for button in again.get("download_button")}
     assert {"Download as CSV", "Settings as a file", "All of it"} <= set(downloads)
     assert all(each.deferred_file_id and not each.url for each in downloads.values())
@@ -289,6 +307,88 @@ def test_a_result_that_is_the_same_answer_to_everything_is_named_beside_it():
     assert "The network gives the same answer for every window, which alone scores 0.0 % of windows." in said
 
 
+def finished(config: RunConfig, right: float, each: float | None = None) -> str:
+    """Put a finished run into the store by hand. Returns its run_id."""
+    open_page()  # so that there is an engine
+    store = state.engine().store
+    ticket = store.queue.take(config, worker="test", holder="test")
+    store.attempts.start(ticket, threads=1)
+    for epoch in (0, 1, config.epochs):
+        answers = shown_examples(config).expected.astype(np.int32)
+        snapshot = Snapshot(epoch, answers, np.full(answers.shape, 0.5, np.float32))
+        store.attempts.append(ticket, Progress(epoch, 1.0, right, epoch / 10, (Point(epoch, 1.0, right),),
+                                               Checkpoint(epoch, epoch, ()), snapshot))
+    store.attempts.finish(ticket, Checkpoint(config.epochs, config.epochs, ()), Evaluation(
+        each if each is not None else right, right, 2004, (right,) * config.output_length, sameness=0.1,
+        same_accuracy=0.0))
+    return config.run_id
+
+
+@pytest.mark.parametrize(("preset", "right", "box", "said"), [
+    ("quick", 1.0, "success", "Learnt it: 2,004 of 2,004 windows"),
+    ("partial", 0.25, "info", "Partly learnt: 501 of 2,004 windows"),
+    ("ten_without_attention", 0.0, "warning", "Did not learn it: 0 of 2,004 windows")])
+def test_result_says_what_it_comes_to_in_the_colour_of_it(preset: str, right: float, box: str, said: str):
+    page = open_page(run=finished(PRESETS[preset].config.model_copy(update={"seed": 600}), right))
+    [found] = [shown for shown in getattr(page, box) if said in str(shown.proto)]
+    assert "Finished: " in found.value
+    if preset == "ten_without_attention":
+        assert found.value.startswith("As expected: 66 bits do not fit through this state.")
+
+
+def test_what_to_try_next_is_a_button_that_loads_it_and_leaves_the_press_of_train_to_the_visitor():
+    config = PRESETS["ten_without_attention"].config.model_copy(update={"seed": 601})
+    page = open_page(run=finished(config, 0.0))
+    assert page.button(key="next_step").label == "Let it look back: attention"
+    page.button(key="next_step").click().run()
+    assert not page.exception
+    assert (page.session_state["variant"], page.session_state["seed"]) == ("attention", 601)
+    assert page.session_state[state.RUN] == config.run_id
+
+
+def test_shown_run_of_other_settings_is_said_above_it_with_both_ways_out():
+    shown = PRESETS["no_memory"].config
+    page = open_page(run=finished(shown, 0.0))
+    assert not [button for button in page.button if button.key == "train_these"]
+    page.selectbox(key="preset").select("pairs").run()
+    assert "Showing *No memory*. Your controls are set to *Questions and answers*." in texts(page)
+    page.button(key="back_to_shown").click().run()
+    assert page.selectbox(key="preset").value == "no_memory"
+    assert "Showing" not in texts(page)
+    page.selectbox(key="preset").select("pairs").run()
+    page.button(key="train_these").click().run()
+    assert page.session_state[state.RUN] == PRESETS["pairs"].config.run_id
+    state.engine().stop(PRESETS["pairs"].config.run_id)
+
+
+def test_settings_that_were_trained_before_are_replayed_by_themselves_and_can_be_trained_anew(
+        monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(state, "frame_seconds", lambda: 3600.0)  # it stays at its first picture
+    config = RunConfig(epochs=3, seed=602)
+    run_id = finished(config, 1.0)
+    page = open_page(**config.to_query())
+    assert "**Trained before**: Train shows its replay." in texts(page)
+    page.button(key="train").click().run()
+    assert page.session_state[state.PLAYING]
+    assert page.session_state[state.REPLAY_AT] == 0
+    day = f"{datetime.now(UTC):%-d %b}"
+    assert any(f"Trained before, {day}; this is its replay." in box.value for box in page.success)
+    page.button(key="train_again").click().run()
+    assert not page.exception
+    assert state.engine().wait(run_id, timeout=PATIENCE) == "finished"
+    assert state.store().runs.get(run_id).attempt == 2
+    assert state.store().runs.get(run_id).fingerprint is not None
+    assert not any("Trained before" in box.value for box in open_page(run=run_id).success)
+
+
+def test_train_longer_is_shown_and_says_why_a_cosine_cannot_go_on():
+    page = open_page(run=finished(RunConfig(epochs=3, seed=603, schedule="cosine"), 1.0))
+    assert page.button(key="extend").disabled
+    assert "its learning rate has fallen to zero along a cosine" in texts(page)
+    page = open_page(run=finished(RunConfig(epochs=3, seed=604), 1.0))
+    assert not page.button(key="extend").disabled
+
+
 def test_the_code_tab_holds_the_network_and_its_summary():
     page = open_page(variant="encoder_decoder", output_length=2, units=150, batch_size=21)
     page.session_state["behind"] = "The code"
@@ -321,7 +421,7 @@ def test_only_what_makes_sense_is_offered():
 
 
 def test_a_network_that_cannot_do_the_task_makes_room_and_the_page_says_so():
-    page = open_page()
+    page = open_page(preset="whole")
     page.selectbox(key="task").select("reverse").run()
     assert page.session_state["variant"] == "encoder_decoder"
     assert "variant=whole does not fit" in texts(page)

@@ -119,7 +119,7 @@ def test_a_locked_store_is_said_in_words_and_nothing_is_lost(on_a_file: tuple[Se
     with faults.locked(store):
         page.locator(".st-key-units input").fill("37")
         page.locator(".st-key-units input").press("Enter")
-        expect(page.get_by_text("Press Train for the settings at the controls")).to_be_visible()
+        expect(page.get_by_text("Your controls are set to")).to_be_visible()
         press(page, "train")
         refused = page.get_by_text("the store cannot be used, because another program has locked it")
         expect(refused).to_be_visible()

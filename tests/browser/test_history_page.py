@@ -24,6 +24,13 @@ def finished(page: Page) -> None:
     expect(page.locator(".st-key-progress")).to_contain_text("Finished")
 
 
+def copied(page: Page, key: str) -> str:
+    """The text that a copy button puts into the clipboard."""
+    press(page, key)
+    expect(page.locator(f".st-key-{key}")).to_contain_text("Copied")
+    return str(page.evaluate("navigator.clipboard.readText()"))
+
+
 def test_runs_are_listed_compared_named_deleted_and_brought_back(visit: Visit, server: Server):
     page = visit(address("whole", seed=41, epochs=60))
     press(page, "train")
@@ -39,7 +46,7 @@ def test_runs_are_listed_compared_named_deleted_and_brought_back(visit: Visit, s
     tick(page, 1)
     expect(page.get_by_text("2 picked")).to_be_visible()
     differences = page.locator(".echo-differences")
-    expect(differences).to_contain_text("A · whole, epochs=90, seed=42")
+    expect(differences).to_contain_text("A · Whole echo, epochs 90, seed 42")
     expect(differences.locator("th")).to_have_text(
         ["Line", "Run", "Windows right", "Numbers right", "Epochs trained", "Seconds", "Epochs", "Seed"])
     page.get_by_text("seconds", exact=True).first.click()
@@ -98,7 +105,7 @@ def test_five_seeds_are_one_band_and_a_mean_with_its_spread(visit: Visit):
         re.compile(r"Windows right: .* % ± \d.*standard deviation of 5 seeds"))
     expect(page.locator(".st-key-seeds_loss")).to_be_visible()
     other = visit("?" + urlparse(page.url).query)
-    expect(other.locator(".st-key-seeds")).to_contain_text("5 seeds together")
+    expect(other.locator(".st-key-seeds")).to_contain_text("5 runs from different random starts")
 
 
 def test_a_run_goes_on_from_where_it_was_stopped_and_can_be_trained_longer(visit: Visit):
@@ -119,8 +126,9 @@ def test_links_open_the_run_elsewhere_and_settings_travel_as_a_file(visit: Visit
     page = visit(address("whole", seed=45, epochs=50))
     press(page, "train")
     finished(page)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     press(page, "share")
-    result, settings = (page.locator("[data-testid=stPopoverBody] code").nth(place).inner_text() for place in (0, 1))
+    result, settings = (copied(page, f"copy_{which}_link") for which in ("run", "settings"))
     with page.expect_download() as download:
         press(page, "download_settings")
     saved = tmp_path / "settings.json"

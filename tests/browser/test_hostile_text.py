@@ -64,8 +64,8 @@ def test_a_run_of_hostile_words_is_shown_as_text_wherever_it_is_shown(visit_watc
     is_harmless(page)
     page.get_by_role("combobox", name="Start from").click()
     page.get_by_role("option").filter(has_text="Whole").first.click()
-    said = page.locator("[data-testid=stCaptionContainer]").filter(has_text="This is the run with")
-    expect(said).to_contain_text("text ![x](http")
+    said = page.locator(".st-key-banner")
+    expect(said).to_contain_text("words ![x](http")
     is_harmless(page)
     for tab in ("The data", "The code"):
         page.get_by_role("tab", name=tab).click()

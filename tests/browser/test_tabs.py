@@ -119,7 +119,7 @@ def test_visitors_of_a_hosted_copy_see_their_own_runs_and_the_presets_alone(visi
     tick(second, 0)
     expect(second.get_by_text("1 picked")).to_be_visible()
     expect(second.locator(".st-key-runs_delete")).to_have_count(0)
-    expect(second.locator(".st-key-runs_table")).to_contain_text("whole, seed 0")
+    expect(second.locator(".st-key-runs_table")).to_contain_text("Whole echo")
     expect(second.locator(".st-key-runs_table")).not_to_contain_text("as I call it")
     press(first, "runs_hide")
     listed(first, 1)

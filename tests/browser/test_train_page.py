@@ -39,6 +39,8 @@ def test_first_visit_says_what_this_is_and_offers_one_primary_button(visit: Visi
     expect(page.get_by_text("An LSTM is a neural network with a memory.")).to_be_visible()
     expect(page.locator("[data-testid='stBaseButton-primary']")).to_have_count(1)
     expect(page.locator(".st-key-windows")).to_contain_text("21 windows of a sequence that training never sees")
+    expect(page.get_by_text("81,764 parameters")).to_be_visible()
+    page.get_by_text("Compare: whole echo needs no memory").click()
     expect(page.get_by_text("11,780 parameters")).to_be_visible()
 
 
@@ -162,14 +164,76 @@ def test_a_press_of_another_run_shows_it(visit: Visit):
 
 
 def test_the_page_says_which_run_it_shows_while_the_controls_stand_at_other_settings(visit: Visit):
-    page, caption = visit(address("whole", seed=4, epochs=50)), "This is the run with units 20."
+    page = visit(address("whole", seed=4, epochs=50))
     press(page, "train")
     said(page, "Finished")
-    for units, shown in (("21", 1), ("22", 1), ("20", 0)):
+    for units in ("21", "22"):
         page.locator(".st-key-units input").fill(units)
         page.locator(".st-key-units input").press("Enter")
-        expect(page.get_by_text(caption)).to_have_count(shown)
+        expect(page.locator(".st-key-banner")).to_contain_text(
+            "Showing Whole echo. Your controls are set to Whole echo, other units.")
+    press(page, "back_to_shown")
+    expect(page.locator(".st-key-banner")).to_have_count(0)
+    expect(page.locator(".st-key-units input")).to_have_value("20")
     said(page, "Finished")
+
+
+def top(page: Page, key: str) -> float:
+    box = page.locator(f".st-key-{key}").bounding_box()
+    assert box is not None
+    return box["y"]
+
+
+@pytest.mark.parametrize("width", [1280, 1366])
+def test_train_is_in_sight_on_a_small_screen_and_nothing_jumps_when_a_run_ends(visit: Visit, width: int):
+    page = visit(address("whole", seed=width, epochs=20_000), width=width, height=640)
+    box = page.locator(".st-key-train button").bounding_box()
+    assert box["y"] + box["height"] <= 640
+    press(page, "train")
+    said(page, "epochs/s")
+    before = top(page, "windows"), top(page, "loss_chart")
+    assert before[0] < 500
+    said(page, "Finished")
+    settled(page)
+    assert (top(page, "windows"), top(page, "loss_chart")) == pytest.approx(before, abs=2)
+
+
+def test_twenty_numbers_fit_beside_the_curves(visit: Visit):
+    page = visit(address("attention_20", seed=7, epochs=2, schedule="constant"))
+    press(page, "train")
+    said(page, "Finished")
+    assert page.locator(".echo-grid").evaluate("box => box.scrollWidth <= box.clientWidth")
+    plots = [page.locator(f"{at} .mark-group.role-frame.root").first.bounding_box()
+             for at in (".st-key-loss_chart", ".st-key-accuracy_curve")]
+    assert plots[0]["width"] >= 200
+    assert plots[0]["x"] == pytest.approx(plots[1]["x"], abs=1)
+    assert plots[0]["width"] == pytest.approx(plots[1]["width"], abs=1)
+
+
+def test_a_click_on_a_curve_puts_the_replay_there_and_both_curves_say_where_it_is(visit: Visit):
+    page = visit(address("whole", seed=8))
+    press(page, "train")
+    said(page, "Finished")
+    settled(page)
+    kept = page.locator(".st-key-accuracy_curve .mark-path.role-mark path")  # a strip around each kept snapshot
+    expect(kept.nth(39)).to_be_attached()
+    kept.nth(30).click()
+    expect(page.locator(".st-key-windows")).not_to_contain_text("Epoch 500:")
+    at = int(re.search(r"Epoch (\d+):", page.locator(".st-key-windows").inner_text()).group(1))
+    assert 20 < at < 480
+    for chart, number in (("accuracy_curve", 1), ("loss_chart", 2)):  # which has a rule of pure guessing too
+        expect(page.locator(f".st-key-{chart} .mark-rule.role-mark line")).to_have_count(number)
+
+
+def test_an_empty_chart_leaves_nothing_in_the_console(visit: Visit, server: Server):
+    page, warnings = visit(), []
+    page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
+    page.goto(f"{server.url}/{address('whole', seed=9)}")
+    page.wait_for_selector(".st-key-accuracy_curve .mark-group")
+    press(page, "train")
+    said(page, "Finished")
+    settled(page)
+    assert [text for text in warnings if "nfinite" in text] == []
 
 
 def test_nonsense_in_the_address_gives_a_page_that_works_and_says_what_it_did_not_accept(visit: Visit):
@@ -184,12 +248,12 @@ def test_nonsense_in_the_address_gives_a_page_that_works_and_says_what_it_did_no
 
 def test_a_link_to_an_unknown_run_says_so_and_keeps_the_settings(visit: Visit):
     page = visit(address("quick", seed=9) + "&run=0123456789abcdef")
-    expect(page.get_by_text("The run of this link is not known here.")).to_be_visible()
+    expect(page.get_by_text("This run is not on this copy")).to_be_visible()
     expect(page.get_by_text("81,764 parameters")).to_be_visible()
 
 
 def test_a_batch_size_that_no_longer_divides_the_windows_is_replaced_and_that_is_said(visit: Visit):
-    page = visit()
+    page = visit(address("whole"))
     page.get_by_text("Advanced").click()
     page.locator(".st-key-input_length input").fill("7")
     page.locator(".st-key-input_length input").press("Enter")
@@ -253,7 +317,7 @@ def test_nine_runs_of_three_visitors_take_turns_and_none_is_lost(visit: Visit, s
                     page.get_by_text("Advanced").click()
                 seed.fill(str(100 + k + 10 * turn))
                 seed.press("Enter")
-                expect(page.get_by_text("Press Train for the settings at the controls")).to_be_visible()
+                expect(page.get_by_text("Your controls are set to")).to_be_visible()
             press(page, "train")
             page.wait_for_url(f"**seed={100 + k + 10 * turn}&run=*")
     store = Store(f"sqlite:///{server.log.parent / 'runs.db'}")

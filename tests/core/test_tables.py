@@ -88,12 +88,29 @@ def test_no_cell_of_a_file_is_taken_for_a_formula_and_words_come_back():
     config = small(task="pairs", variant="encoder_decoder", text="=1+1 => @sum\n+cmd => -2\n'=a => 'b")
     expected = shown_examples(config).expected
     table = tables.answers(config, Snapshot(1, expected.astype(np.int32), np.ones(expected.shape, np.float32)))
-    for separator in (",", "\t"):
-        rows = list(csv.reader(io.StringIO(tables.to_csv(table, separator)), delimiter=separator))
-        assert [row[1:4] for row in rows[1:]] == [
-            ["'=1+1", "'@sum", "'@sum"], ["'+cmd", "'-2", "'-2"], ["''=a", "'b", "'b"]]
+    rows = list(csv.reader(io.StringIO(tables.to_csv(table))))
+    assert [row[1:4] for row in rows[1:]] == [
+        ["'=1+1", "'@sum", "'@sum"], ["'+cmd", "'-2", "'-2"], ["''=a", "'b", "'b"]]
     pairs = tables.to_csv(table[["input_1", "expected_1"]]).partition("\n")[2]
     assert files.read_pairs(pairs.encode()).text == config.text
+
+
+def test_windows_as_text_stand_in_columns_with_what_was_read():
+    table = pd.DataFrame({"window": [1, 2], "input_1": [5, 88], "input_2": [100, 7], "expected_1": [5, 88],
+                          "predicted_1": [5, 1], "confidence_1": [0.5, 0.5], "right": [True, False]})
+    assert tables.in_columns(table).splitlines() == [
+        "window  input   expected  predicted  right",
+        "     1   5 100   5        5          yes",
+        "     2  88   7  88        1          no"]
+
+
+def test_words_as_text_stand_in_columns_and_gaps_are_empty():
+    table = pd.DataFrame({"window": [1, 2], "input_1": ["how", "<b>"], "input_2": ["", "is"],
+                          "expected_1": ["a", "bcd"], "predicted_1": ["a", ""], "right": [True, False]})
+    assert tables.in_columns(table).splitlines() == [
+        "window  input   expected  predicted  right",
+        "     1  how     a         a          yes",
+        "     2  <b> is  bcd                  no"]
 
 
 def test_numbers_of_a_file_stay_numbers():

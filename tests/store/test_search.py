@@ -3,7 +3,7 @@
 import pytest
 
 from echo_core.config import RunConfig
-from echo_core.config.labels import TITLES
+from echo_core.config.labels import TITLES, name_in_words
 from echo_core.config.presets import PRESETS, short_name
 from echo_core.store.search import Query, describe
 
@@ -18,7 +18,8 @@ def found(text: str, config: RunConfig = PRESETS["quick"].config, name: str | No
 @pytest.mark.parametrize("name", PRESETS)
 def test_each_preset_is_found_by_its_name_and_its_title(name: str):
     config = PRESETS[name].config
-    for text in (name, name.upper(), PRESETS[name].title, PRESETS[name].title.casefold(), short_name(config)):
+    for text in (name, name.upper(), PRESETS[name].title, PRESETS[name].title.casefold(), short_name(config),
+                 name_in_words(config)):
         assert found(text, config), text
 
 
@@ -31,8 +32,8 @@ def test_each_choice_is_found_by_its_value_and_its_title(field: str):
 
 
 @pytest.mark.parametrize("text", [
-    "units=64", "64 units", "units 64", "Units: 64", "UNITS = 64", "rate=0.010", "learning_rate 1e-2", "epochs=800",
-    "seed 0 units 64", "64 units 0 seed", "units=64, epochs=800", "stateful=false", "batch size 168",
+    "units=64", "64 units", "units 64", "Units: 64", "UNITS = 64", "learning rate=0.010", "learning_rate 1e-2",
+    "epochs=800", "seed 0 units 64", "64 units 0 seed", "units=64, epochs=800", "stateful=false", "batch size 168",
     "Network=encoder_decoder", "quick 64 units", "output_length=2 finished", "800 epochs,64 units"])
 def test_settings_are_found_as_people_write_them(text: str):
     assert found(text)

@@ -12,14 +12,20 @@ read. So its memory works like a queue: at every step a number goes in, the one 
 those in between must not be disturbed. The lag is how many numbers it holds at any time. A lag of 0 is whole echo.
 """
 
+REVERSE = """
+**The last first.** Backwards, the number that was read last is said first, and the first one waits longest. Without
+attention one state must hold all of them until then. With attention nothing is held: the decoder learns to look one
+place further *back* at each step, from the end of what it has read to its beginning.
+"""
+
 LINEAR = """
 **Numbers by size.** The tutorial asks what happens if the integers are scaled to 0…1 instead of one-hot. The network
 then guesses a size, and 41.6 is nearly as good as 42. It comes near quickly, and exact answers stay rare.
 """
 
 MASK = """
-**Rows with gaps.** The first and last rows of a sequence miss some values. They are kept here; a *mask* tells the
-network to skip what is not there, and what is not there counts neither in the loss nor in the accuracy.
+**Incomplete windows.** The first and last windows of a sequence miss some values. They are kept here; a *mask* tells
+the network to skip what is not there, and what is not there counts neither in the loss nor in the accuracy.
 """
 
 CHANGES = """

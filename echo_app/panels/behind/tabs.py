@@ -9,7 +9,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from echo_app import charts
-from echo_app.panels import explanations
+from echo_app.charts.one_hot import MAX_ROWS
+from echo_app.components import network
+from echo_app.panels.behind import explanations
 from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.data import TASKS, generate_sequence, shift_table, shown_sequence, text_examples, to_examples
@@ -55,15 +57,20 @@ def how_to_read(config: RunConfig) -> str:
         "by heart.")
 
 
-def story(config: RunConfig) -> None:
-    """Draw how this network works, and what its memory has to do."""
-    network, memory = st.columns(2, gap="large")
-    network.markdown(config.traits.story)
+def story(config: RunConfig, has_run: bool) -> None:
+    """Draw how this network works, what its memory has to do, and how to read the windows of a run."""
+    if has_run:  # without one these stand above and below the windows
+        network.draw(config, key="network_behind")
+    layers, memory = st.columns(2, gap="large")
+    layers.markdown(config.traits.story)
     memory.markdown(_memory(config))
+    if has_run:
+        st.markdown(how_to_read(config))
 
 
 def _memory(config: RunConfig) -> str:
-    memory = {"pairs": explanations.PAIRS, "lag": explanations.LAG}.get(config.task, config.traits.memory_story)
+    memory = {"pairs": explanations.PAIRS, "lag": explanations.LAG, "reverse": explanations.REVERSE}.get(
+        config.task, config.traits.memory_story)
     parts = [memory, CELLS[config.cell].unlike_lstm, explanations.LINEAR if config.representation == "linear" else
              None, explanations.MASK if config.missing == "mask" else None]
     return "\n\n".join(part for part in parts if part)
@@ -90,17 +97,28 @@ def data_view(config: RunConfig) -> None:
         st.markdown(f"**2. Scaled.** Each number is divided by {config.vocab_size - 1}, so that it lies between 0 and "
                     "1. The answer is one such number, rounded to the nearest.")
     else:
-        st.markdown(f"**2. One-hot.** Each number becomes a row of {config.vocab_size} zeros with a single one, "
-                    "because the answer must be the right number and not a near one.")
-    strip = pd.DataFrame({"timestep": range(1, len(sequence) + 1), "number": sequence})
-    st.vega_lite_chart(strip, charts.one_hot_strip(len(sequence), config.vocab_size),
-                       alt="One mark for each timestep, at its number")
+        st.markdown(f"**2. One-hot.** Each number becomes a row of {config.vocab_size} cells: a single one, which is "
+                    "filled here, and zeros, which are empty. The answer must be the right number, not a near one.")
+    _encoded(config, sequence)
     _shift_table_view(config, sequence)
     windows = to_examples(config, sequence)
     several = f" One epoch has {config.sequences_per_epoch} such sequences." if config.sequences_per_epoch > 1 else ""
     st.markdown(f"**4. {counted(len(windows.inputs), 'window')}.** What is left: input and what should come back, as "
                 f"the network gets them.{several}")
     _windows_table(config, windows.inputs, windows.expected)
+
+
+def _encoded(config: RunConfig, sequence: NDArray[np.int64]) -> None:
+    """Draw the numbers as the network gets them."""
+    if config.representation == "linear":
+        scaled = pd.DataFrame({"timestep": range(1, len(sequence) + 1), "number": sequence,
+                               "scaled": sequence / (config.vocab_size - 1)})
+        st.vega_lite_chart(scaled, charts.scaled_numbers(len(sequence), config.vocab_size),
+                           alt="A bar for each timestep, as high as its number")
+        return
+    st.html(charts.one_hot(sequence.tolist(), config.vocabulary or [str(k) for k in range(config.vocab_size)]))
+    if len(sequence) > MAX_ROWS:
+        st.caption(f"The first {MAX_ROWS} of {len(sequence)} numbers.")
 
 
 def _shift_table_view(config: RunConfig, sequence: NDArray[np.int64]) -> None:
