@@ -318,16 +318,20 @@ function sayCursor(view) {
   const head = document.createElement("strong"), note = layer.notes[cursor.row];
   const step = layer.steps[cursor.timestep - layer.first], unit = layer.units[cursor.row];
   head.textContent = `Timestep ${cursor.timestep}, ${step}: ${layer.name}, unit ${unit}${note ? `, ${note}` : ""}.`;
-  const values = view.layout.boxes.flatMap((box) => {
-    const part = partAt(box, cursor);
-    if (!part) return [];
-    const span = document.createElement("span"), value = valueOf(box.map, part.layer, part.order, cursor);
-    const other = part.layer.units[Math.min(cursor.row, part.layer.units.length - 1)];
-    const which = part.index === cursor.layer ? "" : ` (unit ${other})`;
-    span.textContent = `${box.map.name}${which} ${written(box.map, value)}`;
+  const values = new Map();  // name of a quantity -> what it is, in each network that has it
+  for (const { map, parts } of view.layout.boxes) {
+    const part = partAt({ parts }, cursor);
+    if (!part) continue;
+    const { units } = part.layer, value = written(map, valueOf(map, part.layer, part.order, cursor));
+    const which = part.index === cursor.layer ? "" : ` (unit ${units[Math.min(cursor.row, units.length - 1)]})`;
+    values.set(map.name, [...(values.get(map.name) ?? []), map.of ? `${map.of}${which}: ${value}` : value]);
+  }
+  const spans = [...values].flatMap(([name, each]) => {
+    const span = document.createElement("span");
+    span.textContent = `${name} ${each.join(", ")}`;
     return [span, " "];
   });
-  readout.replaceChildren(head, " ", ...values);
+  readout.replaceChildren(head, " ", ...spans);
 }
 
 function cellUnder(view, event) {

@@ -82,7 +82,8 @@ class HeatMap:
 
     Attributes:
         title: What stands above it.
-        name: What the readout calls it.
+        name: What the readout calls the quantity.
+        of: Whose it is, where maps of two networks have one name.
         low: The value at the lower end of its scale. Below 0 the scale is centred on zero: `low` is `-high`.
         layers: The places of its layers in the list of layers.
         values: Of each of these layers, (units, timesteps), rows as in `Layer.units`; NaN where there is no value.
@@ -94,6 +95,7 @@ class HeatMap:
     high: float
     layers: Sequence[int]
     values: Sequence[NDArray[np.floating]]
+    of: str = ""
 
 
 def heat_maps(maps: Sequence[HeatMap], layers: Sequence[Layer], label: str, cursor: Cell, key: str,
@@ -122,7 +124,7 @@ def packed(maps: Sequence[HeatMap], layers: Sequence[Layer], label: str, cursor:
     """
     described = json.dumps({
         "label": label, "cursor": list(cursor), "columns": most_columns,
-        "maps": [{"title": each.title, "name": each.name, "low": each.low, "high": each.high,
+        "maps": [{"title": each.title, "name": each.name, "of": each.of, "low": each.low, "high": each.high,
                   "layers": list(each.layers)} for each in maps],
         "layers": [{"name": layer.name, "first": layer.first, "steps": list(layer.steps), "ticks": list(layer.ticks),
                     "units": list(layer.units), "groups": [list(group) for group in layer.groups],

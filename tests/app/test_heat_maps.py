@@ -51,7 +51,7 @@ def test_the_bytes_of_the_maps_follow_their_description_map_by_map_layer_by_laye
     assert said["layers"][0]["steps"] == ["reads a", "reads <b>"]
     assert said["layers"][0]["groups"] == [["1", 2], ["2", 1]]
     for described, one in zip(said["maps"], maps, strict=True):
-        assert described == {"title": one.title, "name": one.name, "low": one.low, "high": one.high,
+        assert described == {"title": one.title, "name": one.name, "of": "", "low": one.low, "high": one.high,
                              "layers": list(one.layers)}
         for values in one.values:
             for value in values.ravel():  # row by row

@@ -93,6 +93,14 @@ def test_the_cursor_stays_on_its_unit_when_the_order_changes(mount: Callable[...
     expect(page.locator(".readout")).to_contain_text("encoder, unit 1. cell state c −1.00")
 
 
+def test_maps_of_two_networks_say_whose_each_value_is(mount: Callable[..., tuple[Page, float]]):
+    other = Layer("GRU", 1, ENCODER.steps, ENCODER.ticks, [7, 8])
+    maps = [HeatMap("Memory, A", "cell state c", -1, 1, [0], [MEMORY], "A"),
+            HeatMap("Memory, B", "cell state c", -1, 1, [1], [MEMORY[:2]], "B")]
+    page, _ = mount(packed(maps, [ENCODER, other], "Two networks", Cell(0, 2, 1)))
+    expect(page.locator(".readout")).to_contain_text("encoder, unit 1. cell state c A: 0.10, B (unit 8): 0.10")
+
+
 def test_zero_is_the_colour_of_the_page_and_the_signs_differ(mount: Callable[..., tuple[Page, float]]):
     values = np.array([[-1.0, 0.0, 1.0]])
     page, _ = mount(packed([HeatMap("Memory", "c", -1, 1, [0], [values])], [
