@@ -20,7 +20,8 @@ def main() -> None:
     head.title("Echo Lab", anchor=False, width="content")
     history = st.Page(lambda: _history(train), title="History", icon=":material/history:", url_path="history")
     train = st.Page(lambda: _train(head), title="Train", icon=":material/play_arrow:", url_path="train", default=True)
-    st.navigation([train, history], position="top").run()
+    inside = st.Page(lambda: _inside(train), title="Inside", icon=":material/visibility:", url_path="inside")
+    st.navigation([train, inside, history], position="top").run()
 
 
 def _train(head: Any) -> None:
@@ -29,6 +30,12 @@ def _train(head: Any) -> None:
     from echo_app.pages.train import train_page  # late: the first visitor sees the page sooner
 
     train_page()
+
+
+def _inside(train: Any) -> None:
+    from echo_app.pages.inside import inside_page
+
+    inside_page(open_train=lambda: st.switch_page(train))
 
 
 def _history(train: Any) -> None:

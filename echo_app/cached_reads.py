@@ -2,24 +2,29 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import streamlit as st
+from numpy.typing import NDArray
 
 from echo_app import store_outages
 from echo_app.charts.curves import CURVE, KEPT, POSITION
 from echo_app.charts.grid import grid
-from echo_app.state import RECORDS, store, time_bucket
+from echo_app.formatting import percent
+from echo_app.state import RECORDS, engine, store, time_bucket, wanted
 from echo_core import tables
 from echo_core.config import RunConfig
+from echo_core.config.labels import name_in_words
 from echo_core.data import shown_examples
-from echo_core.records import Floats, Point, Snapshot
+from echo_core.records import Checkpoint, Floats, Point, Snapshot
 from echo_core.store import RunRow
 
+#: Runs that a list to choose from shows.
+_MOST_RUNS = 50
 _HashFuncs = dict[str | type[Any], Callable[[Any], Any]]
 #: Seconds for which all visitors share the queue forecast, and the list of finished runs: no eye sees them older.
 _FORECAST_SECONDS, _FINISHED_SECONDS = 1.0, 2.0
@@ -27,6 +32,7 @@ _FORECAST_SECONDS, _FINISHED_SECONDS = 1.0, 2.0
 #: trained again on another kind of machine may give others.
 _BY_PROGRESS: _HashFuncs = {
     RunRow: lambda run: (run.run_id, run.attempt, run.epoch, run.seconds, run.state.is_active)}
+_BY_ATTEMPT: _HashFuncs = {RunRow: lambda run: (run.run_id, run.attempt)}
 _BY_ANSWERS: _HashFuncs = {
     RunConfig: lambda config: config.run_id,
     Snapshot: lambda shown: (shown.epoch, shown.predicted.tobytes(), shown.confidence.tobytes())}
@@ -101,7 +107,7 @@ def run_records_or_last(run: RunRow, all_snapshots: bool = False) -> RunRecords:
     return records
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={RunRow: lambda run: (run.run_id, run.attempt)})
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_ATTEMPT)
 def _expected_seconds(run: RunRow) -> float:
     """The first forecast for an attempt: one that changed with other runs would make the time left jump."""
     return estimate_seconds(run.config)
@@ -149,10 +155,55 @@ def answers_as_text(run: RunRow) -> tuple[str, str]:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_PROGRESS)
+def _resting_checkpoint(run: RunRow) -> Checkpoint | None:
+    return _stored_checkpoint(run)
+
+
+def _stored_checkpoint(run: RunRow) -> Checkpoint | None:
+    found = store().progress.checkpoint(run.run_id)
+    return replace(found, moments=()) if found else None
+
+
 def weights(run: RunRow) -> tuple[Floats, ...] | None:
     """The stored weights of a run that is not under way; None if it has none."""
-    checkpoint = None if run.state.is_active else store().progress.checkpoint(run.run_id)
-    return checkpoint.weights if checkpoint else None
+    found = None if run.state.is_active else _resting_checkpoint(run)
+    return found.weights if found else None
+
+
+def newest_checkpoint(run: RunRow) -> Checkpoint | None:
+    """A run's newest checkpoint, also of one under way, without Adam's moments; None if it has none."""
+    # The epoch of a run under way changes too often for a cache.
+    return _stored_checkpoint(run) if run.state.is_active else _resting_checkpoint(run)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_ATTEMPT)
+def trained_until(run: RunRow, epoch: int) -> Checkpoint:
+    """A run after some of its epochs, trained again up to there by a worker. Raises what `Engine.moment` raises."""
+    return engine().moment(run.run_id, epoch)
+
+
+def snapshot_epochs(run: RunRow) -> list[int]:
+    """The epochs of the snapshots of a run."""
+    return store().progress.snapshot_epochs(run.run_id)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={RunConfig: lambda config: config.run_id})
+def shown_windows(config: RunConfig) -> NDArray[np.int64]:
+    """The windows that a run is watched on, (windows, input_length)."""
+    return shown_examples(config).inputs
+
+
+def runs_to_open() -> list[RunRow]:
+    """The newest runs of this visitor that have trained, those that he may look into."""
+    found = store().runs.find(wanted(sort="created_at"), _MOST_RUNS)
+    return [listed.run for listed in found.runs if listed.run.epoch > 0]
+
+
+def title_of(run: RunRow) -> str:
+    """A run in a list: its settings, and how well it does."""
+    judged = run.evaluation
+    right = f": {percent(judged.window_accuracy)} right" if judged else f": {run.state}"
+    return name_in_words(run.config) + right
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -56,6 +56,8 @@ LOSS = "store_loss"        # the message about lost runs, and when this session 
 DELETED = "deleted_runs"   # run_ids of the last deletion, which can be undone
 IMPORT = "import_config"   # a file of settings
 ASKED = "asked"            # what the visitor asks the network, as it is typed
+WINDOW = "asked_window"    # run_id and the last question that its network could read, as integers
+MOMENT = "moment"          # epoch of the moment that the Inside page looks at; None is the newest
 
 OWN = "own"
 #: Up to FEW_SESSIONS sessions read the store at every refresh; above that, rows are shared for _SHARED_SECONDS.
@@ -151,6 +153,7 @@ def set_defaults() -> None:
     session[UNKNOWN_RUN], session[TRAINED_BEFORE] = None, None
     session[PLAYING], session[SLOW], session[REPLAY_AT] = False, False, None
     session[SEEDS], session[SELECTED], session[DELETED] = (), [], []
+    session[WINDOW], session[MOMENT] = None, None
 
 
 def refresh() -> None:

@@ -28,6 +28,9 @@ STYLE = f"""<style>
 .echo-grid .stacked td {{ padding: 1px; min-width: 0; }}
 .echo-grid .stacked th {{ font-weight: 400; }}
 .echo-grid .stacked tr.last > * {{ border-bottom: 0.5rem solid transparent; background-clip: padding-box; }}
+.echo-windows tbody tr {{ cursor: pointer; }}
+.echo-windows tbody tr:is(:hover, :focus-visible) > * {{
+  box-shadow: inset 0 -2px color-mix(in srgb, currentColor 45%, transparent); }}
 .echo-grid td.gap {{ min-width: 0.4em; padding: 0 2px; opacity: 0.5; }}
 .echo-grid .in {{ opacity: 0.65; }}
 .echo-grid .echoed {{ opacity: 1; font-weight: 600; }}
@@ -131,11 +134,12 @@ def _row(config: RunConfig, examples: Examples, snapshot: Snapshot | None, k: in
     parts = ["".join(part) for part in (read, expected, predicted)]
     if config.text:  # with spaces, for copying and for screen readers
         parts = [f"<td>{' '.join(filter(None, part))}</td>" for part in (read, expected, predicted)]
+    of = f' data-window="{k}" tabindex="-1"'  # so that a row can be picked
     if _is_wide(config):
         names = ("Input", "Expected", "Predicted")
         lines = [f'<th scope="row">{name}</th>{part}' for name, part in zip(names, parts, strict=True)]
-        return f'<tr>{lines[0]}</tr><tr>{lines[1]}</tr><tr class="last">{lines[2]}</tr>'
-    return f'<tr>{parts[0]}<td class="gap">→</td>{parts[1]}<td class="gap"></td>{parts[2]}</tr>'
+        return f'<tr{of}>{lines[0]}</tr><tr{of}>{lines[1]}</tr><tr{of} class="last">{lines[2]}</tr>'
+    return f'<tr{of}>{parts[0]}<td class="gap">→</td>{parts[1]}<td class="gap"></td>{parts[2]}</tr>'
 
 
 def _shown(config: RunConfig, number: np.integer, kind: str = "") -> str:

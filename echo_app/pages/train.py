@@ -6,10 +6,10 @@ from collections.abc import Callable
 import streamlit as st
 
 from echo_app import actions, cached_reads, links, state, store_outages
-from echo_app.charts.grid import STYLE
+from echo_app.charts import answers, grid
 from echo_app.formatting import duration, first_lines, plain
 from echo_app.pages.setup import prepare
-from echo_app.panels import banner, controls, findings, run_view, seeds, share
+from echo_app.panels import ask, banner, controls, findings, run_view, seeds, share
 from echo_app.panels.behind import state_demo, tabs
 from echo_core.config import RunConfig
 from echo_core.config.labels import name_in_words
@@ -38,7 +38,7 @@ _STYLE = """<style>
 
 def train_page() -> None:
     """From top to bottom: the controls, the run, and the tabs about how it works."""
-    st.html(STYLE + _STYLE)
+    st.html(grid.STYLE + answers.STYLE + _STYLE)
     store_outages.draw_page(_page)
 
 
@@ -71,6 +71,7 @@ def _page() -> None:
             if run:
                 banner.banner(run.config, config)
                 run_view.run_panel(run)
+                store_outages.draw_optional(ask.panel, run)
             elif not beyond:  # a link may ask for more windows than a page can draw
                 run_view.preview(config)
 

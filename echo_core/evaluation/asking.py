@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from echo_core.config import RunConfig
 from echo_core.data import TASKS, shown_examples, text_examples, unscale
@@ -201,9 +202,19 @@ def _vocabulary(config: RunConfig) -> Sequence[Token]:
     return config.vocabulary or range(config.vocab_size)
 
 
+def example_question(config: RunConfig) -> str:
+    """A question that the network can read: its first window without gaps, or with the fewest."""
+    shown = shown_examples(config).inputs
+    return spell_question(config, shown[np.argmax((shown < config.vocab_size).sum(axis=1))])
+
+
+def spell_question(config: RunConfig, window: ArrayLike) -> str:
+    """The inverse of `parse_question`: a window, (input_length,), as one would type it."""
+    names, gap = _vocabulary(config), [] if config.task == "pairs" else [GAP]
+    return " ".join(word for token in np.asarray(window).tolist()
+                    for word in ([str(names[token])] if token < config.vocab_size else gap))
+
+
 def _example(config: RunConfig) -> str:
     """A question that the network can read, in quotes."""
-    names = _vocabulary(config)
-    shown = shown_examples(config).inputs
-    whole = shown[np.argmax((shown < config.vocab_size).sum(axis=1))]
-    return '"' + " ".join(str(names[token]) for token in whole if token < config.vocab_size) + '"'
+    return f'"{example_question(config)}"'

@@ -77,6 +77,12 @@ class ProgressOfRuns:
         width = _width(rows[0].config) if rows else 1
         return [_snapshot(row, width) for row in rows]
 
+    def snapshot_epochs(self, run_id: str) -> list[int]:
+        """The epochs of a run's snapshots, in their order."""
+        wanted = select(SNAPSHOTS.c.epoch).where(SNAPSHOTS.c.run_id == run_id).order_by(SNAPSHOTS.c.epoch)
+        with self._database.read() as connection:
+            return list(connection.scalars(wanted))
+
     def checkpoint(self, run_id: str) -> Checkpoint | None:
         """The newest checkpoint, which of a finished run is its weights; None if it has none or they were evicted."""
         with self._database.read() as connection:

@@ -1,12 +1,13 @@
 """Weights and windows made without training, for tests of what a network computes."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.config.sizes import sized_layers
 from echo_core.data import text_examples, to_examples
-from echo_core.records import Floats, Ints
+from echo_core.records import Floats
 
 
 def random_weights(config: RunConfig, seed: int = 0, scale: float = 0.6) -> list[Floats]:
@@ -26,7 +27,7 @@ def random_weights(config: RunConfig, seed: int = 0, scale: float = 0.6) -> list
             for place, array in enumerate(kernels)]
 
 
-def some_windows(config: RunConfig) -> Ints:
+def some_windows(config: RunConfig) -> NDArray[np.int64]:
     """Windows of any task, with gaps where the run has some."""
     if config.task == "pairs":
         return text_examples(config).inputs

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from echo_app import cached_reads
 from echo_core.config import RunConfig
+from echo_core.engine import Busy
 from echo_core.records import Checkpoint, Floats, Ints
 from echo_core.store import RunRow
 from echo_core.studies.inside import Inside, look_inside
@@ -62,7 +64,7 @@ def study(look: Look, what: str, sequences: int | None = None) -> pd.DataFrame:
     return inspect(look.config, look.weights, what, number)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_WINDOW)
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_WINDOW)  # at most a megabyte each
 def inside(look: Look) -> Inside:
     """Everything that the network computes for the window at hand; every array has one window."""
     return look_inside(look.config, look.weights, look.window[None])
@@ -70,7 +72,11 @@ def inside(look: Look) -> Inside:
 
 def untrained(look: Look) -> tuple[Floats, ...] | None:
     """The weights of the same run before its training; None while no worker can make them."""
-    return None
+    try:
+        with st.spinner("A worker makes the untrained network …", show_time=True):
+            return cached_reads.trained_until(look.run, 0).weights
+    except (Busy, LookupError, ValueError):
+        return None
 
 
 def affordable(config: RunConfig, most: int, passes: int = 1) -> int:

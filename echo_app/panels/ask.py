@@ -1,0 +1,79 @@
+"""Ask it yourself: a visitor types a window, and the trained network answers at once."""
+
+import streamlit as st
+
+from echo_app import cached_reads, state, store_outages
+from echo_app.charts import answers
+from echo_app.formatting import plain
+from echo_core.config import RunConfig
+from echo_core.data import generate_sequence
+from echo_core.evaluation.asking import ask, example_question, parse_question, spell_question
+from echo_core.records import Checkpoint, Ints
+from echo_core.store import RunRow
+
+#: A page answers while one types: so long after the last key.
+_AFTER = "50ms"
+
+
+def panel(run: RunRow) -> None:
+    """Draw the question and the answer of a run's newest weights, in a fragment of its own."""
+    if run.state.is_active or cached_reads.weights(run) is None:
+        return
+    st.subheader("Ask it yourself", anchor=False)
+    store_outages.fragment(_panel, key="ask_panel")(run.run_id)
+
+
+def _panel(run_id: str) -> None:
+    run = state.shown_run() if store_outages.is_fragment_rerun() else state.seen_run()
+    checkpoint = cached_reads.newest_checkpoint(run) if run else None
+    if run is None or run.run_id != run_id or checkpoint is None:
+        st.rerun()
+    question(run, checkpoint)
+
+
+def question(run: RunRow, checkpoint: Checkpoint) -> Ints:
+    """Draw the question and its answer. Returns the window at hand: the last question that this network could read."""
+    config, session = run.config, st.session_state
+    _begin(run)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="ask"):
+        st.text_input(_label(config), key=state.ASKED, live=_AFTER, autocomplete="off")
+        st.button("Roll", key="roll", icon=":material/casino:", on_click=_roll, args=(config,),
+                  help="Ask one of your pairs." if config.task == "pairs" else "Draw them at random.")
+    try:
+        session[state.WINDOW] = run.run_id, parse_question(config, session[state.ASKED])
+        st.html(answers.answer(ask(config, checkpoint.weights, session[state.ASKED])))
+    except ValueError as error:  # what the network cannot read, or weights that are not finite
+        st.error(plain(str(error)), icon=":material/edit_note:")
+    window: Ints = session[state.WINDOW][1]
+    return window
+
+
+def _begin(run: RunRow) -> None:
+    """Give the question an example that the network can read, if it was asked of another network that reads others."""
+    session, held = st.session_state, st.session_state[state.WINDOW]
+    if held and held[0] == run.run_id and state.ASKED in session:
+        return
+    try:
+        window = parse_question(run.config, session.get(state.ASKED) or "")
+    except ValueError:
+        session[state.ASKED] = example_question(run.config)
+        window = parse_question(run.config, session[state.ASKED])
+    session[state.WINDOW] = run.run_id, window
+
+
+def _label(config: RunConfig) -> str:
+    if config.task == "pairs":
+        return f"A question of at most {config.input_length} words that it knows"
+    what = "words that it knows" if config.text else f"numbers from 0 to {config.vocab_size - 1:,}"
+    return f"{config.input_length} {what}"
+
+
+def _roll(config: RunConfig) -> None:
+    """Callback: ask random numbers or words, or one of the pairs."""
+    if config.task == "pairs":
+        windows = cached_reads.shown_windows(config)
+        place, = generate_sequence(1, len(windows))
+        st.session_state[state.ASKED] = spell_question(config, windows[place])
+    else:
+        window = generate_sequence(config.input_length, config.vocab_size)
+        st.session_state[state.ASKED] = spell_question(config, window)
