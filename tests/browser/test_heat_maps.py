@@ -113,6 +113,21 @@ def test_zero_is_the_colour_of_the_page_and_the_signs_differ(mount: Callable[...
     assert colours[2][0] > colours[2][2]  # orange
 
 
+def test_units_that_share_a_row_show_the_state_farthest_from_zero_and_the_mean_of_a_gate(
+        mount: Callable[..., tuple[Page, float]]):
+    pairs = np.tile([[0.4], [-1.0]], (128, 1)), np.tile([[0.0], [1.0]], (128, 1))
+    layer = Layer("encoder", 1, ["a"], [""], list(range(1, 257)))
+    maps = [HeatMap("Memory", "c", -1, 1, [0], [pairs[0]]), HeatMap("Gate", "g", 0, 1, [0], [pairs[1]])]
+    whole = [HeatMap("Memory", "c", -1, 1, [0], [np.full((256, 1), -1.0)]),
+             HeatMap("Gate", "g", 0, 1, [0], [np.full((256, 1), 0.5)])]
+    at = "x => [...document.querySelector('canvas').getContext('2d').getImageData(x, 200, 1, 1).data]"
+    colours = []
+    for each in (maps, whole):
+        page, _ = mount(packed(each, [layer], "Two maps", Cell(0, 1, 1)))
+        colours.append([page.evaluate(at, x) for x in (200, 650)])
+    assert colours[0] == colours[1]
+
+
 def test_maps_of_512_units_and_50_timesteps_are_drawn_quickly_and_each_unit_can_be_reached(
         mount: Callable[..., tuple[Page, float]]):
     rng = np.random.default_rng(0)
