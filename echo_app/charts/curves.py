@@ -5,6 +5,8 @@ from typing import Any
 
 import altair as alt
 
+from echo_core.config import RunConfig
+
 Spec = dict[str, Any]
 
 #: Colours of right and wrong, from Okabe and Ito's palette; a sign always stands beside the colour.
@@ -22,6 +24,12 @@ _AXIS = 46
 CURVE, KEPT, POSITION = range(3)
 #: Pixels of a run's curves, two of which are in sight beside the windows.
 _CURVE_HEIGHT = 190
+
+
+def loss_scale(config: RunConfig) -> tuple[float, float]:
+    """The loss of pure guessing, and the top of the axis, above the loss of the untrained network."""
+    untrained = config.chance_loss * config.answer_steps / config.output_length
+    return config.chance_loss, untrained * (2.5 if config.representation == "linear" else 1.15)
 
 
 @lru_cache(maxsize=256)
@@ -67,13 +75,16 @@ def comparison(runs: tuple[str, ...], by: str, what: str, log: bool) -> Spec:
 
 
 @lru_cache(maxsize=64)
-def band(what: str, epochs: int) -> Spec:
-    """The mean of several seeds and a band of one standard deviation around it. Columns: epoch, mean, low, high."""
+def band(what: str, epochs: int, top: float) -> Spec:
+    """The mean of several seeds and a band of one standard deviation around it. Columns: epoch, mean, low, high.
+
+    `top`: the end of the axis.
+    """
     title = {"loss": "Loss", "accuracy": "Numbers right"}[what]  # a longer title would shrink the chart
     x = alt.X("epoch:Q", title="Epoch", scale=alt.Scale(domain=[0, epochs], nice=False),
               axis=alt.Axis(tickCount=5, labelFlush=True))
     format_ = "%" if what == "accuracy" else ".1f"
-    scale = alt.Scale(domain=[0, 1]) if what == "accuracy" else alt.Scale(domainMin=0)
+    scale = alt.Scale(domain=[0, top])
     y = alt.Y("mean:Q", title=title, axis=_y_axis(format_), scale=scale)
     area = alt.Chart().mark_area(opacity=0.25, clip=True).encode(
         x=x, y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q")

@@ -65,14 +65,14 @@ def advanced_controls(num_windows: int) -> None:
     with st.expander("Advanced", key="advanced"):
         if not pairs:
             _own_words()
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
             for field in ("cell", "representation", "missing"):
                 others = {name: session[name] for name in AXES if name != field}
                 _choice(field, offered(field, others), width=framed)
             _number("echo_start", max(0, session.input_length - session.output_length), least=0,
                     disabled=pairs or session.task == "lag" or VARIANTS[session.variant].answers_every_step,
                     width=framed)
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
             _number("input_length", min(limits.max_input_length, session.sequence_length),
                     disabled="input_length" in follows, width=framed)
             _number("sequence_length", limits.max_sequence_length, disabled=pairs, width=framed)

@@ -169,18 +169,12 @@ def _is_awaited(run: RunRow) -> bool:
 
 def _curves(config: RunConfig, loss: pa.Table, accuracy: pa.Table) -> None:
     with st.container(key="loss_chart"):
-        st.vega_lite_chart(loss, charts.loss_curve(config.epochs, *_scale(config)), key="loss_curve",
+        st.vega_lite_chart(loss, charts.loss_curve(config.epochs, *charts.loss_scale(config)), key="loss_curve",
                            on_select=partial(replay.jump, "loss_curve"),
                            alt="Loss against epoch, with the loss of pure guessing as a dashed line")
     st.vega_lite_chart(accuracy, charts.accuracy_curve(config.epochs), key="accuracy_curve",
                        on_select=partial(replay.jump, "accuracy_curve"),
                        alt="Share of training numbers right against epoch")
-
-
-def _scale(config: RunConfig) -> tuple[float, float]:
-    """The loss of pure guessing, and the top of the axis, above the loss of the untrained network."""
-    untrained = config.chance_loss * config.answer_steps / config.output_length
-    return config.chance_loss, untrained * (2.5 if config.representation == "linear" else 1.15)
 
 
 def _windows(config: RunConfig, snapshot: Snapshot | None) -> None:

@@ -139,17 +139,18 @@ def _panel(configs: tuple[RunConfig, ...], was_live: bool) -> None:
     _table(rows)
     if any(row.state == "not asked for" for row in rows):
         st.caption(f"Press Train {actions.NUM_SEEDS} times again to ask for those that were not.")
-    _curves([run for run in runs if run], configs[0].epochs)
+    _curves([run for run in runs if run], configs[0])
 
 
-def _curves(runs: Sequence[RunRow], epochs: int) -> None:
+def _curves(runs: Sequence[RunRow], config: RunConfig) -> None:
     curves = [curve for run in runs if len(curve := cached_reads.curve(run))]
     if not curves:
         return
     st.caption("The mean of the runs at each epoch, in a band of one standard deviation.")
     for place, what in zip(st.columns(2, gap="medium"), ("loss", "accuracy"), strict=True):
         with place, st.container(key=f"seeds_{what}"):
-            st.vega_lite_chart(tables.band(curves, what), charts.band(what, epochs),
+            top = charts.loss_scale(config)[1] if what == "loss" else 1.0
+            st.vega_lite_chart(tables.band(curves, what), charts.band(what, config.epochs, top),
                                alt=f"Mean {what} of several seeds against epoch, with a band of their spread")
 
 

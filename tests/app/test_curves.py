@@ -41,7 +41,7 @@ def test_a_click_anywhere_picks_the_kept_snapshot_that_is_nearest_in_time(column
 
 
 def test_charts_that_stand_together_leave_their_axes_the_same_room():
-    specs = [*CURVES.values(), band("loss", 500), band("accuracy", 500)]
+    specs = [*CURVES.values(), band("loss", 500, 5.3), band("accuracy", 500, 1.0)]
     axes = [next(layer["encoding"]["y"]["axis"] for layer in spec["layer"] if "axis" in layer["encoding"]["y"])
             for spec in specs]
     assert len({(axis["minExtent"], axis["maxExtent"]) for axis in axes}) == 1
