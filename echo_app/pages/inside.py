@@ -9,7 +9,17 @@ from echo_app import actions, cached_reads, links, state, store_outages
 from echo_app.charts.answers import STYLE
 from echo_app.pages.setup import prepare
 from echo_app.panels import ask
-from echo_app.panels.inside import dependence, failures, missing, moments, reading, remembering, states, steps
+from echo_app.panels.inside import (
+    compare,
+    dependence,
+    failures,
+    missing,
+    moments,
+    reading,
+    remembering,
+    states,
+    steps,
+)
 from echo_app.panels.inside.look import Look
 
 #: Keys of `st.session_state`: the open view, and the run in the box above it.
@@ -18,7 +28,7 @@ VIEW, RUN = "inside_view", "inside_run"
 _POLL = 2.0
 #: Title -> what draws it.
 VIEWS: Mapping[str, Callable[[Look], None]] = MappingProxyType({view.TITLE: view.draw for view in (
-    steps, states, reading, dependence, missing, failures, remembering)})
+    steps, states, reading, dependence, missing, failures, remembering, compare)})
 
 
 def inside_page(open_train: Callable[[], None]) -> None:
@@ -72,6 +82,8 @@ def _inside(run_id: str, waits: bool) -> None:
     if waits:
         st.rerun()  # ends the timer
     look = Look(run, checkpoint, ask.question(run, checkpoint))
+    if not look.is_finite:  # the question has said so
+        return
     for tab, draw in zip(st.tabs(list(VIEWS), on_change="rerun", key=VIEW), VIEWS.values(), strict=True):
         if tab.open:
             with tab:

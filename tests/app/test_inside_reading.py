@@ -106,8 +106,14 @@ def test_large_networks_are_read_with_fewer_sequences_but_enough_for_a_fit():
 
 @pytest.mark.parametrize("config", [CONFIG, small(cell="gru"), small(variant="one_to_one")],
                          ids=lambda config: config.variant)
-def test_the_view_is_drawn_with_its_numbers_interval_and_chance(config: RunConfig):
-    words = said(open_views(look_at(config), "reading"))
+def test_the_view_is_drawn_with_its_numbers_interval_and_chance(config: RunConfig, monkeypatch: pytest.MonkeyPatch):
+    weights = {"none": None, "some": look_at(config, epoch=0).weights}
+    for name, controls in (("none", 2), ("some", 3)):
+        monkeypatch.setattr(reading, "untrained", lambda look, name=name: weights[name])
+        page = open_views(look_at(config), "reading")
+        shown = next(html.proto.body for html in page.get("html") if "shuffled labels" in html.proto.body)
+        assert shown.count("<table") == controls
+    words = said(page)
     assert "12,000 random sequences" in words
     assert f"chance is {1 / config.vocab_size:.1%}" in words
     assert ("2408.10920" in words) == (config.cell != "lstm")

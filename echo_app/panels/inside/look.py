@@ -46,6 +46,11 @@ class Look:
         return self.checkpoint.weights
 
     @property
+    def is_finite(self) -> bool:
+        """Whether all weights are finite numbers; those of a run that diverged are not, and show nothing."""
+        return all(bool(np.isfinite(array).all()) for array in self.weights)
+
+    @property
     def moment(self) -> tuple[object, ...]:
         """What decides the weights."""
         return self.run.run_id, self.run.attempt, self.checkpoint.epoch

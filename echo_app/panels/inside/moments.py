@@ -84,9 +84,10 @@ def pick_other(look: Look) -> Look | None:
     if newest is None:
         st.info("That run has no weights.", icon=":material/visibility_off:")
         return None
-    if run is look.run and _OTHER not in st.session_state:
-        st.session_state[_OTHER] = 0  # the untrained network
-    checkpoint = weights_at(run, newest, _slider(run, newest.epoch, _OTHER))
+    held = f"{_OTHER}_{run.run_id}"
+    if run is look.run and held not in st.session_state:
+        st.session_state[held] = 0  # the untrained network; of another run the newest
+    checkpoint = weights_at(run, newest, _slider(run, newest.epoch, held))
     return Look(run, checkpoint, look.window) if checkpoint else None
 
 

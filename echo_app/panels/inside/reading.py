@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from echo_app.charts import inside as pictures
 from echo_app.formatting import duration
 from echo_app.panels.inside import pieces
-from echo_app.panels.inside.look import Look, affordable, study, untrained
+from echo_app.panels.inside.look import BY_MOMENT, Look, affordable, study, untrained
 from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.data import TASKS
@@ -118,7 +118,7 @@ def with_control(table: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table, before[before.control == "none"].assign(control="untrained")], ignore_index=True)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={Look: lambda look: look.moment})
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_MOMENT)
 def _slot(look: Look, state: str, kind: str, number: int) -> dict[str, pd.DataFrame]:
     """Where the finished table of a probe is kept, for all sessions."""
     return {}
