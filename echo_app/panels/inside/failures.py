@@ -25,7 +25,7 @@ TITLE = "Where does it fail?"
 #: Sequences of the studies.
 _ALL = STUDIES["errors"].sequences
 #: Symbols, pairs of words and windows that are shown.
-_SYMBOLS, _WORD_PAIRS, _WINDOWS = 12, 15, 8
+_SYMBOLS, _WORD_PAIRS, _WINDOWS, _RIGHT_WINDOWS = 12, 15, 8, 3
 #: Characters of a window on its button, and of an answer beside it.
 _LONGEST_WINDOW, _LONGEST_ANSWER = 60, 80
 
@@ -140,14 +140,15 @@ def _worst(config: RunConfig, worst: pd.DataFrame | None) -> None:
     st.markdown("**The worst windows**")
     wrong, gap = worst[worst.wrong > 0], "" if config.task == "pairs" else GAP
     st.caption("Press one to look at it step by step." if len(wrong) else
-               "No answer was wrong. These are the ones of which it was least sure; press one to look at it.")
+               "No answer was wrong. Of these it was least sure; press one to look at it step by step.")
     listed = {_in_words(row["window"]): row for row in (wrong if len(wrong) else worst).to_dict("records")}
-    for place, (asked, row) in enumerate(list(listed.items())[:_WINDOWS]):
+    for place, (asked, row) in enumerate(list(listed.items())[:_WINDOWS if len(wrong) else _RIGHT_WINDOWS]):
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"worst_row_{place}"):
             st.button(plain(shortened(asked, _LONGEST_WINDOW)), key=f"worst_{place}", icon=":material/search:",
                       on_click=_open, args=(asked,))
             said, right = (shortened(_in_words(row[part], gap), _LONGEST_ANSWER) for part in ("predicted", "expected"))
-            st.caption(plain(f"{row['wrong']} wrong: it said {said}, expected was {right}"))
+            st.caption(plain(f"{row['wrong']} wrong: it said {said}, expected was {right}" if row["wrong"] else
+                             f"right: {said}"))
     pieces.numbers(worst.assign(**{column: worst[column].map(_in_words)
                                    for column in ("window", "expected", "predicted")}), "worst")
 

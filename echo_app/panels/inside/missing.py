@@ -54,9 +54,10 @@ def draw(look: Look) -> None:
 
 
 def _affordable_sequences(config: RunConfig) -> int:
-    """Sequences that can be judged without each part in about half a second; five passes count as one."""
+    """Sequences that can be judged without each part in about half a second."""
     passes = 1 + len(layer_names(config)) * (2 * len(gate_names(config)) + 1)
-    return min(_ALL, max(_FEWEST, 5 * affordable(config, _ALL * passes) // passes))
+    at_once = 2 if config.traits.has_attention else 5  # passes in the time that `affordable` counts for one
+    return min(_ALL, max(_FEWEST, at_once * affordable(config, _ALL * passes) // passes))
 
 
 def _table(look: Look, sequences: int, units: list[int]) -> pd.DataFrame:
