@@ -20,7 +20,7 @@ def main() -> None:
     head.title("Echo Lab", anchor=False, width="content")
     history = st.Page(lambda: _history(train), title="History", icon=":material/history:", url_path="history")
     train = st.Page(lambda: _train(head), title="Train", icon=":material/play_arrow:", url_path="train", default=True)
-    inside = st.Page(lambda: _inside(train), title="Inside", icon=":material/visibility:", url_path="inside")
+    inside = st.Page(lambda: _inside(head, train), title="Inside", icon=":material/visibility:", url_path="inside")
     st.navigation([train, inside, history], position="top").run()
 
 
@@ -32,7 +32,8 @@ def _train(head: Any) -> None:
     train_page()
 
 
-def _inside(train: Any) -> None:
+def _inside(head: Any, train: Any) -> None:
+    head.markdown("Look into a trained network: ask it something, and see what it reads, keeps, forgets and uses.")
     from echo_app.pages.inside import inside_page
 
     inside_page(open_train=lambda: st.switch_page(train))

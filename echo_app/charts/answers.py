@@ -6,15 +6,14 @@ from echo_app.charts.curves import RIGHT, WRONG
 from echo_core.evaluation.asking import Place, Reply, Token
 
 STYLE = f"""<style>
-.echo-answer {{ display: flex; flex-wrap: wrap; gap: 0.5rem; max-height: 21rem; overflow-y: auto; margin: 0; padding: 0;
-  list-style: none; }}
-.echo-answer > li {{ flex: 1 1 9rem; max-width: 15rem; margin: 0; padding: 0.4rem 0.6rem 0.5rem; border-radius: 6px;
+.echo-answer {{ display: flex; flex-wrap: wrap; gap: 0.5rem; max-height: 9rem; overflow-y: auto; list-style: none;
+  margin: 0 !important; padding: 0 !important; }}
+.echo-answer > li {{ flex: 1 1 9rem; max-width: 15rem; margin: 0; padding: 0.15rem 0.5rem 0.3rem; border-radius: 6px;
   border: 1px solid color-mix(in srgb, currentColor 20%, transparent); font-variant-numeric: tabular-nums; }}
 .echo-answer .said {{ font-size: 1.3rem; font-weight: 600; overflow-wrap: anywhere; }}
 .echo-answer i {{ font-style: normal; }}
 .echo-answer .right i {{ color: {RIGHT}; }}
 .echo-answer .wrong i {{ color: {WRONG}; }}
-.echo-answer small {{ display: block; }}
 .echo-answer ol {{ list-style: none; margin: 0.2rem 0 0; padding: 0; font-size: 0.8rem; }}
 .echo-answer ol li {{ display: flex; justify-content: space-between; gap: 0.5rem; margin: 0 0 2px; padding: 0 4px;
   border-radius: 3px; background: linear-gradient(to right, color-mix(in srgb, currentColor 18%, transparent)
@@ -34,15 +33,15 @@ def answer(reply: Reply) -> str:
 def _card(number: int, place: Place, expected: Token | None) -> str:
     right = None if expected is None else place.answer == expected
     kind, sign = {None: ("open", ""), True: ("right", " <i>✓</i>"), False: ("wrong", " <i>✗</i>")}[right]
-    wanted = f"<small>expected {escape(str(expected))}</small>" if right is False else ""
+    wanted = f", expected {escape(str(expected))}" if right is False else ""
     if place.before_rounding is not None:
         below = f"<small>{place.before_rounding:.2f}, rounded</small>"
     else:
         below = "".join(f'<li style="--share:{choice.probability:.1%}"><span>{escape(str(choice.answer))}</span>'
                         f"<span>{_share(choice.probability)}</span></li>" for choice in place.likeliest)
         below = f'<ol aria-label="The likeliest answers">{below}</ol>'
-    return (f'<li class="{kind}"><small>place {number}</small><span class="said">{escape(str(place.answer))}{sign}'
-            f"</span>{wanted}{below}</li>")
+    return (f'<li class="{kind}"><span class="said">{escape(str(place.answer))}{sign}</span> '
+            f"<small>place {number}{wanted}</small>{below}</li>")
 
 
 def _share(probability: float) -> str:

@@ -9,6 +9,7 @@ from echo_app import actions, cached_reads, links, state, store_outages
 from echo_app.charts.answers import STYLE
 from echo_app.pages.setup import prepare
 from echo_app.panels import ask
+from echo_app.panels.ask import HALVES
 from echo_app.panels.inside import (
     compare,
     dependence,
@@ -49,11 +50,9 @@ def _page(open_train: Callable[[], None]) -> None:
     if shown is None:
         actions.show_other(run)
         state.shown_run()
-    st.session_state[RUN] = run.run_id
-    st.selectbox("Run", list(runs), key=RUN, format_func=lambda run_id: cached_reads.title_of(runs[run_id]),
-                 on_change=_open)
+    titles = {run_id: cached_reads.title_of(known) for run_id, known in runs.items()}
     waits = run.state.is_active and cached_reads.newest_checkpoint(run) is None
-    store_outages.fragment(_inside, run_every=_POLL if waits else None, key="inside")(run.run_id, waits)
+    store_outages.fragment(_inside, run_every=_POLL if waits else None, key="inside")(run.run_id, waits, titles)
 
 
 def _nothing(open_train: Callable[[], None]) -> None:
@@ -72,11 +71,15 @@ def _open() -> None:
         st.session_state[state.MOMENT] = None
 
 
-def _inside(run_id: str, waits: bool) -> None:
+def _inside(run_id: str, waits: bool, titles: Mapping[str, str]) -> None:
     run = state.shown_run() if store_outages.is_fragment_rerun() else state.seen_run()
     if run is None or run.run_id != run_id:
         st.rerun()
-    checkpoint = moments.pick(run)
+    st.session_state[RUN] = run_id
+    left, right = st.columns(HALVES, gap="medium", vertical_alignment="bottom")
+    left.selectbox("Run", list(titles), key=RUN, format_func=titles.__getitem__, on_change=_open)
+    with right:
+        checkpoint = moments.pick(run)
     if checkpoint is None:
         return
     if waits:

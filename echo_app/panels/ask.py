@@ -13,6 +13,10 @@ from echo_core.store import RunRow
 
 #: A page answers while one types: so long after the last key.
 _AFTER = "50ms"
+#: Relative widths of the question and its answer.
+HALVES = (2, 3)
+#: Key of `st.session_state`: a window of the grid was picked.
+_PICKED = "picked_window"
 
 
 def panel(run: RunRow) -> None:
@@ -35,15 +39,16 @@ def question(run: RunRow, checkpoint: Checkpoint) -> Ints:
     """Draw the question and its answer. Returns the window at hand: the last question that this network could read."""
     config, session = run.config, st.session_state
     _begin(run)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="ask"):
+    left, right = st.columns(HALVES, gap="medium")
+    with left.container(horizontal=True, vertical_alignment="bottom", key="ask"):
         st.text_input(_label(config), key=state.ASKED, live=_AFTER, autocomplete="off")
         st.button("Roll", key="roll", icon=":material/casino:", on_click=_roll, args=(config,),
                   help="Ask one of your pairs." if config.task == "pairs" else "Draw them at random.")
     try:
         session[state.WINDOW] = run.run_id, parse_question(config, session[state.ASKED])
-        st.html(answers.answer(ask(config, checkpoint.weights, session[state.ASKED])))
+        right.html(answers.answer(ask(config, checkpoint.weights, session[state.ASKED])))
     except ValueError as error:  # what the network cannot read, or weights that are not finite
-        st.error(plain(str(error)), icon=":material/edit_note:")
+        right.error(plain(str(error)), icon=":material/edit_note:")
     window: Ints = session[state.WINDOW][1]
     return window
 
@@ -59,6 +64,19 @@ def _begin(run: RunRow) -> None:
         session[state.ASKED] = example_question(run.config)
         window = parse_question(run.config, session[state.ASKED])
     session[state.WINDOW] = run.run_id, window
+
+
+def pick(config: RunConfig, place: int) -> None:
+    """Called for a click on a window of the grid: ask that window."""
+    windows = cached_reads.shown_windows(config)
+    if 0 <= place < len(windows):
+        st.session_state[state.ASKED] = spell_question(config, windows[place])
+        st.session_state[_PICKED] = True
+
+
+def was_picked() -> bool:
+    """Whether a window was picked in this run of the script: the question is drawn outside of the grid's fragment."""
+    return store_outages.is_fragment_rerun() and bool(st.session_state.pop(_PICKED, False))
 
 
 def _label(config: RunConfig) -> str:

@@ -13,7 +13,8 @@ from echo_app import cached_reads, charts, state, store_outages
 from echo_app.charts import grid
 from echo_app.components import network
 from echo_app.components.copy_button import copy_button
-from echo_app.panels import progress, replay
+from echo_app.components.windows import windows
+from echo_app.panels import ask, progress, replay
 from echo_app.panels.behind import tabs
 from echo_core.config import RunConfig
 from echo_core.records import Snapshot, State
@@ -49,11 +50,11 @@ def preview(config: RunConfig) -> None:
     with st.container():  # the same layout as `_panel`, so that Train replaces these elements
         with st.container(key="before"):
             network.draw(config)
-        windows, curves = _columns(config)
-    with windows:
+        left, right = _columns(config)
+    with left:
         _windows(config, None)
         st.markdown(tabs.how_to_read(config))
-    with curves:
+    with right:
         _curves(config, *cached_reads.NO_CURVES)  # their charts then get the run's first point
 
 
@@ -116,18 +117,18 @@ def _panel(run_id: str, was_active: bool, pace: float) -> None:
     progress.tab_title(run)
     with st.container(key="progress"):
         shown = _progress(run, records, is_replayed)
-    windows, curves = _columns(run.config)
-    with windows:
-        _windows(run.config, shown)
+    left, right = _columns(run.config)
+    with left:
+        _windows(run.config, shown, to_pick=not is_active and cached_reads.weights(run) is not None)
         if shown and not is_active:
             _table(run)
-    with curves:
+    with right:
         at = shown.epoch if shown and is_replayed else None
         _curves(run.config, *(cached_reads.at_epoch(curve, at) for curve in (records.loss, records.accuracy)))
         if not is_active:
             progress.details(run)
     is_out_of_pace = is_active and not 1 / _STEP < pace / pace_of(run) < _STEP
-    if is_active != was_active or is_out_of_pace:
+    if is_active != was_active or is_out_of_pace or ask.was_picked():
         st.rerun()  # redraws the rest of the page, and sets this panel's timer
 
 
@@ -177,10 +178,15 @@ def _curves(config: RunConfig, loss: pa.Table, accuracy: pa.Table) -> None:
                        alt="Share of training numbers right against epoch")
 
 
-def _windows(config: RunConfig, snapshot: Snapshot | None) -> None:
+def _windows(config: RunConfig, snapshot: Snapshot | None, to_pick: bool = False) -> None:
+    """Draw the grid of windows, of which one can be picked to be asked once there are weights."""
+    html = cached_reads.windows_html(config, snapshot)
     st.html(grid.legend(config))
     with st.container(key="windows"):
-        st.html(cached_reads.windows_html(config, snapshot))
+        if to_pick:
+            windows(html, key="windows_to_pick", on_pick=partial(ask.pick, config))
+        else:
+            st.html(html)
 
 
 def _table(run: RunRow) -> None:
