@@ -12,7 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from echo_app import store_outages
-from echo_app.charts.curves import CURVE, KEPT, POSITION
+from echo_app.charts.curves import CURVE, KEPT
 from echo_app.charts.grid import grid
 from echo_app.formatting import percent
 from echo_app.state import RECORDS, engine, store, time_bucket, wanted
@@ -125,15 +125,6 @@ def _curve_tables(points: Sequence[Point], kept: Sequence[int] = ()) -> tuple[pa
             "role": pa.array([CURVE] * len(epochs) + [KEPT] * len(kept), pa.int8())})
 
     return table("loss", [point.loss for point in points]), table("accuracy", [point.accuracy for point in points])
-
-
-def at_epoch(curve: pa.Table, epoch: int | None) -> pa.Table:
-    """A table of a chart with the position of the replay, if there is one."""
-    if epoch is None:
-        return curve
-    (value,) = set(curve.column_names) - {"epoch", "role"}
-    position = {"epoch": [epoch], value: [None], "role": [POSITION]}
-    return pa.concat_tables([curve, pa.table(position, schema=curve.schema)])
 
 
 #: Loss and accuracy before there is a run.

@@ -3,6 +3,9 @@
 from echo_app.charts.curves import (
     COLOURS,
     DASHES,
+    POSITION,
+    ROWS,
+    Spec,
     accuracy_curve,
     band,
     comparison,
@@ -12,5 +15,5 @@ from echo_app.charts.curves import (
 )
 from echo_app.charts.one_hot import one_hot
 
-__all__ = ["COLOURS", "DASHES", "accuracy_curve", "band", "comparison", "loss_curve", "loss_scale", "one_hot",
-           "scaled_numbers"]
+__all__ = ["COLOURS", "DASHES", "POSITION", "ROWS", "Spec", "accuracy_curve", "band", "comparison", "loss_curve",
+           "loss_scale", "one_hot", "scaled_numbers"]

@@ -20,8 +20,10 @@ DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (12, 4), (4, 1), (1, 3), (10, 2,
 
 #: Pixels for the labels and the title of a vertical axis: charts that stand one below the other are aligned by them.
 _AXIS = 46
-#: What a row of a curve's table is: a point of the curve, a kept snapshot, or the position of the replay.
-CURVE, KEPT, POSITION = range(3)
+#: The two data sets of a run's curve, its rows and the position of the replay: a browser draws anew what differs.
+ROWS, POSITION = "rows", "position"
+#: What one of the rows is: a point of the curve, or a kept snapshot.
+CURVE, KEPT = range(2)
 #: Pixels of a run's curves, two of which are in sight beside the windows.
 _CURVE_HEIGHT = 190
 
@@ -36,21 +38,21 @@ def loss_scale(config: RunConfig) -> tuple[float, float]:
 def loss_curve(epochs: int, chance: float, top: float) -> Spec:
     """Loss against epoch, with the loss of pure guessing as a dashed line; see `_curve`.
 
-    Columns: epoch, loss, role. `chance`: nats per token, or a squared error. `top`: the end of the axis.
+    Columns of `ROWS`: epoch, loss, role. `chance`: nats per token, or a squared error. `top`: the end of the axis.
     """
     curve = _curve("loss", alt.Y("loss:Q", title="Loss", scale=alt.Scale(domain=[0, top]), axis=_y_axis()), epochs,
                    ".3g")
     rule = alt.Chart().mark_rule(strokeDash=[5, 4], color=GREY).encode(y=alt.datum(chance))
     label = alt.Chart().mark_text(align="right", baseline="bottom", dx=-4, dy=-3, color=GREY).encode(
         x=alt.datum(epochs), y=alt.datum(chance), text=alt.datum("pure guessing"))
-    return to_spec(alt.layer(*curve, rule, label), _CURVE_HEIGHT)
+    return _of_two_data_sets(to_spec(alt.layer(*curve, rule, label), _CURVE_HEIGHT))
 
 
 @lru_cache(maxsize=256)
 def accuracy_curve(epochs: int) -> Spec:
-    """Share of training numbers right against epoch; see `_curve`. Columns: epoch, accuracy, role."""
+    """Share of training numbers right against epoch; see `_curve`. Columns of `ROWS`: epoch, accuracy, role."""
     y = alt.Y("accuracy:Q", title="Numbers right", scale=alt.Scale(domain=[0, 1]), axis=_y_axis("%"))
-    return to_spec(alt.layer(*_curve("accuracy", y, epochs, ".1%")), _CURVE_HEIGHT)
+    return _of_two_data_sets(to_spec(alt.layer(*_curve("accuracy", y, epochs, ".1%")), _CURVE_HEIGHT))
 
 
 @lru_cache(maxsize=64)
@@ -106,22 +108,26 @@ def scaled_numbers(length: int, vocab_size: int) -> Spec:
 
 
 def _curve(column: str, y: alt.Y, epochs: int, tooltip: str) -> tuple[alt.Chart, alt.Chart, alt.Chart]:
-    """A line of a column against epoch, the kept snapshots, and the position of the replay; the column `role` says
-    which of them a row is.
+    """A line of a column against epoch, the kept snapshots, and the position of the replay.
 
-    A position that moves is new data, which the browser draws into the chart that is there. The selection `pick` is the
-    kept snapshot nearest to a click, wherever in the chart that is.
+    The selection `pick` is the kept snapshot nearest to a click, wherever in the chart that is.
     """
     x = alt.X("epoch:Q", title="Epoch", scale=alt.Scale(domain=[0, epochs], nice=False),
               axis=alt.Axis(tickCount=5, labelFlush=True))
     tips = [alt.Tooltip("epoch:Q", title="Epoch", format=",d"),
             alt.Tooltip(f"{column}:Q", title=str(y["title"]), format=tooltip)]
-    line, kept, position = (alt.Chart().transform_filter(f"datum.role === {role}") for role in (CURVE, KEPT, POSITION))
+    line, kept = (alt.Chart().transform_filter(f"datum.role === {role}") for role in (CURVE, KEPT))
     pick = alt.selection_point("pick", encodings=["x"], on="click", nearest=True, clear=False)
     targets = kept.mark_point(opacity=0, cursor="pointer", clip=True, aria=False).encode(x=x, y=y, tooltip=tips)
     return (line.mark_line(interpolate="monotone", strokeWidth=2, clip=True).encode(x=x, y=y, tooltip=tips),
             targets.add_params(pick),
-            position.mark_rule(color=WRONG, strokeWidth=1.5, clip=True, aria=False).encode(x=x))
+            alt.Chart().mark_rule(color=WRONG, strokeWidth=1.5, clip=True, aria=False).encode(x=x))
+
+
+def _of_two_data_sets(spec: Spec) -> Spec:
+    for part, name in zip(spec["layer"], (ROWS, ROWS, POSITION), strict=False):
+        part["data"] = {"name": name}
+    return spec
 
 
 def _y_axis(format_: str = "") -> alt.Axis:

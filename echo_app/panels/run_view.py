@@ -123,8 +123,7 @@ def _panel(run_id: str, was_active: bool, pace: float) -> None:
         if shown and not is_active:
             _table(run)
     with right:
-        at = shown.epoch if shown and is_replayed else None
-        _curves(run.config, *(cached_reads.at_epoch(curve, at) for curve in (records.loss, records.accuracy)))
+        _curves(run.config, records.loss, records.accuracy, shown.epoch if shown and is_replayed else None)
         if not is_active:
             progress.details(run)
     is_out_of_pace = is_active and not 1 / _STEP < pace / pace_of(run) < _STEP
@@ -168,14 +167,19 @@ def _is_awaited(run: RunRow) -> bool:
             and not (run.state is State.QUEUED and cached_reads.wait_of(run.run_id).place))
 
 
-def _curves(config: RunConfig, loss: pa.Table, accuracy: pa.Table) -> None:
+def _curves(config: RunConfig, loss: pa.Table, accuracy: pa.Table, at: int | None = None) -> None:
+    """Draw the curves of a run, with a rule at the epoch of the replay if there is one."""
+    position = pa.table({"epoch": pa.array([] if at is None else [at], pa.int64())})
+
+    def curve(rows: pa.Table, spec: charts.Spec, key: str, alt: str) -> None:
+        st.vega_lite_chart({**spec, "datasets": {charts.ROWS: rows, charts.POSITION: position}}, key=key, alt=alt,
+                           on_select=partial(replay.jump, key))
+
     with st.container(key="loss_chart"):
-        st.vega_lite_chart(loss, charts.loss_curve(config.epochs, *charts.loss_scale(config)), key="loss_curve",
-                           on_select=partial(replay.jump, "loss_curve"),
-                           alt="Loss against epoch, with the loss of pure guessing as a dashed line")
-    st.vega_lite_chart(accuracy, charts.accuracy_curve(config.epochs), key="accuracy_curve",
-                       on_select=partial(replay.jump, "accuracy_curve"),
-                       alt="Share of training numbers right against epoch")
+        curve(loss, charts.loss_curve(config.epochs, *charts.loss_scale(config)), "loss_curve",
+              "Loss against epoch, with the loss of pure guessing as a dashed line")
+    curve(accuracy, charts.accuracy_curve(config.epochs), "accuracy_curve",
+          "Share of training numbers right against epoch")
 
 
 def _windows(config: RunConfig, snapshot: Snapshot | None, to_pick: bool = False) -> None:

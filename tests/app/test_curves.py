@@ -3,7 +3,7 @@ import re
 import pytest
 
 from echo_app.charts import accuracy_curve, band, loss_curve, one_hot, scaled_numbers
-from echo_app.charts.curves import CURVE, KEPT, POSITION
+from echo_app.charts.curves import CURVE, KEPT, POSITION, ROWS
 from echo_app.charts.one_hot import MAX_ROWS
 
 CURVES = {"loss": loss_curve(500, 4.6, 5.3), "accuracy": accuracy_curve(500)}
@@ -21,12 +21,11 @@ def test_a_curve_draws_its_points_from_the_first_epoch_to_the_last(column: str):
 
 
 @EACH
-def test_the_position_of_the_replay_is_a_row_of_the_table_so_that_it_moves_without_a_new_chart(column: str):
-    rule = CURVES[column]["layer"][2]
+def test_the_position_of_the_replay_is_a_data_set_of_its_own_so_that_nothing_else_is_drawn_when_it_moves(column: str):
+    line, kept, rule, *_ = CURVES[column]["layer"]
     assert rule["mark"]["type"] == "rule"
-    assert rule["transform"] == [{"filter": f"datum.role === {POSITION}"}]
     assert rule["encoding"]["x"]["field"] == "epoch"
-    assert "data" not in rule
+    assert [part["data"] for part in (line, kept, rule)] == [{"name": ROWS}, {"name": ROWS}, {"name": POSITION}]
 
 
 @EACH
