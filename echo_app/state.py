@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import streamlit as st
+from threadpoolctl import threadpool_limits
 
 from echo_app import store_outages
 from echo_app.web.browser import browser_name
@@ -70,7 +71,8 @@ FIELDS = tuple(RunConfig.model_fields)
 
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
-    """The engine of this server, which starts in the background."""
+    """The engine of this server, which starts in the background; once, so NumPy gets its one thread here."""
+    threadpool_limits(1, user_api="blas")  # two that wait for each other take ten times as long while a worker trains
     return Engine()
 
 
