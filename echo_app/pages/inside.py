@@ -21,10 +21,10 @@ from echo_app.panels.inside import (
     states,
     steps,
 )
-from echo_app.panels.inside.look import Look
+from echo_app.panels.inside.look import VIEW, Look
 
-#: Keys of `st.session_state`: the open view, and the run in the box above it.
-VIEW, RUN = "inside_view", "inside_run"
+#: Key of `st.session_state`: the run in the box above the views.
+RUN = "inside_run"
 #: Seconds after which a run without a checkpoint is looked at again.
 _POLL = 2.0
 #: Title -> what draws it.

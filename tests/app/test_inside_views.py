@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from echo_app import state
-from echo_app.panels.inside import dependence, failures, missing, remembering
-from echo_app.panels.inside.look import affordable
+from echo_app.panels.inside import dependence, failures, missing, remembering, steps
+from echo_app.panels.inside.look import VIEW, affordable
 from echo_core.config import RunConfig
 from echo_core.studies.influence import Dependence
 from echo_core.studies.inside import look_inside
@@ -216,7 +216,7 @@ def test_a_network_that_says_the_same_whatever_it_reads_is_named_as_that():
     assert "Its most common answers: 4 at output 1 (100 %) and 4 at output 2 (100 %)." in said(page)
 
 
-def test_a_press_of_a_bad_window_makes_it_the_window_at_hand():
+def test_a_press_of_a_bad_window_makes_it_the_window_at_hand_and_opens_it_step_by_step():
     config = small(variant="encoder_decoder")
     look = look_at(config)
     page = open_views(look, "failures")
@@ -224,6 +224,7 @@ def test_a_press_of_a_bad_window_makes_it_the_window_at_hand():
     for place, window in enumerate(list(worst)[:2]):
         page.button(key=f"worst_{place}").click().run()
         assert page.session_state[state.ASKED] == " ".join(map(str, window))
+        assert page.session_state[VIEW] == steps.TITLE
 
 
 def test_bad_windows_are_listed_once_and_what_is_not_expected_is_a_dot():

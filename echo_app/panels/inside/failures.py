@@ -9,8 +9,8 @@ from echo_app import state
 from echo_app.charts import studies
 from echo_app.formatting import percent, plain
 from echo_app.panels import findings
-from echo_app.panels.inside import pieces
-from echo_app.panels.inside.look import BY_MOMENT, Look, affordable
+from echo_app.panels.inside import pieces, steps
+from echo_app.panels.inside.look import BY_MOMENT, VIEW, Look, affordable
 from echo_core.config import RunConfig
 from echo_core.data import Examples
 from echo_core.evaluation.asking import GAP
@@ -159,7 +159,8 @@ def _with_texts(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 
 def _open(window: str) -> None:
-    st.session_state[state.ASKED] = window
+    """Callback: make it the window at hand, and open the view that carries it through the network."""
+    st.session_state[state.ASKED], st.session_state[VIEW] = window, steps.TITLE
 
 
 def _in_words(symbols: list[int | str | None], gap: str = "") -> str:

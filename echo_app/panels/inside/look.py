@@ -16,6 +16,8 @@ from echo_core.store import RunRow
 from echo_core.studies.inside import Inside, look_inside
 from echo_core.studies.inspecting import STUDIES, inspect
 
+#: Key of `st.session_state`: the title of the open view.
+VIEW = "inside_view"
 #: Keys of `st.session_state`: the one cursor of all views. The timestep counts from 1, over encoder and decoder; units
 #: count from 1.
 TIMESTEP, UNIT = "inside_timestep", "inside_unit"
