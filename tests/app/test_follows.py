@@ -4,6 +4,7 @@ The runs are put into the store by hand, so nothing trains.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -125,8 +126,10 @@ def test_pages_look_again_where_something_may_come_and_never_at_a_finished_run(a
 
 def shown_epoch(page: AppTest) -> int:
     """The epoch of the windows that a page shows."""
-    grids = [element.proto.body for element in page.get("html") if "Epoch" in element.proto.body]
-    return int(grids[0].split("Epoch ")[1].split(":")[0].replace(",", ""))
+    drawn = [element.proto.body for element in page.get("html")]
+    drawn += [str(element.proto) for element in page.get("bidi_component")]  # windows of which one can be picked
+    [epoch] = [found for body in drawn if "echo-grid" in body for found in re.findall(r"Epoch ([\d,]+):", body)]
+    return int(epoch.replace(",", ""))
 
 
 @pytest.mark.slow
