@@ -47,6 +47,15 @@ def test_units_are_drawn_in_the_order_of_the_study_with_the_best_carriers_of_a_p
         assert positions == order.position.tolist() == sorted(positions)
 
 
+def test_a_network_too_large_to_sort_at_once_has_its_units_in_the_order_of_their_numbers():
+    large = small(variant="encoder_decoder", units=700, input_length=40, output_length=20, sequence_length=60)
+    look = look_at(large)
+    for layer in states.layers_of(look, states.order_of(look)):
+        assert layer.units == list(range(1, 701))
+        assert not layer.groups
+        assert not any(layer.notes)
+
+
 def test_timesteps_count_on_from_the_encoder_to_the_decoder_and_say_what_is_read():
     look = look_at(LSTM, window=np.array([4, 0, 2]))
     encoder, decoder = states.layers_of(look, states.order_of(look))

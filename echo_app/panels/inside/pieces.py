@@ -78,10 +78,11 @@ def offer_more(look: Look, what: str, used: int, most: int, is_random: bool = Fa
         st.caption(f"Measured on {counted(used, 'new sequence')}.", width="content")
         if used < most:
             st.button(f"Use {most:,}", key=f"{what}_more", type="tertiary", icon=":material/zoom_in:",
-                      on_click=_ask_for_all, args=(what, look.moment), help="Takes longer, and narrows the intervals.")
+                      on_click=ask_for_all, args=(what, look.moment), help="Takes longer, and narrows the intervals.")
 
 
-def _ask_for_all(what: str, moment: tuple[object, ...]) -> None:
+def ask_for_all(what: str, moment: tuple[object, ...]) -> None:
+    """Callback: use all sequences of a study at this moment."""
     st.session_state[_THOROUGH] = {**st.session_state.get(_THOROUGH, {}), what: moment}
 
 

@@ -67,8 +67,7 @@ def draw(look: Look) -> None:
     heat_maps(maps_of(quantities(look), layers), layers, f"Heat maps of state and gates: units by timesteps, for the "
               f"window at hand. {_KEYS}", cursor_of(layers), "inside_maps",
               on_choose=lambda cell: _choose(cell, layers, chosen))
-    st.caption(_KEYS + " " + (_ORDER if _used(look, "units") >= _FEWEST_TO_SORT else _UNSORTED))
-    pieces.offer_more(look, "units", _used(look, "units"), STUDIES["units"].sequences, is_random=True)
+    _say_order(look)
     pieces.numbers(value_table(quantities(look), layers), "inside_states")
     _lines(look, layers, chosen)
     if gate_names(config):
@@ -126,11 +125,22 @@ def order_of(look: Look) -> pd.DataFrame:
     Few sequences show no order: units then are in that of their numbers, and the position is 0.
     """
     used = _used(look, "units")
-    table = study(look, "units", used)
-    table = table[table.state == ("c" if (table.state == "c").any() else "h")]
+    if used < _FEWEST_TO_SORT:
+        return pd.concat([pd.DataFrame({"layer": layer, "unit": np.arange(1, look.config.units + 1), "position": 0})
+                          for layer in layer_names(look.config)], ignore_index=True)
+    with st.spinner(f"Sorting units by {used:,} sequences …"):
+        table = study(look, "units", used)
+    return table[table.state == ("c" if (table.state == "c").any() else "h")]
+
+
+def _say_order(look: Look) -> None:
+    used, most = _used(look, "units"), STUDIES["units"].sequences
+    st.caption(f"{_KEYS} {_ORDER if used >= _FEWEST_TO_SORT else _UNSORTED}")
     if used >= _FEWEST_TO_SORT:
-        return table
-    return table.sort_values(["layer", "unit"], ascending=[False, True]).assign(position=0)
+        pieces.offer_more(look, "units", used, most, is_random=True)
+    else:
+        st.button(f"Sort them by {most:,} sequences", key="inside_sort", icon=":material/sort:",
+                  on_click=pieces.ask_for_all, args=("units", look.moment), help="Takes a while at this size.")
 
 
 def _used(look: Look, what: str) -> int:
