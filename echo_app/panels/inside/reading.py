@@ -267,7 +267,7 @@ def _words(look: Look, table: pd.DataFrame) -> str:
              "than chance there would be cheating.")
     if table.n.max() < STUDIES["probe"].sequences:
         words += " Fewer sequences fit a weaker probe, which reads less than there is."
-    if config.cell != "lstm":
+    if config.cell == "gru":
         words += (" A GRU may store a number by the size of its values and not by their direction (arXiv 2408.10920): "
                   "a pale cell of the linear probe alone proves nothing, so look at the non-linear one as well.")
     return words
