@@ -27,7 +27,7 @@ def answer(reply: Reply) -> str:
     expected = reply.expected or (None,) * len(reply.places)
     cards = [_card(number, place, wanted) for number, (place, wanted)
              in enumerate(zip(reply.places, expected, strict=True), 1)]
-    return f'<ul class="echo-answer" aria-label="The answer, place by place">{"".join(cards)}</ul>'
+    return f'<ul class="echo-answer" tabindex="0" aria-label="The answer, place by place">{"".join(cards)}</ul>'
 
 
 def _card(number: int, place: Place, expected: Token | None) -> str:

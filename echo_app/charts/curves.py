@@ -149,4 +149,6 @@ def to_spec(chart: Any, height: int = 230) -> Spec:
         if not any("field" in channel for channel in part["encoding"].values() if isinstance(channel, dict)):
             part["data"] = {"values": [{}]}
             part["mark"]["aria"] = False  # a screen reader has the chart's text, and would announce a nameless line
+        elif part["mark"]["type"] == "line":
+            part["mark"]["aria"] = False  # nameless too while it has no point
     return spec

@@ -6,7 +6,8 @@ from types import MappingProxyType
 import streamlit as st
 
 from echo_app import actions, cached_reads, links, state, store_outages
-from echo_app.charts.answers import STYLE
+from echo_app.charts import answers
+from echo_app.pages import setup
 from echo_app.pages.setup import prepare
 from echo_app.panels import ask
 from echo_app.panels.ask import HALVES
@@ -34,7 +35,7 @@ VIEWS: Mapping[str, Callable[[Look], None]] = MappingProxyType({view.TITLE: view
 
 def inside_page(open_train: Callable[[], None]) -> None:
     """From top to bottom: the run, the moment, the question, and the views, of which one is open."""
-    st.html(STYLE)
+    st.html(answers.STYLE + setup.STYLE)
     store_outages.draw_page(lambda: _page(open_train))
 
 

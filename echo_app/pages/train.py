@@ -8,6 +8,7 @@ import streamlit as st
 from echo_app import actions, cached_reads, links, state, store_outages
 from echo_app.charts import answers, grid
 from echo_app.formatting import duration, first_lines, plain
+from echo_app.pages import setup
 from echo_app.pages.setup import prepare
 from echo_app.panels import ask, banner, controls, findings, run_view, seeds, share
 from echo_app.panels.behind import state_demo, tabs
@@ -38,7 +39,7 @@ _STYLE = """<style>
 
 def train_page() -> None:
     """From top to bottom: the controls, the run, and the tabs about how it works."""
-    st.html(grid.STYLE + answers.STYLE + _STYLE)
+    st.html(grid.STYLE + answers.STYLE + setup.STYLE + _STYLE)
     store_outages.draw_page(_page)
 
 

@@ -59,7 +59,7 @@ NETWORKS = {name: (config, random_weights(config)) for name, config in {
                    sequence_length=10),
     "pairs": small(task="pairs", variant="attention")}.items()}
 #: Every tag that a card has of its own.
-OUR_TAGS = re.compile(r'</?(?:ul|ol|li|span|small|i)(?: (?:class|aria-label|style)="[\w .:%,-]*")*>')
+OUR_TAGS = re.compile(r'</?(?:ul|ol|li|span|small|i)(?: (?:class|aria-label|style|tabindex)="[\w .:%,-]*")*>')
 
 
 def check_typed(name: str, typed: str) -> None:
