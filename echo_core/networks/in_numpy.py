@@ -102,11 +102,15 @@ class NumpyOps:
 
     def attend(self, decoded: Floats, encoded: Floats, present: Any) -> tuple[Floats, Floats]:
         """See `Ops`."""
-        scores = np.einsum("obu,ibu->boi", decoded, encoded)  # (B, output_length, input_length)
+        looked = self.look(decoded, encoded, present)
+        return (looked @ encoded.transpose(1, 0, 2)).transpose(1, 0, 2), looked
+
+    def look(self, decoded: Floats, encoded: Floats, present: Any) -> Floats:
+        """The attention weights, (windows, output_length, input_length)."""
+        scores = decoded.transpose(1, 0, 2) @ encoded.transpose(1, 2, 0)
         if present is not None:
             scores = np.where(present.T[:, None], scores, _NEVER)
-        looked = softmax(scores)
-        return np.einsum("boi,ibu->obu", looked, encoded), looked
+        return softmax(scores)
 
     def join(self, first: Floats, second: Floats) -> Floats:
         """See `Ops`."""

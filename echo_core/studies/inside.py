@@ -90,13 +90,13 @@ class LookElsewhere(NumpyOps):
         super().__init__(traces)
         self._attention = attention
 
-    def attend(self, decoded: Floats, encoded: Floats, present: Any) -> tuple[Floats, Floats]:
-        """See `Ops`."""
+    def look(self, decoded: Floats, encoded: Floats, present: Any) -> Floats:
+        """See `NumpyOps`."""
         weights = np.broadcast_to(self._attention, (encoded.shape[1], len(decoded), len(encoded)))
         if present is not None:  # nothing can be seen at a gap
             weights = weights * present.T[:, None]
             weights = weights / np.maximum(weights.sum(axis=-1, keepdims=True), np.float32(1e-9))
-        return np.einsum("boi,ibu->obu", weights, encoded), weights
+        return weights
 
 
 def layer_names(config: RunConfig) -> tuple[str, ...]:

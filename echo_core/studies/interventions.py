@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from echo_core.config import RunConfig
+from echo_core.config.checks import check_weights
 from echo_core.evaluation.scores import read_off
-from echo_core.networks.definition import CellState, LayerWeights
+from echo_core.networks.definition import CellState, LayerWeights, run, state_sizes
 from echo_core.networks.in_numpy import NumpyOps, forward
 from echo_core.networks.steps import GATES
 from echo_core.records import Floats, Ints
@@ -118,8 +119,7 @@ def ablation(config: RunConfig, weights: Sequence[Floats], sequences: int = 500,
     Raises:
         ValueError: If a layer does not have such a unit.
     """
-    return pd.concat([accuracy_without(config, part, sequences, seed) for part in parts(config, weights, seed, units)],
-                     ignore_index=True)
+    return accuracy_without(config, list(parts(config, weights, seed, units)), sequences, seed)
 
 
 def parts(config: RunConfig, weights: Sequence[Floats], seed: int | None = None,
@@ -144,13 +144,83 @@ def parts(config: RunConfig, weights: Sequence[Floats], seed: int | None = None,
         yield Part("attention spread evenly", weights, even)
 
 
-def accuracy_without(config: RunConfig, part: Part, sequences: int = 500, seed: int | None = None) -> pd.DataFrame:
-    """The rows of `ablation` for one part."""
+def accuracy_without(config: RunConfig, missing: Sequence[Part], sequences: int = 500,
+                     seed: int | None = None) -> pd.DataFrame:
+    """The rows of `ablation` for some parts."""
     judged = sample(config, sequences, stream=7, seed=seed)
-    said = answers(config, part.weights, judged.windows, part.attention)
-    table = accuracy_by_output(config, said, judged.expected)
-    table.insert(0, "part", part.name)
-    return table
+    tables = [accuracy_by_output(config, said, judged.expected).assign(part=part.name)
+              for part, said in zip(missing, answers_without(config, missing, judged.windows), strict=True)]
+    return pd.concat(tables, ignore_index=True)[["part", *tables[0].columns.drop("part")]]
+
+
+def answers_without(config: RunConfig, missing: Sequence[Part], windows: Ints) -> list[Ints]:
+    """The answers to the same windows without each part, (windows, output_length) each.
+
+    Networks that differ in the biases of their recurrent layers, or in their attention alone, run in one pass, because
+    a pass of few windows spends most of its time on loading the weights.
+    """
+    biases = [3 * layer + 2 for layer in range(config.traits.num_recurrent_layers)]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place, part in enumerate(missing):
+        others = (array for at, array in enumerate(part.weights) if at not in biases)
+        groups.setdefault(tuple(map(id, others)), []).append(place)
+    said: dict[int, Ints] = {}
+    for places in groups.values():
+        alike = [missing[place] for place in places]
+        said |= zip(places, [answers(config, alike[0].weights, windows, alike[0].attention)] if len(alike) == 1
+                    else _answers_together(config, alike, biases, windows), strict=True)
+    return [said[place] for place in range(len(missing))]
+
+
+def _answers_together(config: RunConfig, alike: Sequence[Part], biases: Sequence[int], windows: Ints) -> Ints:
+    """The answers of networks that differ in these biases and attention alone: (networks, windows, output_length)."""
+    check_weights(config, alike[0].weights)
+    stacked = {place: np.stack([part.weights[place] for part in alike], axis=-2) for place in biases}
+    _, encoders = np.unique(stacked[biases[0]], axis=-2, return_inverse=True)
+    own = np.full((config.output_length, config.input_length), np.nan, np.float32)
+    attention = np.stack([own if part.attention is None else part.attention for part in alike])
+    said = []
+    for rows in slices(config, len(alike) * len(windows)):
+        row = np.arange(rows.start, rows.stop)
+        window, part = row // len(alike), row % len(alike)
+        weights = [stacked[place][..., part, :] if place in biases else array  # a bias for each window
+                   for place, array in enumerate(alike[0].weights)]
+        zero = np.zeros((len(window), config.units), np.float32)
+        answer = run(_Together(window * len(alike) + encoders[part], attention[part]), config, weights,
+                     windows[window].T, tuple((zero,) * size for size in state_sizes(config)))
+        said.append(_read_off(config, answer.outputs.transpose(1, 0, 2)))
+    return np.concatenate(said).reshape(len(windows), len(alike), -1).transpose(1, 0, 2)
+
+
+class _Together(NumpyOps):
+    """NumPy's operations that run the first recurrent layer once for windows that are the same to it.
+
+    Args:
+        same: A number for each window; windows that have the same one are the same to the first layer.
+        attention: Attention weights, (windows, output_length, input_length); NaN leaves the network's own.
+    """
+
+    def __init__(self, same: NDArray[np.integer], attention: Floats) -> None:
+        super().__init__()
+        self._elsewhere = LookElsewhere(attention)
+        _, self._first, self._each = np.unique(same, return_index=True, return_inverse=True)
+        self._is_first = True
+
+    def recurrent(self, cell: str, projected: Floats, layer: LayerWeights, state: CellState, timesteps: int,
+                  present: Any = None, may_unroll: bool = True) -> tuple[Floats, CellState]:
+        """See `Ops`."""
+        is_first, self._is_first, first, each = self._is_first, False, self._first, self._each
+        if not is_first:
+            return super().recurrent(cell, projected, layer, state, timesteps, present)
+        outputs, last = super().recurrent(
+            cell, projected[:, first], layer._replace(bias=layer.bias[..., first, :]),
+            tuple(vector[first] for vector in state), timesteps, None if present is None else present[:, first])
+        return outputs[:, each], tuple(vector[each] for vector in last)
+
+    def look(self, decoded: Floats, encoded: Floats, present: Any) -> Floats:
+        """See `NumpyOps`."""
+        given = self._elsewhere.look(decoded, encoded, present)
+        return np.where(np.isnan(given), super().look(decoded, encoded, present), given)
 
 
 def without_units(config: RunConfig, weights: Sequence[Floats], layer: int,

@@ -13,6 +13,8 @@ from echo_core.studies.interventions import (
     ablation,
     answers,
     answers_after_swap,
+    answers_without,
+    parts,
     swap,
     with_pinned_gate,
     without_units,
@@ -187,6 +189,27 @@ def test_a_network_with_attention_is_also_made_to_look_evenly():
     judged = sample(config, 50, stream=7, seed=2)
     right = (answers(config, weights, judged.windows, even) == judged.expected).mean(axis=0)
     assert table[table.part == "attention spread evenly"].accuracy.tolist() == pytest.approx(right.tolist())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("variant", ["whole", "encoder_decoder", "attention", "one_to_one", "padded"])
+def test_networks_without_a_part_answer_together_as_each_does_alone(variant: str, cell: str):
+    config = small(variant=variant, cell=cell)
+    missing = list(parts(config, random_weights(config, scale=SCALE), units=[1, 3]))
+    windows = windows_of(config, 2500 // len(missing))  # more than one pass takes
+    for part, together in zip(missing, answers_without(config, missing, windows), strict=True):
+        alone = answers(config, part.weights, windows, part.attention)
+        np.testing.assert_array_equal(together, alone, err_msg=part.name)
+
+
+def test_networks_without_a_part_see_nothing_at_gaps():
+    config = small(variant="attention", missing="mask")
+    missing = list(parts(config, random_weights(config, scale=SCALE)))
+    windows = windows_of(config)
+    windows[::2, 0] = config.vocab_size
+    for part, together in zip(missing, answers_without(config, missing, windows), strict=True):
+        alone = answers(config, part.weights, windows, part.attention)
+        np.testing.assert_array_equal(together, alone, err_msg=part.name)
 
 
 def test_what_has_no_gates_has_fewer_parts():

@@ -16,6 +16,8 @@ TITLE = "What if a part were missing?"
 
 #: Sequences of the study and the fewest that are judged, and units that can be silenced one by one.
 _ALL, _FEWEST, _MOST_UNITS = STUDIES["ablation"].sequences, 10, 8
+#: Answers that are computed together: those without all parts to few sequences, or without a single one to many.
+_TOGETHER = 256
 #: The row of the whole network.
 _NONE, _WHOLE = "none", "Nothing: the whole network"
 
@@ -61,16 +63,20 @@ def _affordable_sequences(config: RunConfig) -> int:
 
 
 def _table(look: Look, sequences: int, units: list[int]) -> pd.DataFrame:
-    missing = list(parts(look.config, look.weights, units=units))
-    tables = [_accuracy(look, part, sequences)
-              for part in pieces.with_progress(missing, "Judging the network without a part")]
-    table = pd.concat(tables, ignore_index=True)
+    always, every = list(parts(look.config, look.weights)), list(parts(look.config, look.weights, units=units))
+    known = {part.name for part in always}
+    chosen = [part for part in every if part.name not in known]
+    size = max(1, _TOGETHER // sequences)
+    groups = [some[first:first + size] for some in (always, chosen) for first in range(0, len(some), size)]
+    tables = [_accuracy(look, group, sequences)
+              for group in pieces.with_progress(groups, "Judging the network without its parts")]
+    table = pd.concat(tables).set_index("part").loc[[part.name for part in every]].reset_index()
     return table.assign(name=[name_of(look.config, part) for part in table.part])
 
 
 @st.cache_resource(max_entries=512, show_spinner=False, hash_funcs={**BY_MOMENT, Part: lambda part: part.name})
-def _accuracy(look: Look, part: Part, sequences: int) -> pd.DataFrame:
-    return accuracy_without(look.config, part, sequences)
+def _accuracy(look: Look, missing: list[Part], sequences: int) -> pd.DataFrame:
+    return accuracy_without(look.config, missing, sequences)
 
 
 def name_of(config: RunConfig, part: str) -> str:
