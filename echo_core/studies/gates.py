@@ -72,12 +72,12 @@ def keeping(config: RunConfig, weights: Sequence[Floats], sequences: int = 500,
                 left = kept(gate, written)  # (windows, timesteps - written, units)
                 by_window.setdefault((number, written), []).append(left.mean(axis=-1))
                 by_unit[number, written] = by_unit.get((number, written), 0) + left.sum(axis=0)
-    tenth, rows = -(-config.units // 10), []
+    tenth, names, rows = -(-config.units // 10), layer_names(config), []
     for (number, written), parts in by_window.items():
         means = np.concatenate(parts)  # (windows, timesteps - written)
         most = np.sort(by_unit[number, written] / len(windows), axis=-1)[:, -tenth:].mean(axis=-1)
         for later, (mean, low, high) in enumerate(map(mean_interval, means.T)):
-            rows.append({"layer": layer_names(config)[number], "written": written + 1, "timestep": written + later + 1,
+            rows.append({"layer": names[number], "written": written + 1, "timestep": written + later + 1,
                          "kept": mean, "low": np.maximum(0.0, low), "high": np.minimum(1.0, high),
                          "kept_by_a_tenth": float(most[later]), "n": len(windows)})
     return pd.DataFrame(rows)
@@ -91,9 +91,10 @@ def kept(gate: Floats, written: int) -> Floats:
     Returns:
         (windows, timesteps - written, units); 1 at the timestep of writing itself. A gap keeps everything.
     """
-    values = np.nan_to_num(gate[:, written:], nan=1.0).copy()
-    values[:, 0] = 1
-    left: Floats = np.cumprod(values, axis=1)
+    left: Floats = np.nan_to_num(gate[:, written:], nan=1.0)
+    left[:, 0] = 1
+    for later in range(1, left.shape[1]):  # takes a fifth of the time of np.cumprod
+        left[:, later] *= left[:, later - 1]
     return left
 
 
