@@ -69,8 +69,10 @@ def _page() -> None:
                 store_outages.draw_optional(seeds.seeds_panel, st.session_state[state.SEEDS])
                 st.subheader(f"One of them: seed {run.config.seed}", anchor=False)
         with st.container(key="run"):
+            above = st.container()  # always there, so that a banner that comes or goes leaves the run in its place
             if run:
-                banner.banner(run.config, config)
+                with above:
+                    banner.banner(run.config, config)
                 run_view.run_panel(run)
                 store_outages.draw_optional(ask.panel, run)
             elif not beyond:  # a link may ask for more windows than a page can draw
