@@ -71,7 +71,7 @@ def main() -> None:
                 page.wait_for_selector(".echo-answer", timeout=PATIENCE)
                 page.evaluate(_WATCH)
                 _until_drawn(page)
-                _print(name, list(_times(page)))
+                _print(name, _times(page))
                 before = len(whole_runs)
                 assert before > ROUNDS, "an empty rerun must count as a run of the whole page"
                 _use(page)
@@ -82,9 +82,10 @@ def main() -> None:
             browser.close()
 
 
-def _print(name: str, times: list[Time]) -> None:
-    empty = times[0].seconds
+def _print(name: str, times: Iterator[Time]) -> None:
+    empty = None
     for what, seconds, of in times:
+        empty = seconds if empty is None else empty  # the first one
         print(f"{name:10} {what:36} {'median of ' + str(of) if of > 1 else 'once':12} {1000 * seconds:6.0f} ms"
               f" {1000 * (seconds - empty):+6.0f}", flush=True)
 
