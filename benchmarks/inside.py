@@ -94,11 +94,9 @@ def _times(page: Page) -> Iterator[Time]:
     yield _median("empty rerun", [_timed(page, lambda: page.keyboard.press("r")) for _ in range(ROUNDS)])
     yield _median("answer", [_answer(page) for _ in range(ROUNDS)])
     views = list(VIEWS)
-    for place, view in enumerate(views):
-        other = views[place - 1] if place else views[1]
-        if not place:
-            _open(page, other)  # the first view is open already
+    for view in views[1:]:  # the page has opened with the first one
         yield Time(f"{view}, first", _open(page, view))
+    for view, other in zip(views, [*views[1:], views[0]], strict=True):
         times = []
         for _ in range(ROUNDS):
             _open(page, other)
