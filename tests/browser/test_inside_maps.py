@@ -34,8 +34,10 @@ def test_the_cursor_says_what_the_network_computes_and_a_picked_unit_gets_a_line
     run, server = run_and_server
     page = visit_at(server, f"?run={run.run_id}")
     page.get_by_role("link", name="Inside").click()
+    tab = page.get_by_role("tab", name="State and gates")
+    tab.wait_for()  # the Train page has a question of the same key
     page.locator(".st-key-ask input").fill("1 2 3")
-    page.get_by_role("tab", name="State and gates").click()
+    tab.click()
     said, canvas = page.locator(".readout"), page.get_by_role("application")
     expect(said).to_contain_text("Timestep 1, reads 1: encoder")
     canvas.press("ArrowRight")
