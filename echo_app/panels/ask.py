@@ -41,7 +41,8 @@ def question(run: RunRow, checkpoint: Checkpoint) -> Ints:
     _begin(run)
     left, right = st.columns(HALVES, gap="medium")
     with left.container(horizontal=True, vertical_alignment="bottom", key="ask"):
-        st.text_input(_label(config), key=state.ASKED, live=_AFTER, autocomplete="off")
+        st.text_input(_label(config), key=state.ASKED, persist_state="session", live=_AFTER,
+                      autocomplete="off")
         st.button("Roll", key="roll", icon=":material/casino:", on_click=_roll, args=(config,),
                   help="Ask one of your pairs." if config.task == "pairs" else "Draw them at random.")
     try:

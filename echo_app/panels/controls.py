@@ -82,7 +82,8 @@ def advanced_controls(num_windows: int) -> None:
             st.selectbox(label_of("batch_size"), divisors(num_windows), key="batch_size", persist_state="session",
                          help=help_of("batch_size"), width=framed)
             st.number_input(label_of("learning_rate"), min(1e-6, session.learning_rate), 1.0, key="learning_rate",
-                            persist_state="session", step=0.001, format="%g", help=help_of("learning_rate"), width=framed)
+                            persist_state="session", step=0.001, format="%g", width=framed,
+                            help=help_of("learning_rate"))
             _choice("schedule", ("constant", "cosine"), width=framed)
             st.number_input(label_of("clip_norm"), 0.0, max(1000.0, session.clip_norm), key="clip_norm",
                             persist_state="session", step=0.5, format="%g", help=help_of("clip_norm"), width=framed)

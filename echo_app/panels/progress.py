@@ -85,9 +85,11 @@ def ended(run: RunRow) -> None:
         else:
             _stopped(run)
     with buttons, st.container(key="going_on"):
-        if conclusion and (step := conclusion.step):
-            st.button(step.label, key="next_step", icon=":material/arrow_forward:", on_click=actions.try_settings,
-                      args=(step.config,), width="stretch", help="Loads the settings that do it. Then press Train.")
+        if (conclusion and (step := conclusion.step)
+                and st.button(step.label, key="next_step", icon=":material/arrow_forward:", width="stretch",
+                              on_click=actions.try_settings, args=(step.config,),
+                              help="Loads the settings that do it. Then press Train.")):
+            st.rerun()  # the controls are outside of this fragment
         if run.state is State.FINISHED:
             st.button("Train anew", key="train_again", icon=":material/replay:", on_click=actions.resume,
                       args=(run.run_id, True), width="stretch", type="tertiary",

@@ -2,6 +2,7 @@
 
 import time
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -44,7 +45,7 @@ def pick_snapshot(snapshots: list[Snapshot]) -> Snapshot | None:
         st.rerun()  # only a run of the whole page sets the timer
     session[state.REPLAY] = epochs[at]  # in each run, as a slider with other epochs is a new widget
     st.select_slider("Epoch", epochs, key=state.REPLAY, format_func="{:,}".format, label_visibility="collapsed",
-                     on_change=_slide, args=(epochs[max(0, at - _LAG):at + 1],))
+                     on_change=slide, args=(epochs[max(0, at - _LAG):at + 1],))
     return snapshots[at]
 
 
@@ -64,8 +65,14 @@ def _hold(epoch: int) -> None:
     st.session_state[state.PLAYING], st.session_state[state.REPLAY_AT] = False, epoch
 
 
-def _slide(recent: list[int]) -> None:
+def slide(drawn: Sequence[int]) -> None:
+    """Callback of the slider: hold the replay where the visitor has moved it to.
+
+    Streamlit also calls it for a slider that nobody has moved, and while it plays, a timer may send an older position.
+
+    Args:
+        drawn: Epochs at which the slider was drawn, the newest last.
+    """
     session = st.session_state
-    # While it plays, a timer may send an older position of the slider, which the visitor has not moved.
-    if not (session[state.PLAYING] and session[state.REPLAY] in recent):
+    if session[state.REPLAY] not in (drawn if session[state.PLAYING] else drawn[-1:]):
         session[state.REPLAY_AT] = session[state.REPLAY]

@@ -97,6 +97,22 @@ def test_settings_survive_a_comparison_that_a_timer_redraws(visit: Visit):
     expect(page.locator(".st-key-progress")).to_contain_text("Paused")
 
 
+def test_settings_and_the_question_survive_a_look_inside(visit: Visit):
+    page = visit(small(seed=49, units=33, epochs=20))
+    press(page, "train")
+    finished(page)
+    page.get_by_role("link", name="Inside").click()
+    page.get_by_role("tab", name="Step by step").wait_for()  # the Train page has a question of the same key
+    page.locator(".st-key-ask input").fill("1 2 3 4 5")
+    for view in ("State and gates", "Where does it fail?", "Step by step"):
+        page.get_by_role("tab", name=view).click()
+        settled(page)
+    page.get_by_role("link", name="Train").click()
+    expect(page.locator(".st-key-units input")).to_have_value("33")
+    expect(page.get_by_text("not accepted")).to_be_hidden()
+    expect(page.locator(".st-key-ask input")).to_have_value("1 2 3 4 5")
+
+
 @pytest.mark.slow
 def test_five_seeds_are_one_band_and_a_mean_with_its_spread(visit: Visit):
     page = visit(address("whole", seed=50, epochs=80))

@@ -163,6 +163,16 @@ def test_a_press_of_another_run_shows_it(visit: Visit):
     assert run_of(page) == first
 
 
+def test_what_to_try_next_puts_its_settings_into_the_controls(visit: Visit):
+    page = visit(address("whole", seed=0))
+    press(page, "train")
+    said(page, "Finished")
+    settled(page)
+    press(page, "next_step")
+    expect(page.locator(".st-key-banner")).to_contain_text("Showing Whole echo")
+    expect(page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^Encoder–decoder"))
+
+
 def test_the_page_says_which_run_it_shows_while_the_controls_stand_at_other_settings(visit: Visit):
     page = visit(address("whole", seed=4, epochs=50))
     press(page, "train")
