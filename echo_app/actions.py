@@ -22,10 +22,9 @@ NUM_SEEDS = 5
 SAMPLE_WORDS = "to be or not to be that is the question"
 
 
-def load_preset(name: str | None = None) -> None:
-    """Callback of the preset control and of the line below it: a preset's settings replace those of the controls."""
-    name = name or st.session_state[state.PRESET]
-    if name in PRESETS:
+def load_preset() -> None:
+    """Callback of the preset control: a preset's settings replace those of the controls."""
+    if (name := st.session_state[state.PRESET]) in PRESETS:
         state.load(PRESETS[name].config)
 
 
@@ -198,9 +197,16 @@ def play(playing: bool, start: int | None) -> None:
 
 
 def try_settings(config: RunConfig) -> None:
-    """Callback of what to try next, and of Back to shown: load these settings. Train is the visitor's to press."""
+    """Callback of Back to shown: load these settings."""
     state.load(config)
     focus.move_to("train")
+
+
+def train_settings(config: RunConfig) -> None:
+    """Callback of Compare and of what to try next: load these settings, and train them or show how they were."""
+    focus.move_to("stop")
+    state.load(config)
+    train()
 
 
 def show(run_id: str, config: RunConfig, seeds: Sequence[RunConfig] = ()) -> None:

@@ -34,7 +34,8 @@ def preset_controls() -> None:
     with st.container():  # also without a contrast, so that Streamlit keeps the widgets below
         if preset and preset.contrast:
             st.button(f"Compare: {preset.contrast.shows}", key="contrast", type="tertiary",
-                      icon=":material/compare_arrows:", on_click=actions.load_preset, args=(preset.contrast.preset,))
+                      icon=":material/compare_arrows:", on_click=actions.train_settings,
+                      args=(PRESETS[preset.contrast.preset].config,), help="Trains it in place of this one.")
 
 
 def main_controls() -> None:

@@ -87,8 +87,8 @@ def ended(run: RunRow) -> None:
     with buttons, st.container(key="going_on"):
         if (conclusion and (step := conclusion.step)
                 and st.button(step.label, key="next_step", icon=":material/arrow_forward:", width="stretch",
-                              on_click=actions.try_settings, args=(step.config,),
-                              help="Loads the settings that do it. Then press Train.")):
+                              on_click=actions.train_settings, args=(step.config,),
+                              help="Trains the settings that do it.")):
             st.rerun()  # the controls are outside of this fragment
         if run.state is State.FINISHED:
             st.button("Train anew", key="train_again", icon=":material/replay:", on_click=actions.resume,

@@ -54,6 +54,7 @@ def test_whole_echo_is_one_press_away_as_the_contrast_and_leads_back():
     page = open_page()
     assert page.button(key="contrast").label == "Compare: whole echo needs no memory"
     page.button(key="contrast").click().run()
+    assert page.session_state[state.RUN] == PRESETS["whole"].config.run_id
     assert page.selectbox(key="preset").value == "whole"
     assert "11,780" in texts(page)
     assert "needs **no memory**" in texts(page)
@@ -336,14 +337,14 @@ def test_result_says_what_it_comes_to_in_the_colour_of_it(preset: str, right: fl
         assert found.value.startswith("As expected: 66 bits do not fit through this state.")
 
 
-def test_what_to_try_next_is_a_button_that_loads_it_and_leaves_the_press_of_train_to_the_visitor():
+def test_what_to_try_next_is_a_button_that_does_it():
     config = PRESETS["ten_without_attention"].config.model_copy(update={"seed": 601})
     page = open_page(run=finished(config, 0.0))
     assert page.button(key="next_step").label == "Let it look back: attention"
     page.button(key="next_step").click().run()
     assert not page.exception
     assert (page.session_state["variant"], page.session_state["seed"]) == ("attention", 601)
-    assert page.session_state[state.RUN] == config.run_id
+    assert state.store().runs.get(page.session_state[state.RUN]).config.variant == "attention"
 
 
 def test_shown_run_of_other_settings_is_said_above_it_with_both_ways_out():

@@ -163,14 +163,18 @@ def test_a_press_of_another_run_shows_it(visit: Visit):
     assert run_of(page) == first
 
 
-def test_what_to_try_next_puts_its_settings_into_the_controls(visit: Visit):
+def test_what_to_try_next_is_trained_by_its_button(visit: Visit):
     page = visit(address("whole", seed=0))
     press(page, "train")
     said(page, "Finished")
     settled(page)
+    first = run_of(page)
     press(page, "next_step")
-    expect(page.locator(".st-key-banner")).to_contain_text("Showing Whole echo")
+    page.wait_for_selector(".st-key-bar")
     expect(page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^Encoder–decoder"))
+    assert run_of(page) != first
+    press(page, "stop")
+    said(page, "Paused")
 
 
 def test_the_page_says_which_run_it_shows_while_the_controls_stand_at_other_settings(visit: Visit):
