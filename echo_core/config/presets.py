@@ -126,10 +126,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         RunConfig(task="pairs", text=SAMPLE_PAIRS, variant="attention", units=64, epochs=600, learning_rate=0.01)),
     "too_small": Preset(
         "Too small (fails)",
-        "Six values have to hold two numbers out of a hundred. Watch the loss stop falling: there is room for "
-        "a rough idea of them, and no more.",
+        "Six values have to hold two numbers out of a hundred. Watch the loss stop falling: training "
+        "finds a way to keep a rough idea of them, and no more.",
         _encoder_decoder(output_length=2, units=6, epochs=2000, learning_rate=0.01),
-        Contrast("quick", "64 values have room for two numbers")),
+        Contrast("quick", "64 values learn to hold two numbers")),
     "ten_without_attention": Preset(
         "Ten of ten without attention (fails)",
         "66 bits through one state. Watch the loss come to rest far from zero: one number in five or six comes back, "

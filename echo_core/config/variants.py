@@ -42,8 +42,9 @@ bits that have to survive everything read after them. Watch the first number com
 """
 _NEEDS_NO_MEMORY = """
 **When is no memory needed?** In whole echo each number is said as it is read, so nothing has to be kept, although the
-network has an LSTM. That is why it learns in a blink. Only when the answer comes *later* than the number must
-something survive in between. Two numbers out of a hundred are 13.3 bits, and the network must find a way to keep them.
+network has an LSTM: a layer without a memory can do it as well. Only when the answer comes *later* than the number
+must something survive in between. Two numbers out of a hundred are 13.3 bits, and the network must find a way to keep
+them.
 """
 
 _TOO_EARLY = "it answers while it still reads, and would have to say numbers that it has not read yet"

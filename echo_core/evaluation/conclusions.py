@@ -65,11 +65,11 @@ def conclude(config: RunConfig, judged: Evaluation, loss: float | None) -> Concl
     headline = f"{said}: {right:,} of {counted(judged.windows, 'pair' if config.task == 'pairs' else 'window')}"
     if degree == "learnt":
         return Conclusion(degree, headline, _why_learnt(config), _harder(config))
-    return Conclusion(degree, headline, _why_not(config, kinds), _remedy(config, kinds))
+    return Conclusion(degree, headline, _why_not(config, kinds, loss), _remedy(config, kinds))
 
 
-def _is_too_small(config: RunConfig) -> bool:
-    """Whether the bits to remember have to fit through one state and do not."""
+def is_too_small(config: RunConfig) -> bool:
+    """Whether training finds no way to pass the bits to remember through one state, as far as our presets tell."""
     goes_through_state = config.traits.num_recurrent_layers > 0 and not config.traits.has_attention
     return goes_through_state and config.task != "pairs" and VALUES_A_BIT * config.bits > 1.5 * config.units
 
@@ -80,6 +80,15 @@ def _enough_units(config: RunConfig) -> int:
 
 def _bits(config: RunConfig) -> str:
     return f"{config.bits:.0f} bits" if config.bits >= 20 else f"{config.bits:.1f} bits"
+
+
+def _kept(config: RunConfig, loss: float | None) -> str:
+    """The bits of an answer that a run keeps, by the loss of its newest epoch, to be read after "to keep"."""
+    asked = config.output_length * math.log2(config.vocab_size)
+    if loss is None or config.bits < asked - 0.05:  # it says some before it has read others
+        return "only a part of them."
+    kept = asked - loss * config.answer_steps / math.log(2)
+    return f"only about {counted(round(max(0.0, kept)), 'bit')}, by its loss. Inside measures them."
 
 
 def _why_learnt(config: RunConfig) -> str:
@@ -93,7 +102,7 @@ def _why_learnt(config: RunConfig) -> str:
     return f"Its state of {config.units} values holds the {_bits(config)} until they are asked for."
 
 
-def _why_not(config: RunConfig, kinds: Collection[Kind]) -> str:
+def _why_not(config: RunConfig, kinds: Collection[Kind], loss: float | None) -> str:
     same = " It gives nearly the same answer whatever it reads." if "same_answer" in kinds else ""
     if "diverged" in kinds:
         return "Training diverged: its steps were too large." + same
@@ -101,9 +110,10 @@ def _why_not(config: RunConfig, kinds: Collection[Kind]) -> str:
         return f"As expected: {_bits(config)} must be remembered, and this network has no memory." + same
     if config.representation == "linear":
         return "As expected: it guesses a number by its size, which comes near and is rarely exact." + same
-    if _is_too_small(config):
-        return (f"As expected: {_bits(config)} do not fit through this state. {config.units} values learn to hold "
-                f"about {max(1, round(config.units / VALUES_A_BIT))}." + same)
+    if is_too_small(config):
+        return (f"As expected: {_bits(config)} do not fit through this state. In principle its {config.units} values "
+                f"could hold far more, but within {counted(config.epochs, 'epoch')} training has found a way to keep "
+                f"{_kept(config, loss)}" + same)
     if "contradictory_pairs" in kinds:
         return "Some of its pairs contradict each other, so not all of them can come out right." + same
     if config.traits.has_attention:
@@ -123,7 +133,7 @@ def _remedy(config: RunConfig, kinds: Collection[Kind]) -> Step | None:
         return _step("Give it a memory", config, variant=network_for(config.task), units=units)
     if config.representation == "linear":
         return _step("Encode numbers one-hot", config, representation="one_hot")
-    if _is_too_small(config):
+    if is_too_small(config):
         units = _enough_units(config)
         can_look_back = refusal({**config.model_dump(), "variant": "attention"}) is None
         if units > _MOST_UNITS and can_look_back:

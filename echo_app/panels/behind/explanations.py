@@ -28,6 +28,12 @@ MASK = """
 the network to skip what is not there, and what is not there counts neither in the loss nor in the accuracy.
 """
 
+#: To be formatted with the values of a state and the bits that do not fit through it.
+TOO_SMALL = """
+**Why {bits:,.0f} bits do not fit.** In principle {values:,} values could hold far more. What limits them is what
+training finds within its epochs: recurrent networks learn to hold far less than their state could (arXiv 2212.11085).
+"""
+
 CHANGES = """
 **If you come from the tutorial of 2017**, this is what has changed in Keras since:
 

@@ -15,8 +15,10 @@ from echo_app.panels.behind import explanations
 from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.data import TASKS, generate_sequence, shift_table, shown_sequence, text_examples, to_examples
+from echo_core.evaluation.conclusions import is_too_small
 from echo_core.exports.listing import keras_listing
 from echo_core.exports.summary import summary
+from echo_core.studies.remembering import state_values
 from echo_core.tables import as_words
 from echo_core.text.plurals import counted
 from echo_core.text.words import pairs
@@ -71,8 +73,10 @@ def story(config: RunConfig, has_run: bool) -> None:
 def _memory(config: RunConfig) -> str:
     memory = {"pairs": explanations.PAIRS, "lag": explanations.LAG, "reverse": explanations.REVERSE}.get(
         config.task, config.traits.memory_story)
-    parts = [memory, CELLS[config.cell].unlike_lstm, explanations.LINEAR if config.representation == "linear" else
-             None, explanations.MASK if config.missing == "mask" else None]
+    too_small = explanations.TOO_SMALL.format(bits=config.bits, values=state_values(config))
+    parts = [memory, too_small if is_too_small(config) else None, CELLS[config.cell].unlike_lstm,
+             explanations.LINEAR if config.representation == "linear" else None,
+             explanations.MASK if config.missing == "mask" else None]
     return "\n\n".join(part for part in parts if part)
 
 

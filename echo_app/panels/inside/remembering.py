@@ -12,6 +12,7 @@ from echo_app.panels.inside.look import Look, affordable
 from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.config.sizes import needs_memory
+from echo_core.evaluation.conclusions import is_too_small
 from echo_core.studies.inspecting import STUDIES
 from echo_core.studies.remembering import state_values
 from echo_core.text.plurals import counted
@@ -64,7 +65,12 @@ def bits_in_words(config: RunConfig, table: pd.DataFrame) -> str:
         sentences.append("None of them has to be remembered: each number is said in the step that reads it.")
     elif config.task != "pairs" and config.bits < asked - 0.05:
         sentences.append(f"At most {config.bits:.1f} bits must be held at one time.")
-    return " ".join([*sentences, state_in_words(config)])
+    sentences.append(state_in_words(config))
+    if is_too_small(config) and kept < 0.9 * asked:
+        sentences.append("In principle these could hold far more. What limits them is what training finds within its "
+                         "epochs: recurrent networks learn to hold far less than their state could (arXiv "
+                         "2212.11085).")
+    return " ".join(sentences)
 
 
 def state_in_words(config: RunConfig) -> str:
