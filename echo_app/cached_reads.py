@@ -193,8 +193,10 @@ def runs_to_open() -> list[RunRow]:
 def title_of(run: RunRow) -> str:
     """A run in a list: its settings, and how well it does."""
     judged = run.evaluation
-    right = f": {percent(judged.window_accuracy)} right" if judged else f": {run.state}"
-    return name_in_words(run.config) + right
+    if judged is None:
+        return f"{name_in_words(run.config)}: {run.state}"
+    right = percent(judged.window_accuracy).replace(".0", "")
+    return f"{name_in_words(run.config)}: {right} of {'pairs' if run.config.task == 'pairs' else 'windows'}"
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

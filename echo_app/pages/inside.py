@@ -85,7 +85,7 @@ def _inside(run_id: str, waits: bool, titles: Mapping[str, str]) -> None:
         return
     if waits:
         st.rerun()  # ends the timer
-    look = Look(run, checkpoint, ask.question(run, checkpoint))
+    look = Look(run, checkpoint, ask.question(run, checkpoint, has_pictures=True))
     if not look.is_finite:  # the question has said so
         return
     for tab, draw in zip(st.tabs(list(VIEWS), on_change="rerun", key=VIEW), VIEWS.values(), strict=True):

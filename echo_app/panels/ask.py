@@ -10,9 +10,12 @@ from echo_core.data import generate_sequence
 from echo_core.evaluation.asking import ask, example_question, parse_question, spell_question
 from echo_core.records import Checkpoint, Ints
 from echo_core.store import RunRow
+from echo_core.text.plurals import shortened
 
 #: A page answers while one types: so long after the last key.
 _AFTER = "50ms"
+#: Characters of a window in a sentence.
+_LONGEST = 60
 #: Relative widths of the question and its answer.
 HALVES = (2, 3)
 #: Key of `st.session_state`: a window of the grid was picked.
@@ -35,8 +38,12 @@ def _panel(run_id: str) -> None:
     question(run, checkpoint)
 
 
-def question(run: RunRow, checkpoint: Checkpoint) -> Ints:
-    """Draw the question and its answer. Returns the window at hand: the last question that this network could read."""
+def question(run: RunRow, checkpoint: Checkpoint, has_pictures: bool = False) -> Ints:
+    """Draw the question and its answer. Returns the window at hand: the last question that this network could read.
+
+    Args:
+        has_pictures: Whether pictures of the window at hand are drawn below.
+    """
     config, session = run.config, st.session_state
     _begin(run)
     left, right = st.columns(HALVES, gap="medium")
@@ -49,9 +56,15 @@ def question(run: RunRow, checkpoint: Checkpoint) -> Ints:
         session[state.WINDOW] = run.run_id, parse_question(config, session[state.ASKED])
         right.html(answers.answer(ask(config, checkpoint.weights, session[state.ASKED])))
     except ValueError as error:  # what the network cannot read, or weights that are not finite
-        right.error(plain(str(error)), icon=":material/edit_note:")
+        still = f" The pictures below still show {_shown(config)}." if has_pictures else ""
+        right.error(plain(str(error).replace("question must be", "Type", 1) + still), icon=":material/edit_note:")
     window: Ints = session[state.WINDOW][1]
     return window
+
+
+def _shown(config: RunConfig) -> str:
+    """The window at hand, as one would type it."""
+    return shortened(spell_question(config, st.session_state[state.WINDOW][1]), _LONGEST)
 
 
 def _begin(run: RunRow) -> None:

@@ -17,7 +17,7 @@ from echo_core.data import TASKS, shown_examples, text_examples, unscale
 from echo_core.evaluation.scores import predict
 from echo_core.records import Floats, Ints
 from echo_core.text import words as texts
-from echo_core.text.plurals import shortened
+from echo_core.text.plurals import counted, shortened
 
 #: A number, or a word where the run has words.
 Token = int | str
@@ -120,18 +120,18 @@ def parse_question(config: RunConfig, question: str) -> Ints:
         ValueError: If the network cannot read it; it names the rule, what was received and what to try.
     """
     if len(question) > texts.MAX_CHARACTERS:
-        raise ValueError(f"question must have at most {texts.MAX_CHARACTERS:,} characters; received {len(question):,}. "
+        raise ValueError(f"question must be at most {texts.MAX_CHARACTERS:,} characters; these are {len(question):,}. "
                          f"Try {_example(config)}.")
     tokens = _words(config, question) if config.text else _numbers(config, question)
-    kind, size = ("words" if config.text else "numbers"), config.input_length
+    kind, size = ("word" if config.text else "number"), config.input_length
     if config.task == "pairs":
         if not 1 <= len(tokens) <= size:
-            raise ValueError(f"question must have 1 to {size} words, as many as this network reads; received "
+            raise ValueError(f"question must be 1 to {size} words, as many as this network reads; these are "
                              f"{len(tokens)}. Try {_example(config)}.")
         tokens += [config.vocab_size] * (size - len(tokens))
     elif len(tokens) != size:
-        raise ValueError(f"question must have {size} {kind}, the input_length of this network; received {len(tokens)}. "
-                         f"Try {_example(config)}.")
+        raise ValueError(f"question must be {counted(size, kind)}, as many as this network reads; these are "
+                         f"{len(tokens)}. Try {_example(config)}.")
     return np.array(tokens)
 
 
@@ -141,11 +141,11 @@ def _numbers(config: RunConfig, question: str) -> list[int]:
         if word == GAP and config.has_gaps:
             tokens.append(config.vocab_size)
         elif not _NUMBER.fullmatch(word):
-            raise ValueError(f"question must hold whole numbers in [0, {config.vocab_size}), the vocabulary of this "
-                             f"network; received {shortened(word)!r}. Try {_example(config)}.")
+            raise ValueError(f"question must be whole numbers from 0 to {config.vocab_size - 1}; "
+                             f"{shortened(word)!r} is none. Try {_example(config)}.")
         elif not 0 <= int(word) < config.vocab_size:
-            raise ValueError(f"question must hold numbers in [0, {config.vocab_size}), the vocabulary of this network; "
-                             f"received {int(word)}. Try {_example(config)}.")
+            raise ValueError(f"question must be numbers from 0 to {config.vocab_size - 1}; {int(word)} is none of "
+                             f"these. Try {_example(config)}.")
         else:
             tokens.append(int(word))
     return tokens
@@ -160,8 +160,8 @@ def _words(config: RunConfig, question: str) -> list[int]:
         elif word not in numbers:
             near = difflib.get_close_matches(word, numbers, n=3, cutoff=0.5)
             advice = f"one of {', '.join(near)}" if near else _example(config)
-            raise ValueError(f"question must hold words that this network knows, {len(numbers)} of them; received "
-                             f"{shortened(word)!r}. Try {advice}.")
+            raise ValueError(f"question must be words that this network knows; {shortened(word)!r} is none of its "
+                             f"{len(numbers)}. Try {advice}.")
         else:
             tokens.append(numbers[word])
     return tokens

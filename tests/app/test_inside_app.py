@@ -81,8 +81,19 @@ def test_the_question_below_a_result_is_answered_as_the_command_line_answers():
 def test_a_question_that_cannot_be_read_says_what_to_try():
     page = open_page(run=stored(TINY.model_copy(update={"seed": 5})).run_id)
     page.text_input(key="asked").set_value("1 2").run()
-    assert "question must have 3 numbers" in errors(page)[0].replace("\\", "")
+    said = errors(page)[0].replace("\\", "")
+    assert said.startswith("Type 3 numbers, as many as this network reads; these are 2. Try")
+    assert "pictures" not in said  # there are none below
     assert not page.exception
+
+
+def test_inside_says_which_window_its_pictures_show_while_the_question_cannot_be_read():
+    page = open_inside(run=stored(TINY.model_copy(update={"seed": 5})).run_id)
+    page.text_input(key="asked").set_value("1 2 3").run()
+    page.text_input(key="asked").set_value("1 2 99").run()
+    said = errors(page)[0].replace("\\", "")
+    assert said.startswith(f"Type numbers from 0 to {TINY.vocab_size - 1}; 99 is none of these.")
+    assert said.endswith("The pictures below still show 1 2 3.")
 
 
 def test_roll_asks_something_that_can_be_read():

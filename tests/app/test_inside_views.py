@@ -186,8 +186,8 @@ def part_table(**accuracy: float) -> pd.DataFrame:
 def test_the_part_that_is_needed_most_is_named():
     table = part_table(none=0.99, lstm_forget_gate_shut=0.05, lstm_input_gate_open=0.985)
     said = missing.finding(small(), table)
-    assert "gets **99.0 %** of the answers right. Worst for it is *Forget gate shut*, which leaves **5.0 %**" in said
-    assert "*Input gate open* leaves 98.5 %" in said
+    assert "gets **99.0 %** of the answers right. Most is lost with *Forget gate shut*: **5.0 %** stay" in said
+    assert "Least is lost with *Input gate open*: 98.5 % stay right." in said
 
 
 def test_a_network_that_guesses_has_nothing_to_lose_and_one_with_spare_parts_needs_none():

@@ -499,8 +499,8 @@ def test_a_trained_network_is_asked_and_judged_without_tensorflow(store):
 
 
 @pytest.mark.parametrize(("words", "line"), [
-    (["ask", "RUN", "9 8 7"], "question must have 5 numbers, the input_length of this network; received 3. Try "),
-    (["ask", "RUN", "9", "8", "7", "6", "-1"], "question must hold numbers in [0, 10)"),
+    (["ask", "RUN", "9 8 7"], "question must be 5 numbers, as many as this network reads; these are 3. Try "),
+    (["ask", "RUN", "9", "8", "7", "6", "-1"], "question must be numbers from 0 to 9; -1 is none of these"),
     (["ask", "0123456789abcdef", "9 8 7 6 5"], "there is no run 0123456789abcdef in the store."),
     (["judge", "RUN", "--set", "units=5"], "units cannot be set to judge a run"),
     (["judge", "RUN", "--set", "input_length=101"], "input_length must be at most 100 on this host"),

@@ -101,8 +101,9 @@ def finding(config: RunConfig, table: pd.DataFrame) -> str:
     most, least = min(others, key=others.__getitem__), max(others, key=others.__getitem__)
     if whole - others[most] < 0.02:
         return f"**No single part is needed:** without any of them it still gets {percent(others[most])} right."
-    return (f"The whole network gets **{percent(whole)}** of the answers right. Worst for it is *{most}*, which leaves "
-            f"**{percent(others[most])}**; *{least}* leaves {percent(others[least])}.")
+    return (f"The whole network gets **{percent(whole)}** of the answers right. Most is lost with *{most}*: "
+            f"**{percent(others[most])}** stay right. Least is lost with *{least}*: {percent(others[least])} stay "
+            "right.")
 
 
 def _pictures(config: RunConfig, table: pd.DataFrame) -> None:
