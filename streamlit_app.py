@@ -25,8 +25,8 @@ def main() -> None:
 
 
 def _train(head: Any) -> None:
-    head.markdown("An LSTM is a neural network with a memory. It reads a few random numbers and says them again. "
-                "Pick its size, press **Train**, and watch it learn to remember.")
+    head.markdown("An LSTM (long short-term memory) is a neural network with a memory. It reads numbers and says them "
+                  "again. Press **Train** and watch it learn to remember.")
     from echo_app.pages.train import train_page  # late: the first visitor sees the page sooner
 
     train_page()

@@ -145,10 +145,12 @@ def gate_shares(table: pd.DataFrame) -> str:
 
 
 @lru_cache(maxsize=64)
-def unit_lines(units: tuple[str, ...], title: str, low: float, high: float, timesteps: int) -> Spec:
-    """One quantity of some units against timesteps. Columns: unit, timestep, value."""
-    x = alt.X("timestep:Q", title="Timestep", scale=alt.Scale(domain=[1, max(2, timesteps)], nice=False),
-              axis=alt.Axis(tickMinStep=1, format="d", tickCount=min(timesteps, 12)))
+def unit_lines(units: tuple[str, ...], title: str, low: float, high: float,
+               timesteps: tuple[int, int]) -> Spec:
+    """One quantity of some units against timesteps, from the first to the last. Columns: unit, timestep, value."""
+    first, last = timesteps
+    x = alt.X("timestep:Q", title="Timestep", scale=alt.Scale(domain=[first, max(first + 1, last)], nice=False),
+              axis=alt.Axis(tickMinStep=1, format="d", tickCount=min(last - first + 1, 12)))
     colours = alt.Scale(domain=list(units), range=COLOURS[:len(units)])
     dashes = alt.Scale(domain=list(units), range=DASHES[:len(units)])
     legend = alt.Legend(orient="top", title=None, columns=3, symbolStrokeWidth=2)

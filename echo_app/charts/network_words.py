@@ -46,14 +46,20 @@ def summary(config: RunConfig) -> str:
 
 def caption(config: RunConfig) -> str:
     """How to read the picture, in a line."""
-    traits, state = config.traits, "h and c" if CELLS[config.cell].num_states > 1 else "h"
+    traits = config.traits
     if not traits.num_recurrent_layers:
-        return "A column is a timestep. Crossed out is the arrow that a memory would be."
+        return ("A column is a timestep. The dense layer makes a weighted sum of what it reads and keeps nothing. "
+                "Crossed out is the arrow that a memory would be.")
+    is_one = CELLS[config.cell].num_states == 1
+    unit = ("Each unit of the layer has one value of the hidden state h, its memory." if is_one else
+            "Each unit of the layer has one value of the cell state c, its memory, and one of the hidden state h, what "
+            "it shows of that.")
     if traits.reads_all_at_once:
-        return "All numbers go into one timestep, so no arrow leads from one timestep to the next."
+        return f"All numbers go into one timestep, so no arrow leads from one timestep to the next. {unit}"
     after = ("" if traits.answers_while_reading else " Purple: where it may look back." if traits.has_attention else
-             " Orange: all that the answer is made from.")
-    return f"A column is a timestep. Blue: the state, {state}, handed from one to the next.{after}"
+             " Orange: the last h, all that the answer is made from.")
+    return (f"A column is a timestep. {unit} Blue: {'h' if is_one else 'both'}, handed from one timestep to the next."
+            f"{after}")
 
 
 def sentences(config: RunConfig) -> list[str]:

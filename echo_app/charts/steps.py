@@ -25,6 +25,7 @@ Frame = dict[str, Any]
 #: What a gate does with its share.
 _GATES = {"input": "lets in {} of the new", "forget": "keeps {} of the memory", "output": "shows {} of the memory",
           "update": "keeps {} of the memory", "reset": "looks at {} of the memory"}
+_WHICH_WAY = {"forget": " (open keeps, shut drops)", "update": " (open keeps, shut replaces)"}
 #: Bars of a card, and timesteps of a sentence, at most.
 _MOST = 6
 
@@ -72,7 +73,7 @@ class _Story:
         if layer:
             zero = " Its own state begins at zero." if not t else ""
             return _card("Goes in", f"The context: h of the encoder's last timestep, {c.units:,} values, the same at "
-                         f"every step.{zero}", says="The decoder reads the context.")
+                         f"every step.{zero}", says="The decoder reads the context, the encoder's last h.")
         if traits.reads_all_at_once:
             return _card("Goes in", f"All {c.input_length:,} {self._noun}s at once, as features of a single timestep.",
                          says=f"All {c.input_length:,} {self._noun}s go in at once.")
@@ -91,7 +92,7 @@ class _Story:
         if not self._inside.layers:
             return [_card("Memory", "None: no layer hands anything on, so no gate is needed.")]
         layer, left = self._inside.layers[number], self._left[number]
-        size = f"h, which is handed on, has a mean size of {np.abs(layer.hidden[0, t]).mean():.2f}."
+        size = f"The hidden state h, which is handed on, has a mean size of {np.abs(layer.hidden[0, t]).mean():.2f}."
         if left is None:
             return [_card("Gates", "A simple RNN has none: every step overwrites the whole state."),
                     _card("Memory", f"All of h is new at each step: a tanh of what it reads and of the last h. {size}")]
@@ -105,7 +106,7 @@ class _Story:
                 return _card("Gates", "No gate acts at a gap.")
             opened, shut = int((values > OPEN).sum()), int((values < SHUT).sum())
             does = _GATES[name].format(_percent(values.mean()))
-            bars.append(_bar(f"{name.capitalize()} gate: {does}", [("open", opened / units),
+            bars.append(_bar(f"{name.capitalize()} gate{_WHICH_WAY.get(name, '')}: {does}", [("open", opened / units),
                              ("between", 1 - (opened + shut) / units)],
                              f"nearly open {opened:,}, nearly shut {shut:,} of {units:,}"))
             if t or name in ("input", "output"):  # at first there is no memory to keep or to look at
@@ -116,7 +117,7 @@ class _Story:
     def _memory_card(self, number: int, t: int, size: str) -> Card:
         left = self._left[number]
         assert left is not None
-        now, noun = left[t, :t + 1], "c" if self._config.cell == "lstm" else "h"
+        now, noun = left[t, :t + 1], "the cell state c" if self._config.cell == "lstm" else "the hidden state h"
         new = float(now[-1] / max(now.sum(), 1e-9))
         written = np.maximum(np.diagonal(left)[:t], 1e-9)
         stays = [f"{place + 1:,}: {_percent(share)}" for place, share in enumerate(now[:-1] / written)]

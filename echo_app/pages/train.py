@@ -150,7 +150,7 @@ def _bits(config: RunConfig) -> str:
     if config.traits.has_attention:
         back = "the question" if config.task == "pairs" else "what it has read"
         return f"Answers hold up to **{config.bits:.1f} bits**; it may look back at {back}"
-    return f"It must remember {held}"
+    return f"It must remember {held}; a bit is the answer to one yes-or-no question"
 
 
 def _beyond_limits(config: RunConfig) -> str | None:

@@ -28,7 +28,8 @@ def preset_controls() -> None:
     st.selectbox("Start from", [*PRESETS, state.OWN], key=state.PRESET, persist_state="session",
                  on_change=actions.load_preset,
                  format_func=lambda name: PRESETS[name].title if name in PRESETS else "Your own settings",
-                 help="Settings worth starting from. Each sets all the controls below.")
+                 help="Settings worth starting from. Each sets all the controls below. *Tutorial* is Jason "
+                      "Brownlee's of 2017 on echoing random numbers, from which this page grew.")
     preset = PRESETS.get(session[state.PRESET])
     st.caption(preset.watch_for if preset else "Settings of your own. Choose one above to begin afresh.")
     with st.container():  # also without a contrast, so that Streamlit keeps the widgets below

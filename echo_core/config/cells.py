@@ -37,7 +37,7 @@ CELLS: Mapping[str, RecurrentCell] = MappingProxyType({
         "GRU", "GRU", num_gates=3, num_states=1, kept_per_unit=9, description=(
             "A **GRU** (gated recurrent unit) carries its output from step to step. Two gates say how much of it is "
             "kept and how much of it is looked at."), unlike_lstm="""
-**GRU instead of LSTM.** A younger cell with three gates instead of four and one state instead of two: a quarter fewer
+**GRU instead of LSTM.** A younger cell with two gates instead of three and one state instead of two: a quarter fewer
 weights, and usually about as good.
 """),
     "simple_rnn": RecurrentCell(

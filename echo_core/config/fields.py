@@ -36,8 +36,9 @@ class RunFields(BaseModel):
         "Which network. `whole` answers at every step while it reads; `encoder_decoder` reads everything first and "
         "answers from memory; the others change one thing about that."))
     cell: Cell = Field("lstm", description=(
-        "What a recurrent layer is made of. A `gru` has three gates instead of an LSTM's four, and learns about as "
-        "well; a `simple_rnn` has none: what it reads fades within some steps."))
+        "What a recurrent layer, which hands its state from timestep to timestep, is made of. LSTM is short for long "
+        "short-term memory. A `gru` has two gates instead of an LSTM's three, and learns about as well; a `simple_rnn` "
+        "has none: what it reads fades within some steps."))
     representation: Representation = Field("one_hot", description=(
         "How a number is shown to the network. `one_hot`: a class of its own, right or wrong. `linear`: scaled to "
         "0…1 and guessed by how large it is, so near misses count as nearly right, and exact answers are rare."))
@@ -62,11 +63,11 @@ class RunFields(BaseModel):
         "For task `lag`: how many steps after it was read each number must be said. The network then has to hold that "
         "many numbers at any time. The first answers of a window, before there is a number to say, do not count."))
     units: Size = Field(20, description=(
-        "The width of each recurrent layer: how many values its memory has. Too few cannot hold the numbers; more "
-        "learn in fewer epochs, each of them slower."))
+        "How many units each recurrent layer has; a unit holds one value of its memory. Too few cannot hold the "
+        "numbers; more learn in fewer epochs, each of them slower."))
     stateful: bool = Field(True, description=(
-        "Carry the state from one batch to the next within an epoch, as the tutorial does. It is "
-        "always reset between epochs and before every prediction, so it changes learning little."))
+        "Carry the state, what the memory holds, from one batch to the next within an epoch, as the tutorial does. It "
+        "is always reset between epochs and before every prediction, so it changes learning little."))
     sequences_per_epoch: Size = Field(1, description=(
         "How many new random sequences an epoch trains on. More give steadier updates."))
     batch_size: Count = Field(7, description=(

@@ -112,11 +112,11 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType({
     "whole": Variant(
         title="Whole", help="answers while it reads",
         story="""
-**Whole echo: it answers while it reads.** One recurrent layer reads a number, and a `Dense` layer answers before the
-next one is read. The network only has to learn which output belongs to which input, a hundred times over. Anything
-that maps number to number can do it, with or without a memory: preset *No memory* has one dense layer in place of the
-LSTM, and solves it as well. The windows turn right long before the loss is small, because the right answer only has to
-be the *likeliest* one.
+**Whole echo: it answers while it reads.** One recurrent layer reads a number, and a `Dense` layer, a weighted sum for
+each possible answer, says it before the next one is read. The network only has to learn which output belongs to which
+input, a hundred times over. Anything that maps number to number can do it, with or without a memory: preset *No
+memory* has one dense layer in place of the LSTM, and solves it as well. The windows turn right long before the loss
+is small, because the right answer only has to be the *likeliest* one.
 """,
         memory_story=_PARTIAL_MUST_REMEMBER,
         layers=(_EVERY_CELL, _READOUT), answers="every_step",
@@ -125,8 +125,9 @@ be the *likeliest* one.
         title="Encoder–decoder", help="reads, then answers",
         story="""
 **Encoder–decoder: first read, then answer.** One recurrent layer, the *encoder*, reads everything and keeps a few
-dozen values: its state. A second one, the *decoder*, sees only that state, which `RepeatVector` shows it at every
-step, and must say what was asked for. All that it says has to fit through this one state.
+dozen values: its state. A second one, the *decoder*, sees only that state, the *context*, and must say what was asked
+for. (Keras's layer `RepeatVector` shows it the context at every step.) All that it says has to fit through this one
+state.
 """,
         memory_story=_NEEDS_NO_MEMORY,
         layers=(_ENCODER, _CONTEXT, _DECODER, _READOUT), answers="after_reading",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from echo_app.charts import inside as pictures
+from echo_app.components.heat_maps import Layer
 from echo_app.panels.inside import states
 from echo_app.panels.inside.look import inside, study
 from echo_core.config import RunConfig
@@ -82,6 +83,20 @@ def test_a_scale_of_a_state_is_centred_on_zero_and_holds_all_values_of_all_netwo
             assert low == -high
             assert high >= max(abs(values).max() for values in (*first.values, *second.values))
             assert high >= states.scale_of(first)[1]
+
+
+def test_the_first_lines_are_of_units_that_move_as_their_number_is_read_and_then_stay():
+    layer = Layer("encoder", 1, ["", "", ""], [], [4, 3, 2, 1], [("1", 2), ("2", 1), ("3", 1)], ["", "", "", ""])
+    drifts, stays, late, last = [0.5, 1.0, 1.5], [0.4, 0.4, 0.45], [0.0, 0.9, 0.8], [0.0, 0.0, 5.0]
+    state = np.array([last, late, stays, drifts]).T  # units 1 to 4
+    assert states.remembering_units(state, layer) == [2, 3, 4, 1]
+    unsorted = Layer("encoder", 1, ["", "", ""], [], [1, 2, 3, 4])
+    assert states.remembering_units(state, unsorted) == [1, 2, 3, 4]
+
+
+def test_lines_cover_the_timesteps_of_the_units_that_are_picked():
+    spec = pictures.unit_lines(("decoder 1",), "Cell state c", -1, 1, (4, 5))
+    assert spec["encoding"]["x"]["scale"]["domain"] == [4, 5]
 
 
 def test_lines_are_the_values_of_the_picked_units():

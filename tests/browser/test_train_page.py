@@ -36,7 +36,7 @@ def epoch(page: Page) -> int:
 
 def test_first_visit_says_what_this_is_and_offers_one_primary_button(visit: Visit):
     page = visit()
-    expect(page.get_by_text("An LSTM is a neural network with a memory.")).to_be_visible()
+    expect(page.get_by_text("An LSTM (long short-term memory) is a neural network with a memory.")).to_be_visible()
     expect(page.locator("[data-testid='stBaseButton-primary']")).to_have_count(1)
     expect(page.locator(".st-key-windows")).to_contain_text("21 windows of a sequence that training never sees")
     expect(page.get_by_text("81,764 parameters")).to_be_visible()

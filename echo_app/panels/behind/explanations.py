@@ -35,7 +35,7 @@ training finds within its epochs: recurrent networks learn to hold far less than
 """
 
 CHANGES = """
-**If you come from the tutorial of 2017**, this is what has changed in Keras since:
+**If you come from Jason Brownlee's tutorial of 2017**, this is what has changed in Keras since:
 
 - `batch_input_shape` on a layer is gone. The batch size of a stateful network stands in
   `keras.Input(batch_shape=(batch, timesteps, features))`.

@@ -77,8 +77,9 @@ def _maps(looks: Sequence[Look], names: Sequence[str]) -> None:
     maps, layers, is_one_order = compared_maps(looks, names)
     heat_maps(maps, layers, f"Heat maps of the same quantities of {names[0]} and {names[1]}, side by side.",
               states.cursor_of(layers), "inside_compared_maps", on_choose=_move_cursor, most_columns=2)
-    st.caption("Units of both are in the order of the second network's memory." if is_one_order else
-               "Units of two runs do not correspond, so each network's are sorted by what they carry.")
+    st.caption(("Units of both are in the order of the second network's memory." if is_one_order else
+                "Units of two runs do not correspond, so each network's are sorted by what they carry.")
+               + " An open forget gate keeps, a shut one drops." * any(each.name == "forget gate" for each in maps))
 
 
 def compared_maps(looks: Sequence[Look], names: Sequence[str]) -> tuple[list[HeatMap], list[Layer], bool]:

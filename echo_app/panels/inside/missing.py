@@ -24,7 +24,7 @@ _NONE, _WHOLE = "none", "Nothing: the whole network"
 #: What each gate does when it is pinned, by its name in `gate_names`.
 _PINNED = {
     "input": "**Input gate** shut: nothing new is written into the memory; open: all that is read is written.",
-    "forget": "**Forget gate** shut: the memory is wiped at every timestep; open: nothing is ever forgotten.",
+    "forget": "**Forget gate** shut: the memory is dropped at every timestep; open: all of it is kept, for ever.",
     "output": "**Output gate** shut: nothing of the memory is shown to the rest; open: all of it.",
     "update": "**Update gate** shut: the state is overwritten at every timestep; open: it never changes.",
     "reset": "**Reset gate** shut: what is written ignores the old state; open: it takes all of it into account.",

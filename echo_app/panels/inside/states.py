@@ -63,7 +63,9 @@ def draw(look: Look) -> None:
     orders = kept_orders(look)
     layers = layers_of(look, orders)
     chosen = f"inside_units_{look.run.run_id}"
-    _set_first_units(chosen, layers)
+    if chosen not in st.session_state:
+        first = remembering_units(quantities(look)[0].values[0], layers[0])[:_FIRST_LINES]
+        st.session_state[chosen] = [_unit_name(layers[0], unit) for unit in first]
     heat_maps(maps_of(quantities(look), layers), layers, f"Heat maps of state and gates: units by timesteps, for the "
               f"window at hand. {_KEYS}", cursor_of(layers), "inside_maps",
               on_choose=lambda cell: _choose(cell, layers, chosen))
@@ -165,8 +167,8 @@ def layers_of(look: Look, orders: pd.DataFrame) -> list[Layer]:
 def _note(row: Any) -> str:
     if not row.position:
         return ""
-    return f"carries number {row.position} best ({row.unseen:.0%} of its variation)" if row.unseen >= 0.005 else (
-        "carries no number")
+    return f"carries number {row.position} best, which explains {row.unseen:.0%} of how its value varies" \
+        if row.unseen >= 0.005 else "carries no number"
 
 
 def name_of(look: Look, layer: str) -> str:
@@ -221,17 +223,26 @@ def _unit_name(layer: Layer, unit: int) -> str:
     return f"{layer.name} {unit}"
 
 
-def _set_first_units(chosen: str, layers: Sequence[Layer]) -> None:
-    """At first, lines of some units of the first layer: the one that carries each position best, and the next best."""
-    if chosen not in st.session_state:
-        best = np.cumsum([0, *(count for _, count in layers[0].groups)])[:-1].tolist()
-        rows = sorted(range(len(layers[0].units)), key=lambda row: (row not in best, row))[:_FIRST_LINES]
-        st.session_state[chosen] = [_unit_name(layers[0], layers[0].units[row]) for row in rows]
+def remembering_units(state: Floats, layer: Layer) -> list[int]:
+    """The units of a layer, first those that look most like a memory of the number that they carry.
+
+    Their value moves much as that number is read, and little afterwards. Of the number that is read last nobody can
+    tell whether it is kept.
+
+    Args:
+        state: Of the window at hand, (timesteps, units).
+    """
+    lines, likeness = np.concatenate([np.zeros_like(state[:1]), state]), dict[int, float]()
+    positions = [int(label) for label, count in layer.groups for _ in range(count)]
+    for unit, position in zip(layer.units, positions, strict=False):  # a large network has no groups
+        if position < len(state):
+            line = lines[position - 1:, unit - 1]  # from just before it reads its number
+            likeness[unit] = float(abs(line[1] - line[0]) - np.abs(line[1:] - line[1]).max())
+    return sorted(layer.units, key=lambda unit: -likeness.get(unit, -np.inf))
 
 
 def _lines(look: Look, layers: Sequence[Layer], chosen: str) -> None:
-    st.markdown("**Single units over time.** A flat line is a memory: the unit holds its value while other numbers "
-                "pass by.")
+    st.markdown(_LINES)
     found = {each.name: each for each in quantities(look)}
     names = [_unit_name(layer, unit) for layer in layers for unit in layer.units]
     with st.container(horizontal=True, vertical_alignment="bottom", key="inside_lines_controls"):
@@ -240,10 +251,14 @@ def _lines(look: Look, layers: Sequence[Layer], chosen: str) -> None:
         picked = st.multiselect("Units, up to eight; a click on a map adds one", names, key=chosen,
                                 max_selections=pictures.MOST_LINES)
     quantity = found.get(what or "", next(iter(found.values())))
-    low, high = scale_of(quantity)
-    st.vega_lite_chart(line_table(quantity, layers, picked),
-                       pictures.unit_lines(tuple(picked), quantity.name.capitalize(), low, high, _last(layers)),
+    table = line_table(quantity, layers, picked)
+    low, high = scale_of(quantity._replace(values=[table.value.to_numpy(float)] if len(table) else quantity.values))
+    steps = (int(table.timestep.min()), int(table.timestep.max())) if len(table) else (1, _last(layers[-1]))
+    st.vega_lite_chart(table, pictures.unit_lines(tuple(picked), quantity.name.capitalize(), low, high, steps),
                        alt=f"{quantity.name} of {len(picked)} chosen units against timesteps")
+    if len(layers) > 1:
+        st.caption(" ".join(f"Units of the {layer.name} have values at timesteps {layer.first} to {_last(layer)}."
+                            for layer in layers))
 
 
 def line_table(quantity: Quantity, layers: Sequence[Layer], picked: Sequence[str]) -> pd.DataFrame:
@@ -256,8 +271,8 @@ def line_table(quantity: Quantity, layers: Sequence[Layer], picked: Sequence[str
     return pd.concat(tables, ignore_index=True).dropna() if tables else columns
 
 
-def _last(layers: Sequence[Layer]) -> int:
-    return layers[-1].first + len(layers[-1].steps) - 1
+def _last(layer: Layer) -> int:
+    return layer.first + len(layer.steps) - 1
 
 
 # --- keeping ------------------------------------------------------------------------------------------
@@ -281,8 +296,10 @@ def _keeping(look: Look) -> None:
                           is_random=True)
         pieces.numbers(study(look, "keeping", _used(look, "keeping")), "inside_keeping")
     with right:
+        does = "drops" if gate == "forget" else "replaces"
         st.markdown(f"**How often gates are nearly open or shut.** Share of units and sequences, in percent, in which "
-                    f"a gate is above {OPEN} (open) or below {SHUT} (shut) at a timestep.")
+                    f"a gate is above {OPEN} (open) or below {SHUT} (shut) at a timestep. An open {gate} gate keeps, a "
+                    f"shut one {does}.")
         st.html(pictures.SHADED_STYLE + pictures.gate_shares(study(look, "gates", _used(look, "gates"))))
         pieces.offer_more(look, "gates", _used(look, "gates"), STUDIES["gates"].sequences)
         pieces.numbers(study(look, "gates", _used(look, "gates")), "inside_gates")
@@ -290,8 +307,11 @@ def _keeping(look: Look) -> None:
 
 # --- words --------------------------------------------------------------------------------------------
 
-_READ_IT = ("Each row is one unit and each column one timestep, for the window at hand. A state is blue below zero, "
-            "orange above, and pale near zero; a gate is empty when it is shut and full when it is open.")
+_READ_IT = ("Each row is one unit, a single value of the layer's memory with gates of its own, and each column one "
+            "timestep, for the window at hand. A state is blue below zero, orange above, and pale near zero; a gate is "
+            "empty when it is shut and full when it is open.")
+_LINES = ("**Single units over time.** A memory looks like a step: the line moves as its number is read, and stays "
+          "level while others pass by. A line that goes on moving takes in more than one number.")
 _KEYS = "Point at a cell, or use arrow keys, Home and End; a click or Enter picks the unit for the lines below."
 _ORDER = ("Units are sorted by the input position whose number explains most of the unit's value (the small numbers "
           "beside the rows). The order is found on one half of some random sequences and checked on the other.")

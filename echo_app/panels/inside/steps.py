@@ -10,16 +10,25 @@ from echo_app.charts.network import LARGE, has_gates, has_meters, network_pictur
 from echo_app.charts.network_words import asked_places, names, sentences, summary
 from echo_app.charts.steps import Card, Frame, frames
 from echo_app.components.diagram import diagram
+from echo_app.panels.inside import reading
 from echo_app.panels.inside.look import TIMESTEP, Look, inside
+from echo_core.config.sizes import needs_memory
 from echo_core.evaluation.asking import expected_answer
 from echo_core.studies.gates import OPEN, SHUT
-from echo_core.studies.inside import Inside
+from echo_core.studies.inside import Inside, gate_names
 
 TITLE = "Step by step"
 
 _HOW_TO_READ = "Follow one window through the network, a timestep at a time: play it, or take steps yourself."
-_BARS = (" Bars in a cell are its gates, from shut to open. A bar above a number is how much is still in memory of "
-         "what was written at its timestep; whether the number itself can be read from it, another view shows.")
+_IDLE = (" **It needs no memory:** no number has to wait for its answer. Its gates and memory move, but are idle for "
+         "what it says.")
+#: What each gate does, by its name; its letter stands below its bar.
+_GATES = {"input": "**i**, the input gate, lets news in", "output": "**o**, the output gate, shows the memory",
+          "forget": "**f**, the forget gate, keeps the memory when open and drops it when shut",
+          "update": "**u**, the update gate, keeps the memory when open and replaces it when shut",
+          "reset": "**r**, the reset gate, looks at the old memory"}
+_MEMORY = (" The orange bar above a number: how much of all that was written into the memory at its timestep is still "
+           f"there, whatever it was. *{reading.TITLE}* shows whether that is the number.")
 
 
 def draw(look: Look) -> None:
@@ -30,7 +39,11 @@ def draw(look: Look) -> None:
     said = ["?"] * config.output_length if expected is None else ["?" if word else "" for word in expected]
     picture = network_picture(config, read, said, asked_places(config), LARGE)
     steps = frames(config, picture, read, expected, inside(look))
-    st.markdown(_HOW_TO_READ + (_BARS if has_meters(config) else ""))
+    is_idle = config.traits.num_recurrent_layers and not needs_memory(config)
+    st.markdown(_HOW_TO_READ + (_IDLE if is_idle else ""))
+    if gates := gate_names(config):
+        st.caption(f"Bars in a cell are its gates, full when open: {'; '.join(_GATES[gate] for gate in gates)}."
+                   + (_MEMORY if has_meters(config) else ""))
     diagram(picture.data(), summary(config), sentences(config), "inside_steps", frames=steps,
             start=st.session_state.get(TIMESTEP, 1), on_pick=_move_cursor)
     with st.expander("The numbers"):
