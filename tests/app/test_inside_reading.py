@@ -49,7 +49,8 @@ def test_a_cell_says_its_interval_and_number_of_sequences():
 
 @pytest.mark.parametrize(("accuracies", "words"), [
     ([1.0, 0.99, 0.98], "kept to the end"), ([None, 0.99, 0.2], "readable until timestep 2"),
-    ([None, None, 0.11], "hardly stored: 11% at best"), ([0.9, 0.1, 0.6], "kept to the end")])
+    ([None, None, 0.11], "hardly stored: 11% at best"), ([0.9, 0.1, 0.6], "kept to the end"),
+    ([None, None, 0.94], "just read")])
 def test_the_fate_of_a_number_is_said_beside_its_row(accuracies: list[float | None], words: str):
     assert reading.fate(accuracies) == words
 
@@ -73,7 +74,18 @@ def test_the_summary_of_attention_says_why_it_need_not_hold_what_it_is_asked_for
 
 
 def test_the_summary_of_a_network_that_answers_at_once_promises_nothing():
-    assert reading.summary(small(), table_of([[1.0], [0.1, 1.0]])) == "After the last timestep it still holds number 2."
+    assert reading.summary(small(), table_of([[1.0], [0.7, 1.0]])).startswith(
+        "After the last timestep it still holds number 1. Number 2 can be read because it has only just been read.")
+    nothing = reading.summary(small(), table_of([[1.0], [0.1, 0.2]]))
+    assert nothing == "After the last timestep no number can be read any more."
+
+
+def test_a_number_that_has_just_been_read_is_not_called_held_and_the_untrained_network_is_named():
+    config = small(variant="encoder_decoder", output_length=3)
+    trained, before = table_of([[1.0], [0.1, 1.0], [0.1, 0.1, 0.94]]), table_of([[1.0], [0.1, 1.0], [0.1, 0.1, 1.0]])
+    assert reading.summary(config, reading.with_control(trained, before)) == (
+        "It will be asked for numbers 1 and 2 and does not hold them. Number 3 can be read because it has only just "
+        "been read: before training a probe reads it in 100%. That does not mean that the answer uses it.")
 
 
 def test_positions_that_are_asked_for_are_those_of_the_echo():

@@ -198,11 +198,10 @@ def test_a_network_that_guesses_has_nothing_to_lose_and_one_with_spare_parts_nee
 # --- where does it fail? ---------------------------------------------------------------------------
 
 
-def test_a_network_without_errors_is_said_to_have_none():
+def test_a_network_without_errors_is_said_to_have_none_and_where_to_see_some():
     text = said(open_views(look_at(*perfect()), "failures"))
-    assert "It is right at every output as often, 100 %." in text
-    assert "Every number comes back right every time." in text
-    assert "Nothing: every answer was right." in text
+    assert "There is nothing to see here: every answer was right." in text
+    assert "open a run such as *Ten of ten without attention (fails)*." in text
     assert "Of these it was least sure" in text
     assert "0 wrong" not in text
     assert "same answer" not in text
@@ -253,6 +252,7 @@ def test_a_network_that_says_what_it_reads_keeps_all_bits_and_needs_no_memory_fo
     assert "None of them has to be remembered" in text
     assert "**no state**" in text
     assert "**none is held**" in text
+    assert "**There is little to see here:** hardly a number is forgotten." in text
 
 
 def test_a_network_that_guesses_keeps_nothing():

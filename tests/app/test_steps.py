@@ -96,8 +96,8 @@ def test_gates_are_told_as_their_mean_and_the_units_that_are_nearly_shut_or_open
     for step, (layer, t) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]):
         gate = inside.layers[layer].gates["forget"][0, t]
         bar = card(steps[step], "Gates")["bars"][1]
-        assert bar["label"] == (f"Forget gate (open keeps, shut drops): keeps {int(100 * gate.mean() + 1e-6)}\u00a0% of "
-                                "the memory")
+        assert bar["label"] == (f"Forget gate (open keeps, shut drops): keeps {int(100 * gate.mean() + 1e-6)}\u00a0% "
+                                "of the memory")
         assert bar["note"] == f"nearly open {(gate > 0.9).sum()}, nearly shut {(gate < 0.1).sum()} of 40"
         levels = shown_until(steps, step + 1)[f"cell-{layer + 1}-{t + 1}"]["levels"]
         np.testing.assert_allclose(levels, [values[0, t].mean() for values in inside.layers[layer].gates.values()],

@@ -502,7 +502,7 @@ def test_asking_twice_without_a_reset_is_shown_for_a_stateful_network():
     page = open_page(variant="encoder_decoder", output_length=2, units=8, batch_size=21, epochs=3, seed=80)
     page.session_state["behind"] = "What a reset does"
     page.run()
-    assert any("Train a stateful network first" in note.value for note in page.info)
+    assert any("only a network with **Stateful** on" in note.value for note in page.info)
     page.button(key="train").click().run()
     assert state.engine().wait(page.session_state[state.RUN], timeout=PATIENCE) == "finished"
     page.run()

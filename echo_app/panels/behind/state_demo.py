@@ -19,20 +19,19 @@ TIMES = 4
 
 def resets_view(run: RunRow | None) -> None:
     """Ask the shown run's network several times, with and without resets, and draw its answers."""
-    st.markdown(_STORY)
     weights = cached_reads.weights(run) if run else None
     if run is None or weights is None or not run.config.carries_state:
         st.info(_missing(run), icon=":material/model_training:")
         return
+    st.markdown(_STORY)
     _ask(run.config, weights)
 
 
 def _missing(run: RunRow | None) -> str:
-    partial = PRESETS["partial"].title
-    if run is None:
-        return f"Train a stateful network first, such as preset *{partial}*; then it can be asked here."
-    if not run.config.carries_state:
-        return f"The network of this run keeps no state between batches. Try preset *{partial}*, which does."
+    if run is None or not run.config.carries_state:
+        return ("Here one sees a mistake that only a network with **Stateful** on (*Advanced*) can make: its state "
+                "goes from batch to batch, and so from one question into the next. Train one, such as preset "
+                f"*{PRESETS['partial'].title}*, and come back.")
     return "This run has no weights yet. They are there when it has finished or is paused."
 
 

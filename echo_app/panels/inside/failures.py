@@ -38,6 +38,8 @@ def draw(look: Look) -> None:
     errors = get("errors")
     if errors is None:
         return
+    if errors.accuracy.min() == 1:
+        return _nothing_fails(look, errors, get("worst"))
     st.markdown("The network answers sequences that it has never seen. **Each dot is the share of right answers**; the "
                 "bar through it is a 95 % interval." if config.task != "pairs" else
                 "The network answers the questions that it has learnt. **Each dot is the share of right answers**; the "
@@ -57,6 +59,14 @@ def draw(look: Look) -> None:
         _worst(config, get("worst"))
     if sameness is not None:
         pieces.numbers(_with_texts(sameness, "answer"), "sameness", "How often it gives its most common answer")
+
+
+def _nothing_fails(look: Look, errors: pd.DataFrame, worst: pd.DataFrame | None) -> None:
+    st.info(f"There is nothing to see here: every answer was right. {pieces.WHERE_IT_FAILS}",
+            icon=":material/check_circle:")
+    pieces.offer_more(look, "errors", int(errors.n.max()), _ALL)
+    pieces.numbers(errors, "errors")
+    _worst(look.config, worst)
 
 
 def _verdict(look: Look, sequences: int, sameness: pd.DataFrame | None) -> None:

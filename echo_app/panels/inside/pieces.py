@@ -11,6 +11,7 @@ import streamlit as st
 from echo_app.formatting import plain
 from echo_app.panels.inside.look import Look, study
 from echo_core.config import RunConfig
+from echo_core.config.presets import PRESETS
 from echo_core.evaluation.asking import GAP, PADDING
 from echo_core.text.plurals import counted, shortened
 
@@ -20,6 +21,9 @@ T = TypeVar("T")
 _THOROUGH = "inside_thorough"
 #: Seconds after which work shows how far it is, and characters of a symbol in a sentence.
 _PATIENCE, _LONGEST = 0.4, 24
+#: Where there is more to see than in a network that is always right; Markdown.
+WHERE_IT_FAILS = ("For one that fails, move the slider above to an early epoch, or open a run such as "
+                  f"*{PRESETS['ten_without_attention'].title}*.")
 
 
 def names_of(config: RunConfig) -> list[str]:

@@ -47,7 +47,8 @@ def draw(look: Look) -> None:
     noun = pieces.noun(config)
     st.markdown(f"After each timestep a *probe* tries to read every {noun} of the input from the state alone. It is "
                 f"trained beside the network and changes nothing in it. Each row is a {noun} of the input, each column "
-                f"a timestep, and a cell says in how many percent of unseen sequences the probe reads it.")
+                f"a timestep, and a cell says in how many percent of unseen sequences the probe reads it. From "
+                f"{READABLE:.0%} on a {noun} counts as *readable*.")
     state, kind = _controls(config)
     table = _probed(look, state, kind)
     st.caption(_words(look, table))
@@ -95,6 +96,7 @@ def _probed(look: Look, state: str, kind: str) -> pd.DataFrame:
     progress.markdown(summary(look.config, table))
     if look.checkpoint.epoch:
         table = _with_untrained(look, state, kind, number, table, show)
+        progress.markdown(summary(look.config, table))
     show(table)
     pieces.offer_more(look, "probe", number, most, is_random=True)
     return table
@@ -215,20 +217,25 @@ def fate(accuracies: Sequence[float | None]) -> str:
     best = max((value for value in accuracies if value is not None), default=0.0)
     if not readable:
         return f"hardly stored: {best:.0%} at best"
+    if sum(value is not None for value in accuracies) == 1:
+        return "just read"
     if readable[-1] == len(accuracies):
         return "kept to the end"
     return f"readable until timestep {readable[-1]}"
 
 
 def summary(config: RunConfig, table: pd.DataFrame) -> str:
-    """What the picture says, in a sentence or two."""
+    """What the picture says, in some sentences."""
     network = table[table.control == "none"]
-    last = network[network.timestep == network.timestep.max()]
+    last, first = network[network.timestep == network.timestep.max()], network.groupby("position").timestep.min()
     held = sorted(last.position[last.accuracy >= READABLE])
     gone = sorted(last.position[last.accuracy < READABLE])
+    just = [position for position in held if first[position] == network.timestep.max()]  # nothing was held yet
+    held = [position for position in held if position not in just]
     asked, noun = asked_for(config), pieces.noun(config)
     if (config.traits.answers_while_reading and not config.traits.has_padding) or not asked:
-        return f"After the last timestep it still holds {_listed(noun, held)}." if held else (
+        parts = [f"After the last timestep it still holds {_listed(noun, held)}."] if held else []
+        return " ".join([*parts, *_just_read(noun, just, table)]) or (
             f"After the last timestep no {noun} can be read any more.")
     kept, lost, spare = ([p for p in some if (p in asked) == wanted] for some, wanted in
                          ((held, True), (gone, True), (gone, False)))
@@ -243,7 +250,18 @@ def summary(config: RunConfig, table: pd.DataFrame) -> str:
     if kept and spare:
         parts.append(f"It lets go of {_listed(noun, spare)}, which nobody will ask for: learning to remember is "
                      "learning to forget.")
-    return " ".join(parts)
+    return " ".join([*parts, *_just_read(noun, [position for position in just if position in asked], table)])
+
+
+def _just_read(noun: str, just: Sequence[int], table: pd.DataFrame) -> list[str]:
+    """A sentence on what can be read because it was read in the last timestep, which takes no training."""
+    if not just:
+        return []
+    last = (table.control == "untrained") & (table.timestep == table.timestep.max()) & table.position.isin(just)
+    they, have, them = ("it", "has", "it") if len(just) == 1 else ("they", "have", "them")
+    before = f": before training a probe reads {them} in {table.accuracy[last].mean():.0%}" if last.any() else ""
+    return [f"{_listed(noun, just).capitalize()} can be read because {they} {have} only just been read{before}. "
+            f"That does not mean that the answer uses {them}."]
 
 
 def _listed(noun: str, positions: Sequence[int]) -> str:

@@ -20,6 +20,8 @@ from echo_core.text.plurals import counted
 TITLE = "How much does it remember?"
 
 _ALL = STUDIES["bits"].sequences
+#: Share of right answers at every place from which there is no curve to see.
+_NEARLY_ALL = 0.99
 
 
 def draw(look: Look) -> None:
@@ -102,6 +104,9 @@ def _forgetting(look: Look, used: int) -> None:
     table = pieces.table_of(look, "forgetting", used)
     if table is None:
         return
+    if table.accuracy.min() >= _NEARLY_ALL:
+        st.markdown(f"**There is little to see here:** hardly a {pieces.noun(config)} is forgotten. "
+                    f"{pieces.WHERE_IT_FAILS}")
     chance, lags = 1 / config.vocab_size, sorted(table.lag.unique())
     by = "lag"
     if len(lags) == 1:
