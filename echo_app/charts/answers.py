@@ -6,10 +6,17 @@ from echo_app.charts.curves import RIGHT, WRONG
 from echo_core.evaluation.asking import Place, Reply, Token
 
 STYLE = f"""<style>
-.echo-answer {{ display: flex; flex-wrap: wrap; gap: 0.5rem; max-height: 9rem; overflow-y: auto; list-style: none;
-  margin: 0 !important; padding: 0 !important; }}
-.echo-answer > li {{ flex: 1 1 9rem; max-width: 15rem; margin: 0; padding: 0.15rem 0.5rem 0.3rem; border-radius: 6px;
-  border: 1px solid color-mix(in srgb, currentColor 20%, transparent); font-variant-numeric: tabular-nums; }}
+.echo-answer {{ display: flex; flex-wrap: wrap; gap: 0.5rem; list-style: none; margin: 0 !important;
+  padding: 0 !important; }}
+.echo-answer > li {{ flex: 1 1 6.5rem; max-width: 15rem; margin: 0; padding: 0.15rem 0.5rem 0.3rem; line-height: 1.4;
+  border-radius: 6px; border: 1px solid color-mix(in srgb, currentColor 20%, transparent);
+  font-variant-numeric: tabular-nums; }}
+.echo-answer.many {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(3.7rem, 1fr)); gap: 0.25rem; }}
+.echo-answer.many > li {{ padding: 0 0.1rem 0.1rem 0.15rem; line-height: 1.3; }}
+.echo-answer.many .said {{ font-size: 1rem; }}
+.echo-answer.many small {{ display: block; font-size: 0.66rem; line-height: 1.2; overflow-wrap: anywhere; }}
+.echo-answer.many ol {{ font-size: 0.7rem; margin: 0; }}
+.echo-answer.many ol li {{ gap: 0.2rem; padding: 0 2px; margin: 0 0 1px; line-height: 1.25; font-size: inherit; }}
 .echo-answer .said {{ font-size: 1.3rem; font-weight: 600; overflow-wrap: anywhere; }}
 .echo-answer i {{ font-style: normal; }}
 .echo-answer .right i {{ color: {RIGHT}; }}
@@ -21,13 +28,17 @@ STYLE = f"""<style>
 .echo-answer ol span:first-child {{ overflow: hidden; text-overflow: ellipsis; }}
 </style>"""
 
+#: With more places than this their cards are small, so that all of them are in sight.
+_MANY = 5
+
 
 def answer(reply: Reply) -> str:
     """One card for each place of an answer."""
     expected = reply.expected or (None,) * len(reply.places)
     cards = [_card(number, place, wanted) for number, (place, wanted)
              in enumerate(zip(reply.places, expected, strict=True), 1)]
-    return f'<ul class="echo-answer" tabindex="0" aria-label="The answer, place by place">{"".join(cards)}</ul>'
+    kind = "echo-answer many" if len(cards) > _MANY else "echo-answer"
+    return f'<ul class="{kind}" aria-label="The answer, place by place">{"".join(cards)}</ul>'
 
 
 def _card(number: int, place: Place, expected: Token | None) -> str:

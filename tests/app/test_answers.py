@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echo_app.charts.answers import answer
+from echo_app.charts.answers import STYLE, answer
 from echo_core.evaluation.asking import Choice, Place, Reply, ask
 from tests.helpers.samples import small
 from tests.helpers.weights import random_weights
@@ -23,6 +23,15 @@ def test_each_place_has_a_card_with_its_sign():
     assert (html.count("✓"), html.count("✗")) == (1, 1)
     assert html.count("expected 5") == 1
     assert "expected 4" not in html
+
+
+@pytest.mark.parametrize(("places", "kind"), [(5, "echo-answer"), (6, "echo-answer many"), (20, "echo-answer many")])
+def test_cards_of_many_places_are_small_so_that_none_is_out_of_sight(places: int, kind: str):
+    html = answer(Reply((4,) * places, (place(4, (4, 0.9)),) * places, None))
+    assert html.startswith(f'<ul class="{kind}" ')
+    assert html.count('<li class="open">') == places
+    assert "overflow-y" not in STYLE
+    assert "max-height" not in STYLE
 
 
 def test_an_answer_that_nobody_knows_has_no_sign():
