@@ -1,23 +1,24 @@
 """What happens at each step of a network that reads one window: the frames of the player of `components/diagram.py`.
 
 A frame has a title, a sentence, cards that say what goes in, what the gates let through, what is kept and what comes
-out, and the changes of the picture's parts by id.
+out, the changes of the picture's parts by id, and those of the picture of the cell.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from echo_app.charts.cell import cell_changes, cell_in_words, cell_values, memory_left, percent
 from echo_app.charts.diagram import Node, Picture, fitting
-from echo_app.charts.memory import memory_left
 from echo_app.charts.network import has_decoder, num_steps
 from echo_core.config import RunConfig
+from echo_core.config.cells import CELLS
 from echo_core.data import unscale
 from echo_core.evaluation.asking import LIKELIEST, PADDING
 from echo_core.studies.gates import OPEN, SHUT
 from echo_core.studies.inside import Inside
+from echo_core.text.plurals import counted
 
 Card = dict[str, Any]
 Frame = dict[str, Any]
@@ -28,10 +29,12 @@ _GATES = {"input": "lets in {} of the new", "forget": "keeps {} of the memory", 
 _WHICH_WAY = {"forget": " (open keeps, shut drops)", "update": " (open keeps, shut replaces)"}
 #: Bars of a card, and timesteps of a sentence, at most.
 _MOST = 6
+#: Pixels that a bar of a gate needs for a letter.
+_LETTER = 12.0
 
 
 def frames(config: RunConfig, picture: Picture, read: Sequence[str], expected: Sequence[str | None] | None,
-           inside: Inside) -> list[Frame]:
+           inside: Inside, unit: int | None = None) -> list[Frame]:
     """One frame for each step, as plain data.
 
     Args:
@@ -39,15 +42,16 @@ def frames(config: RunConfig, picture: Picture, read: Sequence[str], expected: S
         read: What is read at each timestep, (input_length,); empty at a gap.
         expected: The right answer, (output_length,), None where nothing is expected; None if nobody knows it.
         inside: What the network computes for the one window.
+        unit: The unit, from 1, whose values the picture of the cell carries; None for means over the units.
     """
-    story = _Story(config, picture, read, expected, inside)
+    story = _Story(config, picture, read, expected, inside, unit)
     return [story.frame(step) for step in range(1, num_steps(config) + 1)]
 
 
 class _Story:
     def __init__(self, config: RunConfig, picture: Picture, read: Sequence[str],
-                 expected: Sequence[str | None] | None, inside: Inside) -> None:
-        self._config, self._picture, self._inside = config, picture, inside
+                 expected: Sequence[str | None] | None, inside: Inside, unit: int | None) -> None:
+        self._config, self._picture, self._inside, self._unit = config, picture, inside, unit
         self._read, self._expected = read, expected
         self._left = [memory_left(layer) for layer in inside.layers]
         self._noun = "word" if config.text else "number"
@@ -64,7 +68,8 @@ class _Story:
             "title": f"Step {step}: {who}, timestep {t + 1}",
             "says": " ".join(card["says"] for card in cards if card["says"]),
             "cards": cards,
-            "changes": self._changes(step, layer, t)}
+            "changes": self._changes(step, layer, t),
+            "cell": self._cell(layer, t) if self._inside.layers else None}
 
     # --- cards -----------------------------------------------------------------------------------------
 
@@ -105,7 +110,7 @@ class _Story:
             if np.isnan(values).any():
                 return _card("Gates", "No gate acts at a gap.")
             opened, shut = int((values > OPEN).sum()), int((values < SHUT).sum())
-            does = _GATES[name].format(_percent(values.mean()))
+            does = _GATES[name].format(percent(values.mean()))
             bars.append(_bar(f"{name.capitalize()} gate{_WHICH_WAY.get(name, '')}: {does}", [("open", opened / units),
                              ("between", 1 - (opened + shut) / units)],
                              f"nearly open {opened:,}, nearly shut {shut:,} of {units:,}"))
@@ -120,7 +125,7 @@ class _Story:
         now, noun = left[t, :t + 1], "the cell state c" if self._config.cell == "lstm" else "the hidden state h"
         new = float(now[-1] / max(now.sum(), 1e-9))
         written = np.maximum(np.diagonal(left)[:t], 1e-9)
-        stays = [f"{place + 1:,}: {_percent(share)}" for place, share in enumerate(now[:-1] / written)]
+        stays = [f"{place + 1:,}: {percent(share)}" for place, share in enumerate(now[:-1] / written)]
         end = ", and so on." if len(stays) > _MOST else "."
         kept = f" Still there of what was written at timestep {', '.join(stays[:_MOST])}{end}" if stays else ""
         fresh = round(100 * new)
@@ -137,7 +142,7 @@ class _Story:
         weights = self._inside.attention[0, places[0]]
         most = np.argsort(-weights, kind="stable")[:LIKELIEST]
         names = [f"{self._read[place] or 'gap'} (timestep {place + 1:,})" for place in most]
-        return [_card("Looks back at", "", [_bar(name, [("look", float(weights[place]))], _percent(weights[place]))
+        return [_card("Looks back at", "", [_bar(name, [("look", float(weights[place]))], percent(weights[place]))
                                             for name, place in zip(names, most, strict=True)],
                       says=f"It looks back mostly at {names[0]}.")]
 
@@ -179,7 +184,7 @@ class _Story:
         most = np.argsort(-shares, kind="stable")[:LIKELIEST]
         wanted = self._expected[place] if self._expected and place is not None else None
         return [_bar(name := self._name(int(token)), [("right" if name == wanted else "share", float(shares[token]))],
-                     _percent(shares[token])) for token in most]
+                     percent(shares[token])) for token in most]
 
     # --- the picture -----------------------------------------------------------------------------------
 
@@ -205,7 +210,7 @@ class _Story:
             case "cell":
                 gates = self._inside.layers[layer].gates
                 levels = [round(float(np.nan_to_num(values[0, t]).mean()), 3) for values in gates.values()]
-                letters = "".join(name[0] for name in gates) if node.width > 9 * len(gates) else ""
+                letters = "".join(name[0] for name in gates) if node.width > _LETTER * len(gates) else ""
                 return {node.id: {"levels": levels, "letters": letters}}
             case "mix":
                 return self._attention_changes(node, step)
@@ -230,6 +235,18 @@ class _Story:
         weights, cells = self._inside.attention[0, self._places(step)[0]], self._picture.nodes
         return {f"{cell.id}>{mix.id}": {"weight": round(float(weights[cell.steps[0] - 1:cell.steps[1]].sum()), 3)}
                 for cell in cells if cell.kind == "cell" and cell.steps[1] <= self._config.input_length}
+
+    def _cell(self, number: int, t: int) -> dict[str, Any]:
+        """What the picture of the cell shows, and the same in words."""
+        c, unit = self._config, self._unit
+        values = cell_values(self._inside.layers[number], t, unit)
+        who = CELLS[c.cell].title if not has_decoder(c) else "decoder" if number else "encoder"
+        whose = f"unit {unit:,} of {c.units:,}" if unit else f"means over {counted(c.units, 'unit')}"
+        title = f"In the {who}'s cell at timestep {t + 1:,}: {whose}"
+        reads = ("context" if number else f"all {c.input_length:,}" if c.traits.reads_all_at_once else
+                 self._read[t] or "a gap")
+        return {"changes": {"title": {"text": title}, **cell_changes(values, reads)},
+                "summary": f"{title}. It reads {reads}. {cell_in_words(c, values)}"}
 
     # --- answers ---------------------------------------------------------------------------------------
 
@@ -273,8 +290,3 @@ def _card(heading: str, text: str, bars: Sequence[dict[str, Any]] = (), says: st
 
 def _bar(label: str, parts: Sequence[tuple[str, float]], note: str = "") -> dict[str, Any]:
     return {"label": label, "parts": [[kind, round(float(share), 4)] for kind, share in parts], "note": note}
-
-
-def _percent(share: float | np.floating) -> str:
-    """A share in percent, rounded down, so that 100 % means all."""
-    return "under 1\u00a0%" if 0 < share < 0.01 else f"{math.floor(100 * share + 1e-6)}\u00a0%"

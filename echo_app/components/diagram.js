@@ -3,6 +3,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const SECONDS = 1.2; // between two steps while it plays
+const GROWS = 1.1, FITS = 0.92; // a picture may be so much larger, or smaller to stand beside another one
 const views = new WeakMap(); // by the element that Streamlit gives each diagram
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -23,21 +24,29 @@ export default function ({ data, parentElement, setTriggerValue }) {
 function begin(root) {
   const part = (name) => root.querySelector(name);
   const view = {
-    root, step: 1, timer: null, box: part(".box"), svg: part("svg"), caption: part("figcaption"), words: part(".words"),
+    root, step: 1, timer: null, box: part(".box"), picture: layered(part(".box svg")), pictures: part(".pictures"),
+    inner: part(".inner"), cell: layered(part(".inner svg")), note: part(".inner p"), caption: part("figcaption"), words: part(".words"),
     player: part(".player"), back: part(".back"), play: part(".play"), on: part(".on"), slider: part("input"),
     place: part("output"), pick: part(".pick"), says: part(".says"), cards: part(".cards"),
   };
-  for (const name of ["edges", "nodes", "labels"]) {
-    view[name] = document.createElementNS(SVG, "g");
-    view.svg.append(view[name]);
-  }
   view.back.onclick = () => go(view, view.step - 1);
   view.on.onclick = () => go(view, view.step + 1);
   view.slider.oninput = () => go(view, view.slider.valueAsNumber);
   view.play.onclick = () => (view.timer ? pause(view) : play(view));
-  view.resized = new ResizeObserver(() => view.data && fit(view));
-  view.resized.observe(view.box);
+  view.box.onscroll = () => hideCutTitles(view.box, view.picture.svg);
+  view.resized = new ResizeObserver(() => {
+    if (!view.data) return;
+    drawCell(view);
+    fit(view);
+  });
+  view.resized.observe(view.pictures);
   return view;
+}
+
+function layered(svg) {
+  const layers = ["edges", "nodes", "labels"].map((name) => [name, document.createElementNS(SVG, "g")]);
+  svg.append(...layers.map(([, layer]) => layer));
+  return { svg, ...Object.fromEntries(layers) };
 }
 
 function play(view) {
@@ -75,13 +84,8 @@ function draw(view) {
   const when = ({ steps: [first, last] }) =>
     !frames.length || !last ? "" : view.step < first ? "later" : view.step > last ? "past" : "now";
 
-  set(view.svg, { viewBox: `0 0 ${data.width} ${data.height}`, "aria-label": data.summary });
-  view.svg.style.maxWidth = `${data.width}px`;
-  view.svg.style.minWidth = `${0.75 * data.width}px`; // narrower than that it scrolls, so that it can be read
-  patch(view.edges, data.edges, SVG, "path", (element, edge) => drawEdge(element, edge, changes[edge.id], when(edge)));
-  patch(view.nodes, data.nodes, SVG, "g", (element, node) => drawNode(element, node, changes[node.id], when(node)));
-  patch(view.labels, data.labels, SVG, "text", (element, { kind, x, y, text, anchor }) =>
-    write(set(element, { class: `label ${kind}`, x, y, "text-anchor": anchor }), text));
+  drawPicture(view.picture, data, data.summary, changes, when);
+  drawCell(view);
   write(view.caption, data.caption);
   view.caption.hidden = !data.caption;
   patch(view.words, data.words.map((text, id) => ({ id, text })), null, "li", (element, { text }) => write(element, text));
@@ -89,12 +93,44 @@ function draw(view) {
   fit(view);
 }
 
+function drawPicture({ svg, edges, nodes, labels }, data, summary, changes, when) {
+  set(svg, { viewBox: `0 0 ${data.width} ${data.height}`, "aria-label": summary });
+  svg.style.maxWidth = `${GROWS * data.width}px`;
+  svg.style.minWidth = `${0.75 * data.width}px`; // narrower than that it scrolls, so that it can be read
+  svg.style.flex = `1 1 ${data.width}px`;
+  svg.parentElement.style.flexBasis = `${FITS * data.width}px`;
+  patch(edges, data.edges, SVG, "path", (element, edge) => drawEdge(element, edge, changes[edge.id], when(edge)));
+  patch(nodes, data.nodes, SVG, "g", (element, node) => drawNode(element, node, changes[node.id], when(node)));
+  patch(labels, data.labels, SVG, "text", (element, { id, kind, x, y, text, anchor }) =>
+    write(set(element, { class: `label ${kind}`, x, y, "text-anchor": anchor }), changes[id]?.text ?? text));
+}
+
+// The cell at the step at hand, upright where there is little room.
+function drawCell({ data, step, inner, cell, note, pictures }) {
+  const shown = data.frames[step - 1]?.cell;
+  inner.hidden = !data.cell;
+  if (!data.cell || !shown) return;
+  const { wide, tall } = data.cell;
+  drawPicture(cell, pictures.clientWidth < 0.9 * wide.width ? tall : wide, shown.summary, shown.changes, () => "");
+  write(note, data.cell.note);
+}
+
 // A picture that is wider than its box scrolls in it, by the keyboard too, and shows the column at hand.
-function fit({ box, svg, data, step }) {
+function fit({ box, picture: { svg }, data, step }) {
   const scrolls = box.scrollWidth > box.clientWidth + 1;
   set(box, { tabindex: scrolls ? 0 : null, "aria-label": scrolls ? "Picture of the network, scrolls sideways" : null });
   const now = data.frames.length && data.nodes.find(({ steps: [first, last] }) => first <= step && step <= last);
   if (scrolls && now) box.scrollLeft = (now.x / data.width) * svg.clientWidth - box.clientWidth / 2;
+  hideCutTitles(box, svg);
+}
+
+// Half a title at the end of a picture that scrolls looks like a mistake.
+function hideCutTitles(box, svg) {
+  const { left, right } = box.getBoundingClientRect();
+  for (const title of svg.querySelectorAll(".phase")) {
+    const at = title.getBoundingClientRect();
+    title.toggleAttribute("data-cut", at.left < left - 1 || at.right > right + 1);
+  }
 }
 
 function drawEdge(element, edge, change, when) {
@@ -111,9 +147,10 @@ function drawNode(element, node, change, when) {
   const foot = letters ? 12 : 2, bar = levels.length ? (width - 6) / levels.length : 0, room = height - foot - 2;
   const parts = [
     { id: "title", tag: "title", text: change?.title ?? node.title },
-    { id: "box", tag: "rect", x: left, y: top, width, height, rx: node.kind === "mix" ? width / 2 : 5 },
-    ...levels.map((level, k) => ({ id: `level-${k}`, tag: "rect", class: `level level-${k}`, x: left + 3 + k * bar + 0.5,
-      y: top + 2 + room * (1 - level), width: bar - 1, height: room * level })),
+    { id: "box", tag: "rect", x: left, y: top, width, height, rx: node.kind === "mix" || node.kind === "op" ? height / 2 : 5 },
+    ...levels.map((level, k) => ({ id: `level-${k}`, tag: "rect", class: `level level-${k}`, ...(node.kind === "valve" ?
+      { x: left + 1, y: top + 1, width: (width - 2) * level, height: height - 2, rx: 4 } :
+      { x: left + 3 + k * bar + 0.5, y: top + 2 + room * (1 - level), width: bar - 1, height: room * level }) })),
     ...[...letters].map((text, k) => ({ id: `letter-${k}`, tag: "text", class: "letter", x: left + 3 + (k + 0.5) * bar,
       y: top + height - 3, text })),
     { id: "text", tag: "text", x, y: y + 4.5, text: change?.text ?? node.text },

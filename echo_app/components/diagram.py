@@ -9,7 +9,10 @@ import streamlit as st
 #: The picture, the player, what happens at its step, and the picture in words; `diagram.js` fills them.
 _HTML = """
 <figure class="diagram">
-  <div class="box" role="group"><svg role="img"></svg></div>
+  <div class="pictures">
+    <div class="box" role="group"><svg role="img"></svg></div>
+    <div class="inner" hidden><svg role="img"></svg><p></p></div>
+  </div>
   <figcaption></figcaption>
   <ul class="words"></ul>
   <div class="player" role="group" aria-label="Steps" hidden>
@@ -36,7 +39,7 @@ _component = st.components.v2.component("echo_diagram", html=_HTML, css=_beside(
 
 def diagram(picture: Mapping[str, Any], summary: str, words: Sequence[str], key: str, caption: str = "",
             frames: Sequence[Mapping[str, Any]] = (), start: int = 1,
-            on_pick: Callable[[int], object] | None = None) -> None:
+            on_pick: Callable[[int], object] | None = None, cell: Mapping[str, Any] | None = None) -> None:
     """Draw a picture of `charts.diagram`; with frames of `charts.steps`, a player too.
 
     Playing and stepping send no message to the server, and new data leaves the step where it is.
@@ -47,6 +50,7 @@ def diagram(picture: Mapping[str, Any], summary: str, words: Sequence[str], key:
         caption: A line below the picture.
         start: The step that is shown first, from 1.
         on_pick: Called with a step that the visitor picks for all views; None offers no such button.
+        cell: The picture of one cell, which the frames fill too: as `wide` and as `tall`, and a `note` below it.
     """
     def picked() -> None:
         step = st.session_state[key].picked
@@ -54,4 +58,4 @@ def diagram(picture: Mapping[str, Any], summary: str, words: Sequence[str], key:
             on_pick(step)
 
     _component(data={**picture, "summary": summary, "words": list(words), "caption": caption, "frames": list(frames),
-                     "start": start, "can_pick": on_pick is not None}, key=key, on_picked_change=picked)
+                     "start": start, "can_pick": on_pick is not None, "cell": cell}, key=key, on_picked_change=picked)

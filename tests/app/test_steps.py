@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from echo_app.charts.cell import memory_left, memory_parts
 from echo_app.charts.diagram import Picture
-from echo_app.charts.memory import memory_left, memory_parts
 from echo_app.charts.network import LARGE, network_picture, num_steps
 from echo_app.charts.network_words import asked_places, example, names
 from echo_app.charts.steps import Frame, frames
@@ -180,6 +180,8 @@ def test_the_view_draws_the_player_and_its_numbers(name: str):
     assert not page.exception
     [player] = page.get("bidi_component")
     assert len(json.loads(player.proto.json)["frames"]) == num_steps(ALL[name]) == len(page.dataframe[0].value)
-    for table in page.dataframe[1:]:
+    cells = [table.value for table in page.dataframe[1:] if "before" in table.value]
+    assert [len(table) for table in cells] == ([] if "no_memory" in name else [num_steps(ALL[name])])
+    for table in page.dataframe[1 + len(cells):]:
         assert table.value["mean"].between(0, 1).all()
         assert (table.value["nearly open"] + table.value["nearly shut"] <= table.value["units"]).all()

@@ -89,7 +89,7 @@ def test_typed_words_are_text_in_the_picture_and_its_player(visit: Callable[...,
     for k in range(1, int(page.locator("input[type=range]").get_attribute("max")) + 1):
         page.locator("input[type=range]").fill(str(k))
         assert page.locator(".diagram :is(b, a, img, script)").count() == 0
-    assert "<b>bold</b>" in page.locator(".diagram svg").text_content()
+    assert "<b>bold</b>" in page.locator(".diagram .box svg").text_content()
 
 
 def test_a_wide_picture_scrolls_in_its_own_box_and_follows_the_step(visit: Callable[..., Page]):
@@ -99,6 +99,47 @@ def test_a_wide_picture_scrolls_in_its_own_box_and_follows_the_step(visit: Calla
     assert box.get_attribute("tabindex") == "0"
     page.locator("input[type=range]").fill("40")
     page.wait_for_function("box => box.scrollLeft > 300", arg=box.element_handle())
+
+
+@pytest.mark.slow
+def test_a_step_changes_the_numbers_in_the_cell_and_sends_nothing(visit: Callable[..., Page]):
+    page = visit()
+    page.evaluate("() => { window.sent = 0; const send = WebSocket.prototype.send;"
+                  "WebSocket.prototype.send = function (...all) { window.sent += 1; return send.apply(this, all); }; }")
+    cell = page.locator(".inner svg")
+
+    def part(name: str) -> str:
+        return cell.locator(f"[data-id={name}] > [data-id=text]").text_content()
+
+    title, seen = cell.locator(".phase"), set()
+    for k in range(1, 8):
+        page.locator("input[type=range]").fill(str(k))
+        assert f"timestep {k if k < 6 else k - 5}:" in title.text_content()
+        said = cell.get_attribute("aria-label")
+        assert f"c after: {part('after')}" in said
+        assert f"Forget gate: {part('forget')}." in said
+        seen.add((part("before"), part("after"), part("hidden")))
+    assert len(seen) == 7
+    page.click("button.back")
+    assert "timestep 1:" in title.text_content()
+    page.click("button.on")
+    assert "timestep 2:" in title.text_content()
+    assert page.evaluate("window.sent") == 0
+
+
+def test_the_cell_stands_upright_on_a_phone_and_no_title_is_cut(visit: Callable[..., Page]):
+    page = visit("?preset=attention_20", width=390)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    box = page.locator(".inner svg").bounding_box()
+    assert box["height"] > box["width"] > 300
+    cut = """box => [...box.querySelectorAll('.phase')].filter((title) => {
+      const at = title.getBoundingClientRect(), { left, right } = box.getBoundingClientRect();
+      return getComputedStyle(title).visibility === 'visible' && (at.left < left - 1 || at.right > right + 1);
+    }).length"""
+    for k in (1, 12, 25, 40):
+        page.locator("input[type=range]").fill(str(k))
+        page.wait_for_timeout(100)
+        assert page.locator(".diagram .box").evaluate(cut) == 0
 
 
 @pytest.mark.slow

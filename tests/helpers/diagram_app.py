@@ -3,6 +3,7 @@ with `?changing=1`."""
 
 import streamlit as st
 
+from echo_app.charts.cell import cell_note, cell_pictures
 from echo_app.charts.network import LARGE, network_picture
 from echo_app.charts.network_words import asked_places, example, names, sentences, summary
 from echo_app.charts.steps import frames
@@ -25,7 +26,9 @@ def player():
     inside = look_inside(config, random_weights(config, seed=st.session_state.runs), window[None])
     diagram(picture.data(), summary(config), sentences(config), "player",
             frames=frames(config, picture, read, expected, inside),
-            start=st.session_state.get("picked", 1), on_pick=lambda step: st.session_state.update(picked=step))
+            start=st.session_state.get("picked", 1), on_pick=lambda step: st.session_state.update(picked=step),
+            cell={**{name: cell.data() for name, cell in cell_pictures(config).items()},
+                  "note": cell_note(config, None)})
     st.text(f"picked {st.session_state.get('picked', 'none')}")
 
 

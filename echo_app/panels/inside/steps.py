@@ -1,17 +1,20 @@
 """View: the picture of the network carries the values of one window, step by step."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from echo_app.charts.cell import cell_note, cell_pictures, cell_values
 from echo_app.charts.network import LARGE, has_gates, has_meters, network_picture
 from echo_app.charts.network_words import asked_places, names, sentences, summary
 from echo_app.charts.steps import Card, Frame, frames
 from echo_app.components.diagram import diagram
 from echo_app.panels.inside import reading
-from echo_app.panels.inside.look import TIMESTEP, Look, inside
+from echo_app.panels.inside.look import TIMESTEP, UNIT, Look, inside
+from echo_core.config import RunConfig
 from echo_core.config.sizes import needs_memory
 from echo_core.evaluation.asking import expected_answer
 from echo_core.studies.gates import OPEN, SHUT
@@ -30,6 +33,11 @@ _GATES = {"input": "**i**, the input gate, lets news in", "output": "**o**, the 
 _MEMORY = (" The orange bar above a number: how much of all that was written into the memory at its timestep is still "
            f"there, whatever it was. *{reading.TITLE}* shows whether that is the number.")
 
+_NO_CELL = ("There is no cell to look into: this network has no recurrent layer, so it has no memory and no gates, and "
+            "its dense layer sees one number at a time.")
+#: Key of `st.session_state`: the unit in the box above the picture.
+_CELL = "inside_cell_unit"
+
 
 def draw(look: Look) -> None:
     """Draw the picture, its player and the numbers behind it."""
@@ -38,18 +46,44 @@ def draw(look: Look) -> None:
     expected = None if right is None else [word or None for word in names(config, right)]
     said = ["?"] * config.output_length if expected is None else ["?" if word else "" for word in expected]
     picture = network_picture(config, read, said, asked_places(config), LARGE)
-    steps = frames(config, picture, read, expected, inside(look))
-    is_idle = config.traits.num_recurrent_layers and not needs_memory(config)
-    st.markdown(_HOW_TO_READ + (_IDLE if is_idle else ""))
-    if gates := gate_names(config):
-        st.caption(f"Bars in a cell are its gates, full when open: {'; '.join(_GATES[gate] for gate in gates)}."
-                   + (_MEMORY if has_meters(config) else ""))
+    unit = _pick_unit(config)
+    steps = frames(config, picture, read, expected, inside(look), unit)
     diagram(picture.data(), summary(config), sentences(config), "inside_steps", frames=steps,
-            start=st.session_state.get(TIMESTEP, 1), on_pick=_move_cursor)
+            start=st.session_state.get(TIMESTEP, 1), on_pick=_move_cursor, cell=_cell(config, unit))
     with st.expander("The numbers"):
         st.dataframe(_table(steps), hide_index=True, alt="What happens at each step, in words")
+        if inside(look).layers:
+            st.dataframe(_cells(inside(look), unit), hide_index=True, alt="The values of the cell at each timestep")
         if has_gates(config):
             st.dataframe(_gates(inside(look)), hide_index=True, alt="What each gate lets through at each timestep")
+
+
+def _pick_unit(config: RunConfig) -> int | None:
+    """Say how to read the view, and draw the box of the unit whose values the cell shows; None for means."""
+    if not config.traits.num_recurrent_layers:
+        st.markdown(f"{_HOW_TO_READ} {_NO_CELL}")
+        return None
+    text, box = st.columns((4, 1), vertical_alignment="bottom")
+    text.markdown(_HOW_TO_READ + ("" if needs_memory(config) else _IDLE))
+    if gates := gate_names(config):
+        text.caption(f"Bars in a cell are its gates, full when open: {'; '.join(_GATES[gate] for gate in gates)}."
+                     + (_MEMORY if has_meters(config) else ""))
+    unit = st.session_state.get(UNIT) or 0
+    st.session_state[_CELL] = unit if unit <= config.units else 0
+    picked: int = box.selectbox("The cell shows", range(config.units + 1), key=_CELL, on_change=_choose_unit,
+                                format_func=lambda unit: f"unit {unit:,}" if unit else "all units, on average")
+    return picked or None
+
+
+def _choose_unit() -> None:
+    st.session_state[UNIT] = st.session_state[_CELL] or None
+
+
+def _cell(config: RunConfig, unit: int | None) -> dict[str, Any] | None:
+    if not config.traits.num_recurrent_layers:
+        return None
+    pictures = {name: picture.data() for name, picture in cell_pictures(config).items()}
+    return {**pictures, "note": cell_note(config, unit)}
 
 
 def _move_cursor(step: int) -> None:
@@ -59,6 +93,12 @@ def _move_cursor(step: int) -> None:
 def _table(steps: Sequence[Frame]) -> pd.DataFrame:
     return pd.DataFrame([{"step": step["title"], **{card["heading"]: _in_words(card) for card in step["cards"]}}
                          for step in steps])
+
+
+def _cells(inside: Inside, unit: int | None) -> pd.DataFrame:
+    """A row for each timestep and a column for each number in the picture of the cell."""
+    return pd.DataFrame([{"layer": layer.name, "timestep": t + 1, "unit": unit or "mean", **cell_values(layer, t, unit)}
+                         for layer in inside.layers for t in range(layer.hidden.shape[1])])
 
 
 def _gates(inside: Inside) -> pd.DataFrame:
