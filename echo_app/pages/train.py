@@ -132,8 +132,9 @@ def what_it_takes(config: RunConfig) -> None:
     known = state.store().runs.get(config.run_id)
     takes = ("**Trained before**: Train shows its replay." if known and known.state is State.FINISHED else
              f"Training takes about **{duration(seconds)}** here.")
+    meaning = "; a bit is the answer to one yes-or-no question" if config.bits else ""
     st.markdown(f"{counted(config.num_parameters, 'parameter', bold=True)}, "
-                f"{counted(config.num_windows, rows, bold=True)} an epoch. {_bits(config)}. {takes}")
+                f"{counted(config.num_windows, rows, bold=True)} an epoch. {_bits(config)}{meaning}. {takes}")
     findings.show(before_training(config))
 
 
@@ -150,7 +151,7 @@ def _bits(config: RunConfig) -> str:
     if config.traits.has_attention:
         back = "the question" if config.task == "pairs" else "what it has read"
         return f"Answers hold up to **{config.bits:.1f} bits**; it may look back at {back}"
-    return f"It must remember {held}; a bit is the answer to one yes-or-no question"
+    return f"It must remember {held}"
 
 
 def _beyond_limits(config: RunConfig) -> str | None:
