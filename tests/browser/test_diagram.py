@@ -146,4 +146,5 @@ def test_the_cell_stands_upright_on_a_phone_and_no_title_is_cut(visit: Callable[
 def test_without_motion_nothing_moves_between_steps(visit: Callable[..., Page]):
     page = visit()
     page.emulate_media(reduced_motion="reduce")
-    assert page.locator(".edge").first.evaluate("edge => getComputedStyle(edge).transitionProperty") == "none"
+    for part in (".edge", ".valve .level", ".track i"):
+        assert page.locator(part).first.evaluate("part => getComputedStyle(part).transitionProperty") == "none", part

@@ -71,7 +71,7 @@ def _pick_unit(config: RunConfig) -> int | None:
     unit = st.session_state.get(UNIT) or 0
     st.session_state[_CELL] = unit if unit <= config.units else 0
     picked: int = box.selectbox("The cell shows", range(config.units + 1), key=_CELL, on_change=_choose_unit,
-                                format_func=lambda unit: f"unit {unit:,}" if unit else "all units, on average")
+                                format_func=lambda unit: f"unit {unit:,}" if unit else "all units (mean)")
     return picked or None
 
 
