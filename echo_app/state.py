@@ -21,6 +21,7 @@ from echo_core.config import RunConfig, check_text
 from echo_core.config.presets import PRESETS
 from echo_core.config.repair import following, repair_settings
 from echo_core.engine import Engine
+from echo_core.machine import give_back_arrays
 from echo_core.store import EVERYBODY, RunRow, Store, Wanted
 from echo_core.store.errors import public_reason
 from echo_core.text import words as texts
@@ -71,8 +72,9 @@ FIELDS = tuple(RunConfig.model_fields)
 
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
-    """The engine of this server, which starts in the background; once, so NumPy gets its one thread here."""
+    """The engine of this server, which starts in the background; once, so NumPy's thread and memory are set here."""
     threadpool_limits(1, user_api="blas")  # two that wait for each other take ten times as long while a worker trains
+    give_back_arrays()
     return Engine()
 
 

@@ -1,6 +1,9 @@
 """Cores and memory are those of the container: trees of files as Linux shows them, and the real one."""
 
 import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -84,3 +87,20 @@ def test_a_process_bound_to_one_core_has_one(host, monkeypatch, tmp_path: Path):
 def test_this_machine_tells_its_size_whatever_it_is():
     assert machine.cores() >= 1
     assert 0 < machine.memory_free() <= machine.memory_bytes()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such call")
+def test_a_process_gives_the_memory_of_arrays_back_although_a_newer_one_is_in_use():
+    code = """
+import numpy as np, psutil
+from echo_core import machine
+machine.give_back_arrays()
+del (large := [np.ones(4_000_000)])[:]  # glibc would now keep all that is smaller
+before = psutil.Process().memory_info().rss
+arrays = [np.ones(100_000) for _ in range(200)]
+newest = arrays[-1]
+del arrays
+print(psutil.Process().memory_info().rss - before)
+"""
+    kept = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert kept < 20e6  # of 160 MB
