@@ -24,12 +24,14 @@ SAMPLE_WORDS = "to be or not to be that is the question"
 
 def load_preset() -> None:
     """Callback of the preset control: a preset's settings replace those of the controls."""
-    if (name := st.session_state[state.PRESET]) in PRESETS:
+    if not state.restore_loaded() and (name := st.session_state[state.PRESET]) in PRESETS:
         state.load(PRESETS[name].config)
 
 
 def task_changed() -> None:
     """Callback of the task control: switching to or from pairs restores the settings last used there."""
+    if state.restore_loaded():
+        return
     session, before, after = st.session_state, st.session_state[state.TASK], st.session_state["task"]
     session["lag"] = max(1, session["lag"]) if after == "lag" else 0  # with a lag of 0 it would be whole echo
     if "pairs" not in (before, after):

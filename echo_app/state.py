@@ -39,6 +39,7 @@ OWN_WORDS = "own_words"    # the visitor types the words of echo and reverse
 UPLOAD = "upload"          # a file of pairs
 FILE_ERRORS = "file_errors"  # uploader -> what is wrong with its file: a heading, and lines below it
 UPLOAD_NOTES = "upload_notes"  # parts of the file of pairs that were left out
+LOADED = "loaded"          # when settings were loaded last, and the controls' values before and after that
 BEFORE = "before_task"     # task -> settings that the controls had for it, to come back to
 TASK = "task_was"          # the task before the task control was changed
 READY = "session_is_ready"  # set once a new session has its settings
@@ -66,6 +67,8 @@ OWN = "own"
 FEW_SESSIONS, _SHARED_SECONDS = 5, 0.5
 #: Seconds for which a page shows that the store has lost its runs.
 _LOSS_SECONDS = 60.0
+#: Seconds after settings were loaded in which a busy browser may still send the controls as they were before.
+_STALE_SECONDS = 3.0
 
 FIELDS = tuple(RunConfig.model_fields)
 
@@ -173,10 +176,30 @@ def config() -> RunConfig:
 
 def load(config: RunConfig) -> None:
     """Put settings into the controls, their text included."""
+    session, before = st.session_state, _controls()
     _put(config)
-    session = st.session_state
+    session[LOADED] = time.monotonic(), before, _controls()
     session["text"], session[OWN_WORDS] = config.text, config.task != "pairs" and bool(config.text)
     session[TEXT_ERROR], session[UPLOAD_NOTES], session[FILE_ERRORS] = None, (), {}
+
+
+def _controls() -> dict[str, Any]:
+    """The values of the controls, except the text."""
+    return {name: st.session_state.get(name) for name in (PRESET, *FIELDS) if name != "text"}
+
+
+def restore_loaded() -> bool:
+    """Put the loaded settings back if the browser has sent its controls as they were before it got them.
+
+    A timer of a fragment sends every control. Nobody sets two of them back in that time.
+    """
+    loaded_at, before, after = st.session_state.get(LOADED, (-math.inf, {}, {}))
+    is_recent = time.monotonic() - loaded_at < _STALE_SECONDS
+    found = _controls()
+    if not is_recent or sum(found[name] == before[name] != after[name] for name in before) < 2:
+        return False
+    st.session_state.update(after)
+    return True
 
 
 def _put(config: RunConfig) -> None:
@@ -222,6 +245,7 @@ def frame_seconds() -> float:
 def settle() -> None:
     """Make the settings fit one another after a change of some of them; `NOTES` says what had to follow."""
     session = st.session_state
+    restore_loaded()
     wanted = {name: session.get(name) for name in FIELDS}
     wanted["text"] = text = _accepted_text(str(wanted["task"]))
     for name in following(wanted):  # these follow from others, and need no note
