@@ -1,5 +1,6 @@
 """What all tests with Streamlit's test runner share."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -24,3 +25,9 @@ def workers_wait_for_work(own_store: None) -> Iterator[None]:
         patch.setenv("ECHO_WORKERS", "1")
         patch.setenv("ECHO_STANDBY", "false")
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test runner puts each script in the place of `__main__`, which every process spawned later would run."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])

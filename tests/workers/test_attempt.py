@@ -39,7 +39,7 @@ class Trainer:
         self.began_at = []
         self.ended = threading.Event()
 
-    def train(self, config, start=None):
+    def train(self, config, start=None, until=None):
         began = time.perf_counter()
         first = start.epoch if start else 0
         self.began_at.append(first)
