@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from tests.helpers.clusters import dask_cluster
-from tests.helpers.page import ENDLESS, WAIT, press, settled, small
+from tests.helpers.page import ENDLESS, WAIT, press, said, settled, small
 from tests.helpers.postgres import Server as Postgres
 from tests.helpers.server import ROOT, Server, serve_quick
 
@@ -28,11 +28,6 @@ def visit(chromium: Browser, server: Server, query: str) -> Page:
     page.wait_for_selector(".st-key-train button")
     settled(page)
     return page
-
-
-def said(page: Page, text: str) -> None:
-    """The progress line says it; what is shown as plain text has a word joiner behind each colon."""
-    expect(page.locator(".st-key-progress")).to_contain_text(re.compile(text.replace(":", ":\u2060?")))
 
 
 def stopped_at(page: Page) -> int:

@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 CONFIG = with_(TINY, epochs=4)
 SETTINGS = [word for name, value in CONFIG.model_dump().items() if name != "text"
             for word in ("--set", f"{name}={str(value).lower()}")]
+pytestmark = pytest.mark.usefixtures("environment")  # the commands change it
+
 FIELDS = ["run_id", "epoch", "what", "sequences", "seed", "method", "chance", "state_values", "rows"]
 
 

@@ -1,9 +1,10 @@
 """The Train page in a browser: its address, its buttons, and waiting until it is idle."""
 
+import re
 import time
 from urllib.parse import urlencode
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from echo_core.config.presets import PRESETS
 from tests.helpers.waiting import PATIENCE
@@ -36,3 +37,8 @@ def press(page: Page, key: str) -> float:
 def settled(page: Page) -> None:
     """Wait until the page's script has run to its end."""
     page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']")
+
+
+def said(page: Page, text: str) -> None:
+    """Wait until the progress line says it; what is shown as plain text has a word joiner behind each colon."""
+    expect(page.locator(".st-key-progress")).to_contain_text(re.compile(text.replace(":", ":\u2060?")))
