@@ -62,7 +62,9 @@ def test_whole_echo_is_one_press_away_as_the_contrast_and_leads_back():
     assert page.selectbox(key="preset").value == "quick"
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [
+    preset if preset in ("attention_20", "linear", "pairs") else pytest.param(preset, marks=pytest.mark.slow)
+    for preset in PRESETS])
 def test_a_preset_sets_every_control(preset: str):
     page = open_page()
     page.selectbox(key="preset").select(preset).run()

@@ -82,6 +82,7 @@ def test_settings_survive_a_look_at_the_history(visit: Visit):
     expect(page.get_by_text("81,764 parameters")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_settings_survive_a_comparison_that_a_timer_redraws(visit: Visit):
     page = visit(small(seed=48, units=33, epochs=ENDLESS))
     press(page, "train")

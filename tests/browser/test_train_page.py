@@ -80,6 +80,7 @@ def test_partial_echo_fills_the_grid_while_a_second_visitor_looks_on(visit: Visi
                                                           use_inner_text=True)
 
 
+@pytest.mark.slow
 def test_pairs_come_back_right_and_what_was_typed_is_never_html(visit: Visit):
     page = visit("?preset=pairs")
     box = page.locator(".st-key-text textarea")
@@ -145,6 +146,7 @@ def test_same_settings_show_the_same_run_at_once(visit: Visit):
                                                            use_inner_text=True)
 
 
+@pytest.mark.slow
 def test_a_press_of_another_run_shows_it(visit: Visit):
     page = visit(address("whole", seed=9, epochs=50))
     press(page, "train")

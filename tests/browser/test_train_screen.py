@@ -20,7 +20,7 @@ def top(page: Page, key: str) -> float:
     return box["y"]
 
 
-@pytest.mark.parametrize("width", [1280, 1366])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 1366])
 def test_train_is_in_sight_on_a_small_screen_and_nothing_jumps_when_a_run_ends(visit: Visit, width: int):
     page = visit(address("whole", seed=width, epochs=20_000), width=width, height=640)
     box = page.locator(".st-key-train button").bounding_box()
@@ -34,6 +34,7 @@ def test_train_is_in_sight_on_a_small_screen_and_nothing_jumps_when_a_run_ends(v
     assert (top(page, "windows"), top(page, "loss_chart")) == pytest.approx(before, abs=2)
 
 
+@pytest.mark.slow
 def test_twenty_numbers_fit_beside_the_curves(visit: Visit):
     page = visit(address("attention_20", seed=7, epochs=2, schedule="constant"))
     press(page, "train")
