@@ -249,7 +249,7 @@ class _Unrolled:
         if style.meter and has_meters(self.config):
             y = style.read - (style.box + style.meter) / 2 - 3
             self.draw.box(f"meter-{column.first + 1}", "meter", column, y, style.meter, "",
-                          "How much of what was written here is still in memory")
+                          "The share of what was written here that is still in memory")
         asked = any(place in self._asked for place in range(column.first, column.last + 1))
         return self.draw.box(f"read-{column.first + 1}", "read", column, style.read, style.box, text or "·",
                              text or "A gap, which is skipped", steps, asked)

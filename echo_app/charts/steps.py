@@ -16,6 +16,7 @@ from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.data import unscale
 from echo_core.evaluation.asking import LIKELIEST, PADDING
+from echo_core.records import Floats
 from echo_core.studies.gates import OPEN, SHUT
 from echo_core.studies.inside import Inside
 from echo_core.text.plurals import counted
@@ -124,8 +125,7 @@ class _Story:
         assert left is not None
         now, noun = left[t, :t + 1], "the cell state c" if self._config.cell == "lstm" else "the hidden state h"
         new = float(now[-1] / max(now.sum(), 1e-9))
-        written = np.maximum(np.diagonal(left)[:t], 1e-9)
-        stays = [f"{place + 1:,}: {percent(share)}" for place, share in enumerate(now[:-1] / written)]
+        stays = [f"{place + 1:,}: {percent(_still_there(left, t, place, place + 1))}" for place in range(t)]
         end = ", and so on." if len(stays) > _MOST else "."
         kept = f" Still there of what was written at timestep {', '.join(stays[:_MOST])}{end}" if stays else ""
         fresh = round(100 * new)
@@ -196,8 +196,7 @@ class _Story:
             if first < last and last + 1 == step and node.text:
                 changes[node.id] = {"text": "…", "sign": "", "mark": None}
             elif node.kind == "meter" and layer == 0 and (left := self._left[0]) is not None:
-                level = float(left[t, first - 1:last].sum() / max(left.max(), 1e-9))
-                changes[node.id] = {"levels": [round(min(level, 1.0), 3)]}
+                changes[node.id] = {"levels": [round(_still_there(left, t, first - 1, last), 3)]}
             elif first <= step <= last:
                 changes |= self._node_changes(node, step, layer, t)
         return changes
@@ -282,6 +281,18 @@ class _Story:
         if wanted is None:
             return "Nothing is asked for here."
         return "✓ Right." if self._sign(place) == "✓" else f"✗ Wrong: {wanted} was asked for."
+
+
+def _still_there(left: Floats, t: int, first: int, end: int) -> float:
+    """The share of what was written at timesteps from `first` to before `end` that is left after timestep t.
+
+    Args:
+        left: See `memory_left`.
+    Returns:
+        0 where nothing has been written.
+    """
+    written = float(np.diagonal(left)[first:min(end, t + 1)].sum())
+    return min(1.0, float(left[t, first:end].sum()) / written) if written else 0.0
 
 
 def _card(heading: str, text: str, bars: Sequence[dict[str, Any]] = (), says: str = "") -> Card:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from echo_app.charts import inside as pictures
+from echo_app.charts.network import has_meters
 from echo_app.components.heat_maps import Layer
 from echo_app.panels.inside import states
 from echo_app.panels.inside.look import inside, study
@@ -167,6 +168,7 @@ def test_the_view_is_drawn_of_every_kind_of_network(config: RunConfig):
     words = said(open_views(look_at(config), "states"))
     assert "Single units over time" in words
     assert ("How long the forget gate keeps" in words) == (config.cell == "lstm")
+    assert ("The orange bars of *Step by step* are another measure" in words) == has_meters(config)
     assert ("A simple RNN has no gates" in words) == (config.cell == "simple_rnn")
 
 

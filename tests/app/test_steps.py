@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from echo_app.charts.cell import memory_left, memory_parts
+from echo_app.charts.cell import memory_left, memory_parts, percent
 from echo_app.charts.diagram import Picture
 from echo_app.charts.network import LARGE, network_picture, num_steps
 from echo_app.charts.network_words import asked_places, example, names
@@ -79,6 +79,42 @@ def test_what_is_left_of_a_timestep_only_shrinks():
         assert (np.diff(left[written:, written]) <= 0).all()
 
 
+@pytest.mark.parametrize(("cell", "keeps"), [("lstm", "forget"), ("gru", "update")])
+def test_the_bar_above_a_number_and_the_card_are_the_share_that_the_gate_has_kept_of_it(cell: str, keeps: str):
+    config = small(variant="encoder_decoder", cell=cell, units=1, input_length=5, sequence_length=9)
+    _, steps, inside = told(config)
+    gate = inside.layers[0].gates[keeps][0, :, 0]
+    for t in range(5):
+        shares = [gate[place + 1:t + 1].prod() for place in range(t + 1)]  # of a single unit
+        shown, text = shown_until(steps, t + 1), card(steps[t], "Memory")["text"]
+        np.testing.assert_allclose([shown[f"meter-{place + 1}"]["levels"][0] for place in range(5)],
+                                   [*shares, *[0] * (4 - t)], atol=1e-3)
+        for place, share in enumerate(shares[:-1], 1):
+            assert f"{place}: {percent(share)}" in text
+
+
+def test_a_number_that_is_written_with_little_has_a_bar_as_full_as_one_written_with_much():
+    config = small(variant="encoder_decoder", input_length=5, sequence_length=9, units=8)
+    _, steps, inside = told(config)
+    left = memory_left(inside.layers[0])
+    shown = shown_until(steps, 5)
+    for place in range(5):
+        share = left[4, place] / left[place, place]
+        assert shown[f"meter-{place + 1}"]["levels"] == [pytest.approx(share, abs=1e-3)]
+    assert shown["meter-5"]["levels"] == [1]
+
+
+def test_the_bar_above_many_numbers_is_the_share_of_all_that_has_been_written_there_so_far():
+    config = small(variant="attention", input_length=30, output_length=30, sequence_length=31)
+    picture, steps, inside = told(config)
+    [hidden] = [node for node in picture.nodes if node.kind == "meter" and node.steps[0] < node.steps[1]]
+    left, (first, last) = memory_left(inside.layers[0]), hidden.steps
+    for t in (first, (first + last) // 2, last, 30):
+        read = slice(first - 1, min(last, t))
+        share = left[t - 1, read].sum() / np.diagonal(left)[read].sum()
+        assert shown_until(steps, t)[hidden.id]["levels"] == [pytest.approx(share, abs=1e-3)]
+
+
 def test_a_gap_writes_nothing_and_keeps_everything():
     config = small(variant="encoder_decoder", missing="mask")
     window = np.array([3, config.vocab_size, 5])
@@ -86,6 +122,8 @@ def test_a_gap_writes_nothing_and_keeps_everything():
     left = memory_left(inside.layers[0])
     assert left[1, 0] == left[0, 0]
     assert left[1, 1] == 0
+    assert [shown_until(steps, 2)[f"meter-{place}"]["levels"] for place in (1, 2, 3)] == [[1], [0], [0]]
+    assert "2: 0\u00a0%" in card(steps[2], "Memory")["text"]
     assert steps[1]["says"].startswith("A gap is skipped.")
     assert card(steps[1], "Gates")["text"] == "No gate acts at a gap."
 

@@ -9,9 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from echo_app.charts import inside as pictures
+from echo_app.charts.network import has_meters
 from echo_app.components.heat_maps import Cell, HeatMap, Layer, heat_maps
 from echo_app.panels.inside import pieces
 from echo_app.panels.inside.look import TIMESTEP, UNIT, Look, affordable, inside, study
+from echo_app.panels.inside.steps import TITLE as STEP_BY_STEP
 from echo_core.config.cells import CELLS
 from echo_core.records import Floats
 from echo_core.studies.gates import OPEN, SHUT
@@ -284,7 +286,8 @@ def _keeping(look: Look) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**How long the {gate} gate keeps.** Of what was written at one timestep (row), this much is left "
-                    f"after a later one (column), in percent: the {gate} gate's values multiplied.")
+                    f"after a later one (column), in percent: the {gate} gate's values multiplied."
+                    + (_OTHER_MEASURE if has_meters(look.config) else ""))
         layer = names[0]
         with st.container(horizontal=True, key="inside_keeping_controls"):
             if len(names) > 1:
@@ -312,6 +315,8 @@ _READ_IT = ("Each row is one unit, a single value of the layer's memory with gat
             "empty when it is shut and full when it is open.")
 _LINES = ("**Single units over time.** A memory looks like a step: the line moves as its number is read, and stays "
           "level while others pass by. A line that goes on moving takes in more than one number.")
+_OTHER_MEASURE = (f" That is the gate alone, over many sequences. The orange bars of *{STEP_BY_STEP}* are another "
+                  "measure: there a unit counts by how much was written into it, in the window at hand.")
 _KEYS = "Point at a cell, or use arrow keys, Home and End; a click or Enter picks the unit for the lines below."
 _ORDER = ("Units are sorted by the input position whose number explains most of the unit's value (the small numbers "
           "beside the rows). The order is found on one half of some random sequences and checked on the other.")

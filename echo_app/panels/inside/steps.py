@@ -30,8 +30,9 @@ _GATES = {"input": "**i**, the input gate, lets news in", "output": "**o**, the 
           "forget": "**f**, the forget gate, keeps the memory when open and drops it when shut",
           "update": "**u**, the update gate, keeps the memory when open and replaces it when shut",
           "reset": "**r**, the reset gate, looks at the old memory"}
-_MEMORY = (" The orange bar above a number: how much of all that was written into the memory at its timestep is still "
-           f"there, whatever it was. *{reading.TITLE}* shows whether that is the number.")
+_MEMORY = (" The orange bar above a number: the share of what was written into the memory at its timestep that is "
+           "still there, whatever it was; empty where nothing has been written. "
+           f"*{reading.TITLE}* shows whether it is the number.")
 
 _NO_CELL = ("There is no cell to look into: this network has no recurrent layer, so it has no memory and no gates, and "
             "its dense layer sees one number at a time.")
