@@ -10,7 +10,7 @@ from echo_core.config import RunConfig
 from echo_core.evaluation.asking import PADDING
 from echo_core.evaluation.scores import answer
 from echo_core.records import Floats, Ints
-from echo_core.studies.samples import accuracy_by_output, likelihoods, sample, share_row
+from echo_core.studies.samples import Stream, accuracy_by_output, likelihoods, sample, share_row
 
 #: Pairs of expected and predicted symbols, and windows, that a table lists at most.
 _MOST_ROWS = 200
@@ -20,7 +20,7 @@ _WORST = 20
 def errors(config: RunConfig, weights: Sequence[Floats], sequences: int = 2000,
            seed: int | None = None) -> pd.DataFrame:
     """Accuracy by place: columns output (from 1), accuracy, low, high (Wilson's 95 % interval), n."""
-    judged = sample(config, sequences, stream=6, seed=seed)
+    judged = sample(config, sequences, stream=Stream.ERRORS, seed=seed)
     return accuracy_by_output(config, answer(config, weights, judged.windows).predicted, judged.expected)
 
 
@@ -31,7 +31,7 @@ def symbols(config: RunConfig, weights: Sequence[Floats], sequences: int = 2000,
     Returns:
         Columns: symbol (a number, or a word where the run has words), accuracy, low, high (Wilson's 95 % interval), n.
     """
-    judged = sample(config, sequences, stream=6, seed=seed)
+    judged = sample(config, sequences, stream=Stream.ERRORS, seed=seed)
     predicted = answer(config, weights, judged.windows).predicted
     rows = [{"symbol": _name(config, symbol), **share_row(predicted[judged.expected == symbol] == symbol)}
             for symbol in np.unique(judged.expected[judged.expected < config.vocab_size])]
@@ -45,7 +45,7 @@ def confusions(config: RunConfig, weights: Sequence[Floats], sequences: int = 20
     Returns:
         Columns: expected, predicted, count, share (of the answers to that expected symbol).
     """
-    judged = sample(config, sequences, stream=6, seed=seed)
+    judged = sample(config, sequences, stream=Stream.ERRORS, seed=seed)
     predicted = answer(config, weights, judged.windows).predicted
     present = judged.expected < config.vocab_size
     asked = Counter(judged.expected[present].tolist())
@@ -65,7 +65,7 @@ def worst(config: RunConfig, weights: Sequence[Floats], sequences: int = 2000, s
         padding), wrong (places), likelihood (mean probability of the right answers; of scaled numbers, 1 less the mean
         distance).
     """
-    judged = sample(config, sequences, stream=6, seed=seed)
+    judged = sample(config, sequences, stream=Stream.ERRORS, seed=seed)
     predicted = answer(config, weights, judged.windows).predicted
     present = judged.expected < config.vocab_size
     wrong = ((predicted != judged.expected) & present).sum(axis=1)
@@ -87,7 +87,7 @@ def sameness(config: RunConfig, weights: Sequence[Floats], sequences: int = 2000
         Columns: output (from 1), answer, share, low, high (Wilson's 95 % interval), n, expected_share (how often that
         answer is the right one).
     """
-    judged = sample(config, sequences, stream=6, seed=seed)
+    judged = sample(config, sequences, stream=Stream.ERRORS, seed=seed)
     predicted, rows = answer(config, weights, judged.windows).predicted, []
     for output in range(config.output_length):
         present = judged.expected[:, output] < config.vocab_size

@@ -11,7 +11,7 @@ from echo_core.config import RunConfig
 from echo_core.records import Floats, Ints
 from echo_core.studies.inside import Inside, gate_names, layer_names, look_inside
 from echo_core.studies.interventions import reading_steps
-from echo_core.studies.samples import mean_interval, random_windows, sample, slices
+from echo_core.studies.samples import Stream, mean_interval, random_windows, sample, slices
 
 #: Below and above these values a gate is nearly shut and nearly open.
 SHUT, OPEN = 0.1, 0.9
@@ -32,7 +32,7 @@ def gates(config: RunConfig, weights: Sequence[Floats], sequences: int = 500, se
     _check_gates(config)
     names = [(layer, gate) for layer in range(len(layer_names(config))) for gate in gate_names(config)]
     sums: dict[tuple[int, str], Any] = {name: np.zeros((4, 1)) for name in names}  # values, shut, open, counted
-    for inside in _insides(config, weights, sample(config, sequences, stream=8, seed=seed).windows):
+    for inside in _insides(config, weights, sample(config, sequences, stream=Stream.GATES, seed=seed).windows):
         for layer, gate in names:
             values = inside.layers[layer].gates[gate]  # (windows, timesteps, units)
             counted = ~np.isnan(values)
@@ -62,7 +62,7 @@ def keeping(config: RunConfig, weights: Sequence[Floats], sequences: int = 500,
         ValueError: If the cell has no such gate.
     """
     _check_gates(config)
-    windows = random_windows(config, sequences, 8, seed)
+    windows = random_windows(config, sequences, Stream.GATES, seed)
     by_window: dict[tuple[int, int], list[Floats]] = {}  # mean over units, of each layer and timestep of writing
     by_unit: dict[tuple[int, int], Floats] = {}  # sum over windows
     for inside in _insides(config, weights, windows):
@@ -114,7 +114,7 @@ def units(config: RunConfig, weights: Sequence[Floats], sequences: int = 2000, s
     """
     reading_steps(config, "sort its units")
     symbols = np.unique(np.linspace(0, config.vocab_size - 1, min(config.vocab_size, _SYMBOLS)).round().astype(int))
-    drawn = random_windows(config, sequences, 9, seed)
+    drawn = random_windows(config, sequences, Stream.UNITS, seed)
     windows = symbols[drawn % len(symbols)]
     half, tables = len(windows) // 2, []
     for (layer, state), values in _carried(config, weights, windows).items():

@@ -12,7 +12,7 @@ from echo_core.evaluation.judging import wilson_interval
 from echo_core.evaluation.scores import attention_weights, predict
 from echo_core.networks.in_numpy import NumpyOps, forward
 from echo_core.records import Floats, Ints
-from echo_core.studies.samples import sample, slices
+from echo_core.studies.samples import Stream, sample, slices
 
 #: Windows that one study answers at most: with more sequences, fewer symbols are tried at each place.
 MAX_ANSWERED = 12_000
@@ -29,7 +29,7 @@ def influence(config: RunConfig, weights: Sequence[Floats], sequences: int = 100
         the answers, see `influence_on`), top_share (share of sequences in which this input has the most influence on
         this output); gradient, gradient_top_share (the same by `gradient_on`); and n, the sequences.
     """
-    windows = sample(config, sequences, stream=1, seed=seed).windows
+    windows = sample(config, sequences, stream=Stream.INFLUENCE, seed=seed).windows
     return influence_table(Dependence(influence_on(config, weights, windows), gradient_on(config, weights, windows)))
 
 
@@ -40,7 +40,7 @@ def attention(config: RunConfig, weights: Sequence[Floats], sequences: int = 100
     Raises:
         ValueError: If the network has no attention.
     """
-    windows = sample(config, sequences, stream=1, seed=seed).windows
+    windows = sample(config, sequences, stream=Stream.INFLUENCE, seed=seed).windows
     return _by_place(_attention_of(config, weights, windows), "weight", "top_share").assign(n=len(windows))
 
 
@@ -51,7 +51,8 @@ def agreement(config: RunConfig, weights: Sequence[Floats], sequences: int = 100
     Returns:
         Columns: output (from 1), by (gradient or attention), agrees, low, high (Wilson's 95 % interval), n.
     """
-    return agreement_table(dependence_on(config, weights, sample(config, sequences, stream=1, seed=seed).windows))
+    windows = sample(config, sequences, stream=Stream.INFLUENCE, seed=seed).windows
+    return agreement_table(dependence_on(config, weights, windows))
 
 
 class Dependence(NamedTuple):

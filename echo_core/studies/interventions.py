@@ -18,7 +18,7 @@ from echo_core.networks.in_numpy import NumpyOps, forward
 from echo_core.networks.steps import GATES
 from echo_core.records import Floats, Ints
 from echo_core.studies.inside import GATE_WORDS, LookElsewhere, gate_names, layer_names
-from echo_core.studies.samples import accuracy_by_output, sample, share_row, slices
+from echo_core.studies.samples import Stream, accuracy_by_output, sample, share_row, slices
 
 #: A bias that shuts or opens a gate for good: its sigmoid is exactly 0 or 1 in float32.
 _PINNED = np.float32(1e6)
@@ -34,7 +34,7 @@ def swap(config: RunConfig, weights: Sequence[Floats], sequences: int = 500, see
     Raises:
         ValueError: If the network has no recurrent layer.
     """
-    windows = sample(config, sequences, stream=4, seed=seed).windows
+    windows = sample(config, sequences, stream=Stream.SWAP, seed=seed).windows
     donors = np.roll(windows, 1, axis=0)
     own, donated = answers(config, weights, windows), answers(config, weights, donors)
     rows = []
@@ -147,7 +147,7 @@ def parts(config: RunConfig, weights: Sequence[Floats], seed: int | None = None,
 def accuracy_without(config: RunConfig, missing: Sequence[Part], sequences: int = 500,
                      seed: int | None = None) -> pd.DataFrame:
     """The rows of `ablation` for some parts."""
-    judged = sample(config, sequences, stream=7, seed=seed)
+    judged = sample(config, sequences, stream=Stream.ABLATION, seed=seed)
     tables = [accuracy_by_output(config, said, judged.expected).assign(part=part.name)
               for part, said in zip(missing, answers_without(config, missing, judged.windows), strict=True)]
     return pd.concat(tables, ignore_index=True)[["part", *tables[0].columns.drop("part")]]

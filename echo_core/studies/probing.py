@@ -18,7 +18,7 @@ from echo_core.networks.definition import CellState
 from echo_core.networks.in_numpy import forward
 from echo_core.records import Floats, Ints
 from echo_core.studies.interventions import reading_steps
-from echo_core.studies.samples import random_windows, slices
+from echo_core.studies.samples import Stream, random_windows, slices
 
 #: What is added to the variance of each feature, in sequences.
 RIDGE = 1.0
@@ -54,7 +54,8 @@ def probe_steps(config: RunConfig, weights: Sequence[Floats], sequences: int = 1
         probes: Which of linear and nonlinear.
     """
     steps = reading_steps(config, "probe its state")
-    fitted, scored = (random_windows(config, sequences, stream, seed) for stream in (2, 3))
+    fitted, scored = (random_windows(config, sequences, stream, seed)
+                      for stream in (Stream.PROBE_FITTED, Stream.PROBE_SCORED))
     networks = {"none": weights} if untrained is None else {"none": weights, "untrained": untrained}
     shuffle = np.random.default_rng(config.seed if seed is None else seed).permutation
     for control, network in networks.items():

@@ -10,7 +10,7 @@ from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.evaluation.scores import answer
 from echo_core.records import Floats
-from echo_core.studies.samples import likelihoods, mean_interval, sample, share_row
+from echo_core.studies.samples import Stream, likelihoods, mean_interval, sample, share_row
 
 #: A probability of 0 in float32 counts as this one, so that one answer costs at most 100 bits.
 _LEAST = 2.0 ** -100
@@ -32,7 +32,7 @@ def bits(config: RunConfig, weights: Sequence[Floats], sequences: int = 2000, se
     if config.representation == "linear":
         raise ValueError("representation must be one_hot to count bits, because scaled numbers have no probabilities; "
                          "received linear.")
-    judged = sample(config, sequences, stream=5, seed=seed)
+    judged = sample(config, sequences, stream=Stream.BITS, seed=seed)
     right = likelihoods(config, weights, judged)
     asked, rows = math.log2(config.vocab_size), []
     for output in range(config.output_length):
@@ -56,7 +56,7 @@ def forgetting(config: RunConfig, weights: Sequence[Floats], sequences: int = 20
     Raises:
         ValueError: For task pairs, whose answers repeat no place of the question.
     """
-    judged = sample(config, sequences, stream=5, seed=seed)
+    judged = sample(config, sequences, stream=Stream.BITS, seed=seed)
     predicted, rows = answer(config, weights, judged.windows).predicted, []
     for output, place, lag in sources(config):
         right = predicted[:, output] == judged.expected[:, output]

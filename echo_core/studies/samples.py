@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,25 @@ from echo_core.records import Floats, Ints
 _MOST_WINDOWS, _MOST_NUMBERS = 2048, 2**24
 
 
+class Stream(IntEnum):
+    """The random streams that studies draw their windows from, each apart from all others.
+
+    Studies that are compared with each other share one, so that they speak of the same windows: influence, gradient
+    and attention; bits and forgetting; the five of errors; gates and what they keep. Another number gives another
+    table.
+    """
+
+    INFLUENCE = 1
+    PROBE_FITTED = 2
+    PROBE_SCORED = 3
+    SWAP = 4
+    BITS = 5
+    ERRORS = 6
+    ABLATION = 7
+    GATES = 8
+    UNITS = 9
+
+
 class Sample(NamedTuple):
     """Windows that share no number with each other, and their expected answers.
 
@@ -32,11 +52,11 @@ class Sample(NamedTuple):
     expected: Ints
 
 
-def sample(config: RunConfig, sequences: int, stream: int, seed: int | None = None) -> Sample:
+def sample(config: RunConfig, sequences: int, stream: Stream, seed: int | None = None) -> Sample:
     """Unseen windows of random numbers; or the pairs of a text, at most `sequences` of them.
 
     Args:
-        stream: Names the random stream, so that no two studies share their windows.
+        stream: Windows of different streams have nothing to do with each other.
         seed: Chooses the windows; None takes the run's own.
     Raises:
         ValueError: If `sequences` is not a positive whole number.
@@ -50,7 +70,7 @@ def sample(config: RunConfig, sequences: int, stream: int, seed: int | None = No
     return Sample(windows, np.pad(answers, ((0, 0), (config.lag, 0)), constant_values=config.vocab_size))
 
 
-def random_windows(config: RunConfig, sequences: int, stream: int, seed: int | None = None) -> Ints:
+def random_windows(config: RunConfig, sequences: int, stream: Stream, seed: int | None = None) -> Ints:
     """Windows of random numbers without gaps, of any task: (sequences, input_length)."""
     check_count("sequences", sequences)
     draw = np.random.Generator(np.random.Philox(key=[config.seed if seed is None else seed, 1000 + stream]))

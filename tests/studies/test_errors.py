@@ -8,13 +8,13 @@ import pytest
 from echo_core.config import RunConfig
 from echo_core.evaluation import answer, predict
 from echo_core.studies.errors import confusions, errors, sameness, symbols, worst
-from echo_core.studies.samples import sample
+from echo_core.studies.samples import Stream, sample
 from tests.helpers.samples import small
 from tests.helpers.weights import random_weights
 
 CONFIG = small(variant="encoder_decoder")
 WEIGHTS = random_weights(CONFIG, scale=2.0)
-JUDGED = sample(CONFIG, 90, stream=6, seed=1)
+JUDGED = sample(CONFIG, 90, stream=Stream.ERRORS, seed=1)
 PREDICTED = answer(CONFIG, WEIGHTS, JUDGED.windows).predicted
 
 
@@ -109,7 +109,7 @@ def test_a_padding_that_is_said_instead_of_a_number_has_a_name():
                          ids=["linear", "padded"])
 def test_scaled_numbers_and_paddings_are_counted_too(config: RunConfig):
     weights = random_weights(config)
-    judged = sample(config, 90, stream=6, seed=1)
+    judged = sample(config, 90, stream=Stream.ERRORS, seed=1)
     right = (answer(config, weights, judged.windows).predicted == judged.expected).mean(axis=0)
     assert table(errors, config, weights).accuracy.tolist() == pytest.approx(right.tolist())
     found = table(worst, config, weights)

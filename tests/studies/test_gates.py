@@ -7,7 +7,7 @@ from echo_core.config import RunConfig
 from echo_core.studies.gates import OPEN, SHUT, explained_by, gates, keeping, kept, order_of_units, units
 from echo_core.studies.inside import look_inside
 from echo_core.studies.interventions import with_pinned_gate
-from echo_core.studies.samples import random_windows, sample
+from echo_core.studies.samples import Stream, random_windows, sample
 from tests.helpers.samples import small
 from tests.helpers.weights import random_weights
 
@@ -18,7 +18,7 @@ def test_shares_of_shut_and_open_gates_equal_counting(config: RunConfig):
     weights = random_weights(config, scale=2.0)
     table = gates(config, weights, sequences=40, seed=3)
     assert list(table.columns) == ["layer", "gate", "timestep", "mean", "shut_share", "open_share"]
-    layers = look_inside(config, weights, sample(config, 40, stream=8, seed=3).windows).layers
+    layers = look_inside(config, weights, sample(config, 40, stream=Stream.GATES, seed=3).windows).layers
     by_name = {layer.name: layer for layer in layers}
     assert len(table) == sum(len(layer.gates) * layer.hidden.shape[1] for layer in layers)
     for row in table.itertuples():
@@ -49,7 +49,7 @@ def test_the_table_of_keeping_has_the_mean_of_all_units_and_of_the_tenth_that_ke
     config = small(variant="encoder_decoder", units=11)
     weights = random_weights(config)
     table = keeping(config, weights, sequences=30, seed=3).set_index(["layer", "written", "timestep"])
-    encoder, _ = look_inside(config, weights, random_windows(config, 30, 8, 3)).layers
+    encoder, _ = look_inside(config, weights, random_windows(config, 30, Stream.GATES, 3)).layers
     left = kept(encoder.gates["forget"], 0)
     for t in range(3):
         row = table.loc["encoder", 1, t + 1]

@@ -9,7 +9,7 @@ from echo_core.data import network_input
 from echo_core.evaluation import attention_weights, predict
 from echo_core.models import build_model
 from echo_core.studies.influence import agreement, attention, gradient_on, influence, influence_on
-from echo_core.studies.samples import sample
+from echo_core.studies.samples import Stream, sample
 from tests.helpers.samples import small
 from tests.helpers.weights import random_weights, some_windows
 
@@ -91,7 +91,8 @@ def test_fewer_symbols_are_tried_where_fewer_windows_may_be_answered():
 
 def test_many_windows_that_are_answered_in_several_passes_are_measured_as_each_of_them_alone():
     config = small(variant="encoder_decoder")
-    weights, windows = random_weights(config), sample(config, 800, stream=1).windows  # 2,400 rows of one place each
+    weights = random_weights(config)
+    windows = sample(config, 800, stream=Stream.INFLUENCE).windows  # 2,400 rows of one place each
     alone = [windows[:1], windows[682:683], windows[-1:]]  # the middle one is on both sides of a pass's end
     for measure in (lambda read: influence_on(config, weights, read, max_answered=1),
                     lambda read: gradient_on(config, weights, read)):
@@ -103,7 +104,7 @@ def test_the_table_has_the_mean_and_the_share_of_maxima_of_each_place():
     config = small(variant="encoder_decoder")
     weights = random_weights(config)
     table = influence(config, weights, sequences=30, seed=4)
-    windows = sample(config, 30, stream=1, seed=4).windows
+    windows = sample(config, 30, stream=Stream.INFLUENCE, seed=4).windows
     assert list(table.columns) == ["output", "input", "influence", "top_share", "gradient", "gradient_top_share", "n"]
     for column, top, values in (("influence", "top_share", influence_on(config, weights, windows)),
                                 ("gradient", "gradient_top_share", gradient_on(config, weights, windows))):
@@ -118,7 +119,7 @@ def test_the_table_of_attention_has_the_mean_weights_and_rows_that_add_up_to_one
     config = small(variant="attention")
     weights = random_weights(config)
     table = attention(config, weights, sequences=30, seed=4)
-    looked = attention_weights(config, weights, sample(config, 30, stream=1, seed=4).windows)
+    looked = attention_weights(config, weights, sample(config, 30, stream=Stream.INFLUENCE, seed=4).windows)
     assert table.weight.tolist() == pytest.approx(looked.mean(axis=0).ravel().tolist())
     assert table.groupby("output").weight.sum().tolist() == pytest.approx([1, 1])
     with pytest.raises(ValueError, match=r"^variant must be attention to have attention weights; received whole\.$"):
@@ -129,7 +130,7 @@ def test_agreement_is_the_share_of_sequences_that_name_the_same_input():
     config = small(variant="attention")
     weights = random_weights(config)
     table = agreement(config, weights, sequences=40, seed=4).set_index(["output", "by"])
-    windows = sample(config, 40, stream=1, seed=4).windows
+    windows = sample(config, 40, stream=Stream.INFLUENCE, seed=4).windows
     top = influence_on(config, weights, windows).argmax(axis=-1)
     for name, values in (("gradient", gradient_on(config, weights, windows)),
                          ("attention", attention_weights(config, weights, windows))):

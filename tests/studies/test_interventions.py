@@ -19,7 +19,7 @@ from echo_core.studies.interventions import (
     with_pinned_gate,
     without_units,
 )
-from echo_core.studies.samples import sample
+from echo_core.studies.samples import Stream, sample
 from tests.helpers.samples import small
 from tests.helpers.trained import with_
 from tests.helpers.weights import random_weights
@@ -72,7 +72,7 @@ def test_the_table_of_swaps_counts_the_outputs_in_which_two_sequences_differ():
     weights = random_weights(config, scale=SCALE)
     table = swap(config, weights, sequences=60, seed=9)
     assert list(table.columns) == ["timestep", "output", "follows_donor", "low", "high", "n"]
-    windows = sample(config, 60, stream=4, seed=9).windows
+    windows = sample(config, 60, stream=Stream.SWAP, seed=9).windows
     own = answer(config, weights, windows).predicted
     differs = own != np.roll(own, 1, axis=0)
     last = table[table.timestep == 3]
@@ -169,7 +169,7 @@ def test_the_table_of_missing_parts_has_the_accuracy_of_each_changed_network():
     config = small(variant="encoder_decoder")
     weights = random_weights(config, scale=SCALE)
     table = ablation(config, weights, sequences=80, seed=2, units=[3])
-    judged = sample(config, 80, stream=7, seed=2)
+    judged = sample(config, 80, stream=Stream.ABLATION, seed=2)
     changed = {"none": weights, "encoder forget gate shut": with_pinned_gate(config, weights, 0, "forget", False),
                "decoder output gate open": with_pinned_gate(config, weights, 1, "output", True),
                "decoder unit 3": without_units(config, weights, 1, [2])}
@@ -186,7 +186,7 @@ def test_a_network_with_attention_is_also_made_to_look_evenly():
     weights = random_weights(config, scale=SCALE)
     table = ablation(config, weights, sequences=50, seed=2)
     even = np.full((config.output_length, config.input_length), 1 / config.input_length, np.float32)
-    judged = sample(config, 50, stream=7, seed=2)
+    judged = sample(config, 50, stream=Stream.ABLATION, seed=2)
     right = (answers(config, weights, judged.windows, even) == judged.expected).mean(axis=0)
     assert table[table.part == "attention spread evenly"].accuracy.tolist() == pytest.approx(right.tolist())
 

@@ -8,7 +8,7 @@ import pytest
 from echo_core.config import RunConfig
 from echo_core.evaluation import answer, predict
 from echo_core.studies.remembering import bits, forgetting, sources, state_values
-from echo_core.studies.samples import sample
+from echo_core.studies.samples import Stream, sample
 from tests.helpers.samples import ALL, small
 from tests.helpers.weights import random_weights
 
@@ -18,7 +18,7 @@ def test_bits_kept_are_those_of_a_plain_loop():
     weights = random_weights(config)
     weights[-2] *= 0.1  # answers near chance keep a fraction of a bit
     table = bits(config, weights, sequences=50, seed=1)
-    judged = sample(config, 50, stream=5, seed=1)
+    judged = sample(config, 50, stream=Stream.BITS, seed=1)
     given = predict(config, weights, judged.windows)
     for output in range(2):
         found = [math.log2(7) + math.log2(given[row, output, judged.expected[row, output]]) for row in range(50)]
@@ -60,7 +60,7 @@ def test_scaled_numbers_have_no_bits():
                                     and c.missing == "drop" and not c.stateful and not c.text],
                          ids=lambda c: f"{c.task}-{c.variant}-{c.cell}-{c.representation}-{c.lag}-{c.echo_start}")
 def test_the_source_of_each_output_is_where_the_task_takes_it_from(config: RunConfig):
-    judged = sample(config, 5, stream=1)
+    judged = sample(config, 5, stream=Stream.INFLUENCE)
     found = list(sources(config))
     assert [output for output, _, _ in found] == list(range(config.lag, config.output_length))
     for output, place, lag in found:
@@ -80,7 +80,7 @@ def test_the_forgetting_curve_has_the_accuracy_of_each_place():
     config = small(variant="encoder_decoder", task="reverse")
     weights = random_weights(config, scale=2.0)
     table = forgetting(config, weights, sequences=80, seed=1)
-    judged = sample(config, 80, stream=5, seed=1)
+    judged = sample(config, 80, stream=Stream.BITS, seed=1)
     right = (answer(config, weights, judged.windows).predicted == judged.expected).mean(axis=0)
     assert table.accuracy.tolist() == pytest.approx(right.tolist())
     assert list(table.columns) == ["output", "input", "lag", "accuracy", "low", "high", "n"]

@@ -24,7 +24,7 @@ from echo_core.studies.influence import (
 from echo_core.studies.inside import look_inside
 from echo_core.studies.inspecting import STUDIES
 from echo_core.studies.remembering import sources
-from echo_core.studies.samples import sample
+from echo_core.studies.samples import Stream, sample
 from echo_core.text.plurals import counted
 
 TITLE = "Which input matters"
@@ -104,7 +104,7 @@ def _of_many(look: Look, sequences: int) -> Dependence:
 
 @st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=BY_MOMENT)  # at most 0.2 MB each
 def _part(look: Look, first: int, last: int, answered: int) -> Dependence:
-    windows = sample(look.config, last, stream=1).windows[first:]
+    windows = sample(look.config, last, stream=Stream.INFLUENCE).windows[first:]
     return dependence_on(look.config, look.weights, windows, answered)
 
 

@@ -17,7 +17,7 @@ from echo_core.evaluation.asking import GAP
 from echo_core.evaluation.scores import answer, score
 from echo_core.evaluation.verdicts import Verdict, after_training
 from echo_core.studies.inspecting import STUDIES
-from echo_core.studies.samples import sample
+from echo_core.studies.samples import Stream, sample
 from echo_core.text.plurals import counted, shortened
 
 TITLE = "Where does it fail?"
@@ -81,7 +81,7 @@ def _verdict(look: Look, sequences: int, sameness: pd.DataFrame | None) -> None:
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_MOMENT)
 def _verdicts(look: Look, sequences: int) -> list[Verdict]:
-    judged = sample(look.config, sequences, stream=6)
+    judged = sample(look.config, sequences, stream=Stream.ERRORS)
     predicted = answer(look.config, look.weights, judged.windows).predicted
     examples = Examples(judged.windows.astype(int), judged.expected.astype(int))
     return after_training(look.config, score(look.config, examples, predicted), loss=None)
