@@ -55,10 +55,25 @@ def test_the_fate_of_a_number_is_said_beside_its_row(accuracies: list[float | No
     assert reading.fate(accuracies) == words
 
 
-def test_the_summary_says_what_is_held_and_what_is_let_go():
+def test_the_summary_says_what_is_held_what_is_never_stored_and_what_is_let_go():
     words = reading.summary(CONFIG, table_of([[1.0], [1.0, 1.0], [1.0, 0.9, 0.1]]))
-    assert words == ("**It holds numbers 1 and 2, which it will be asked for, to the end.** It lets go of number 3, "
-                     "which nobody will ask for: learning to remember is learning to forget.")
+    assert words == ("**It holds numbers 1 and 2, which it will be asked for, to the end.** It does not store number 3 "
+                     "in the first place: it will not be asked for it.")
+    config = small(variant="encoder_decoder", input_length=6, sequence_length=9)
+    steps = [[1.0], [1.0, 1.0], [1.0, 0.9, 0.5], [1.0, 0.9, 0.3, 0.17], [1.0, 0.9, 0.2, 0.1, 0.49],
+             [1.0, 0.9, 0.1, 0.1, 0.3, 0.02]]
+    assert reading.summary(config, table_of(steps)) == (
+        "**It holds numbers 1 and 2, which it will be asked for, to the end.** It does not store numbers 4 to 6 in the "
+        "first place: it will not be asked for them. It lets go of number 3, which nobody will ask for: learning to "
+        "remember is learning to forget.")
+
+
+def test_the_summary_and_the_words_beside_the_rows_agree_on_what_is_stored():
+    table = table_of([[1.0], [1.0, 1.0], [1.0, 0.9, 0.1]])
+    for third, is_stored in ((0.499, False), (0.5, True)):
+        table.loc[len(table) - 1, "accuracy"] = third
+        assert ("hardly stored" not in reading.probe_pictures(CONFIG, table)) == is_stored
+        assert ("does not store number 3" not in reading.summary(CONFIG, table)) == is_stored
 
 
 def test_the_summary_says_what_is_asked_for_and_not_held():

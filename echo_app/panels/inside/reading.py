@@ -237,8 +237,10 @@ def summary(config: RunConfig, table: pd.DataFrame) -> str:
         parts = [f"After the last timestep it still holds {_listed(noun, held)}."] if held else []
         return " ".join([*parts, *_just_read(noun, just, table)]) or (
             f"After the last timestep no {noun} can be read any more.")
-    kept, lost, spare = ([p for p in some if (p in asked) == wanted] for some, wanted in
-                         ((held, True), (gone, True), (gone, False)))
+    best = network.groupby("position").accuracy.max()
+    kept, lost = ([position for position in some if position in asked] for some in (held, gone))
+    never, let_go = ([position for position in gone if position not in asked and (best[position] >= READABLE) == stored]
+                     for stored in (False, True))
     parts = []
     if kept:
         parts.append(f"**It holds {_listed(noun, kept)}, which it will be asked for, to the end.**")
@@ -247,8 +249,11 @@ def summary(config: RunConfig, table: pd.DataFrame) -> str:
         parts.append(f"It will be asked for {_listed(noun, lost)} and does not hold {them}" + (
             ": with attention it need not, as it may look back at earlier outputs." if config.traits.has_attention
             else "."))
-    if kept and spare:
-        parts.append(f"It lets go of {_listed(noun, spare)}, which nobody will ask for: learning to remember is "
+    if kept and never:
+        them = "it" if len(never) == 1 else "them"
+        parts.append(f"It does not store {_listed(noun, never)} in the first place: it will not be asked for {them}.")
+    if kept and let_go:
+        parts.append(f"It lets go of {_listed(noun, let_go)}, which nobody will ask for: learning to remember is "
                      "learning to forget.")
     return " ".join([*parts, *_just_read(noun, [position for position in just if position in asked], table)])
 
