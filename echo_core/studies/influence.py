@@ -8,16 +8,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from echo_core.config import RunConfig
-from echo_core.evaluation.judging import wilson_interval
 from echo_core.evaluation.scores import attention_weights, predict
 from echo_core.networks.in_numpy import NumpyOps, forward
 from echo_core.records import Floats, Ints
-from echo_core.studies.samples import Stream, sample, slices
+from echo_core.studies.samples import Stream, sample, share_row, slices
 
 #: Windows that one study answers at most: with more sequences, fewer symbols are tried at each place.
 MAX_ANSWERED = 12_000
 #: How far an input is made larger and smaller to measure a gradient, as a share of it.
 _NUDGE = 0.02
+#: How far an output moves at least, if it is to depend on an input.
+_MOVED = 0.01
 
 
 def influence(config: RunConfig, weights: Sequence[Floats], sequences: int = 100,
@@ -48,8 +49,11 @@ def agreement(config: RunConfig, weights: Sequence[Floats], sequences: int = 100
               seed: int | None = None) -> pd.DataFrame:
     """Share of sequences in which gradient and attention name the input that replacing finds to matter most.
 
+    Sequences in which no replacement moves the output are left out, see `is_moved`: there is nothing to agree on.
+
     Returns:
-        Columns: output (from 1), by (gradient or attention), agrees, low, high (Wilson's 95 % interval), n.
+        Columns: output (from 1), by (gradient or attention), agrees, low, high (Wilson's 95 % interval), n, the
+        sequences that count. Without any, n is 0 and the rest NaN.
     """
     windows = sample(config, sequences, stream=Stream.INFLUENCE, seed=seed).windows
     return agreement_table(dependence_on(config, weights, windows))
@@ -86,13 +90,22 @@ def influence_table(found: Dependence) -> pd.DataFrame:
 def agreement_table(found: Dependence) -> pd.DataFrame:
     """The table of `agreement`, of windows that have been measured."""
     others = {"gradient": found.gradient} | ({} if found.attention is None else {"attention": found.attention})
-    top, rows = found.influence.argmax(axis=-1), []  # (windows, output_length)
+    top, moved, rows = found.influence.argmax(axis=-1), is_moved(found), []  # (windows, output_length)
     for output in range(top.shape[1]):
         for name, values in others.items():
-            share = float((values[:, output].argmax(axis=-1) == top[:, output]).mean())
-            low, high = wilson_interval(share, len(top))
-            rows.append({"output": output + 1, "by": name, "agrees": share, "low": low, "high": high, "n": len(top)})
+            agrees = values[:, output].argmax(axis=-1) == top[:, output]
+            row = share_row(agrees[moved[:, output]])
+            rows.append({"output": output + 1, "by": name, "agrees": row.pop("accuracy"), **row})
     return pd.DataFrame(rows)
+
+
+def is_moved(found: Dependence) -> NDArray[np.bool_]:
+    """Whether any replacement moves an output of a window by at least 1 %, (windows, output_length).
+
+    One that is not moved depends on no input, so no input matters most to it.
+    """
+    moved: NDArray[np.bool_] = found.influence.max(axis=-1) >= _MOVED
+    return moved
 
 
 def influence_on(config: RunConfig, weights: Sequence[Floats], windows: Ints,

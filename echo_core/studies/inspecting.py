@@ -38,7 +38,8 @@ class Study(NamedTuple):
 STUDIES: Mapping[str, Study] = MappingProxyType({
     "influence": Study(influence, 100, "how far each output moves when an input is replaced", None),
     "attention": Study(attention, 100, "where each output looks", None),
-    "agreement": Study(agreement, 100, "how often gradient and attention name the most influential input"),
+    "agreement": Study(agreement, 100, "how often gradient and attention name the most influential input, "
+                       "in the n sequences in which any input moves the output"),
     "probe": Study(probe, 12_000, "which inputs can be read from the state after each timestep"),
     "swap": Study(swap, 500, "whether the answer follows the state of another sequence"),
     "bits": Study(bits, 2000, "bits kept against bits asked for", _NORMAL),

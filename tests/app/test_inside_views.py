@@ -78,12 +78,16 @@ def test_a_network_that_repeats_what_it_reads_depends_on_the_input_that_it_repea
     assert "**Each output depends most on the very input that it must repeat.**" in said(page)
     assert "Output 1 depends most on input 1 (100 % of sequences), output 2 on input 2" in said(page)
     assert "**The gradient** agrees" in said(page)
+    assert "How often they agree, where a replacement moves an output" in [each.label for each in page.expander]
 
 
 def test_a_network_that_always_says_the_same_depends_on_no_input():
     config = small(variant="encoder_decoder")
     page = open_views(look_at(config, stuck(config)), "dependence")
     assert "**No input matters:**" in said(page)
+    assert "**The gradient** cannot be compared" in said(page)
+    assert not any("agree" in expander.label for expander in page.expander)
+    assert "Where they disagree" not in said(page)
 
 
 def tops(*places: list[list[int]]) -> Dependence:

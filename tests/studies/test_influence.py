@@ -8,7 +8,15 @@ from echo_core.config import RunConfig
 from echo_core.data import network_input
 from echo_core.evaluation import attention_weights, predict
 from echo_core.models import build_model
-from echo_core.studies.influence import agreement, attention, gradient_on, influence, influence_on
+from echo_core.studies.influence import (
+    Dependence,
+    agreement,
+    agreement_table,
+    attention,
+    gradient_on,
+    influence,
+    influence_on,
+)
 from echo_core.studies.samples import Stream, sample
 from tests.helpers.samples import small
 from tests.helpers.weights import random_weights, some_windows
@@ -131,11 +139,23 @@ def test_agreement_is_the_share_of_sequences_that_name_the_same_input():
     weights = random_weights(config)
     table = agreement(config, weights, sequences=40, seed=4).set_index(["output", "by"])
     windows = sample(config, 40, stream=Stream.INFLUENCE, seed=4).windows
-    top = influence_on(config, weights, windows).argmax(axis=-1)
+    measured = influence_on(config, weights, windows)
+    moved, top = measured.max(axis=-1) >= 0.01, measured.argmax(axis=-1)
     for name, values in (("gradient", gradient_on(config, weights, windows)),
                          ("attention", attention_weights(config, weights, windows))):
-        expected = (values.argmax(axis=-1) == top).mean(axis=0)
+        expected = ((values.argmax(axis=-1) == top) & moved).sum(axis=0) / moved.sum(axis=0)
         assert [table.agrees[output, name] for output in (1, 2)] == pytest.approx(expected.tolist())
+        assert [table.n[output, name] for output in (1, 2)] == moved.sum(axis=0).tolist()
     assert ((table.low <= table.agrees) & (table.agrees <= table.high)).all()
     plain = small(variant="encoder_decoder")
     assert set(agreement(plain, random_weights(plain), sequences=5).by) == {"gradient"}
+
+
+def test_sequences_in_which_no_replacement_moves_an_output_count_for_no_agreement():
+    top = np.eye(3, dtype="f")[[[0, 1, 2], [0, 1, 2], [0, 1, 2], [1, 1, 2]]]  # (windows, outputs, inputs)
+    gradient = np.eye(3, dtype="f")[[[0, 1, 2], [0, 1, 2], [1, 1, 2], [1, 1, 2]]]
+    moved = np.array([[1, 0.009, 0.01], [1, 0.009, 0], [1, 0, 0], [0.005, 0, 0]], "f")
+    table = agreement_table(Dependence(top * moved[..., None], gradient))
+    assert table.n.tolist() == [3, 0, 1]
+    assert table.agrees.tolist() == pytest.approx([2 / 3, np.nan, 1], nan_ok=True)
+    assert table.loc[1, ["low", "high"]].isna().all()

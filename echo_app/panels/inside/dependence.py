@@ -20,6 +20,7 @@ from echo_core.studies.influence import (
     agreement_table,
     dependence_on,
     influence_table,
+    is_moved,
 )
 from echo_core.studies.inside import look_inside
 from echo_core.studies.inspecting import STUDIES
@@ -32,8 +33,6 @@ TITLE = "Which input matters"
 _MANY, _ONE = "Many sequences", "The window at hand"
 #: Sequences of the study, and how many of them are measured between two movements of the progress bar.
 _ALL, _AT_ONCE = STUDIES["influence"].sequences, 5
-#: An output that no replaced input moves further than this depends on no input.
-_NOTHING = 0.01
 #: Outputs that a sentence lists.
 _MOST_LISTED = 4
 #: Keys of `st.session_state`: where each output was made to look (output -> input from 1, or `_EVENLY`), and the
@@ -69,12 +68,13 @@ def draw(look: Look) -> None:
             _map(look, name, values, is_many)
     for name in list(ways)[1:]:
         st.markdown(disagreement(found, name))
-    st.caption("Where they disagree, trust the replacement: it is what really happens when the input changes.")
+    if is_moved(found).any():
+        st.caption("Where they disagree, trust the replacement: it is what really happens when the input changes.")
     if is_many:
         pieces.offer_more(look, "influence", len(found.influence), _ALL)
     pieces.numbers(_table(found, ways), "dependence")
-    if is_many:
-        pieces.numbers(agreement_table(found), "agreement", "How often they agree")
+    if is_many and is_moved(found).any():
+        pieces.numbers(agreement_table(found), "agreement", "How often they agree, where a replacement moves an output")
     if config.traits.has_attention:
         _look_elsewhere(look)
 
@@ -146,7 +146,7 @@ def _table(found: Dependence, ways: dict[str, Floats]) -> pd.DataFrame:
 def finding(config: RunConfig, found: Dependence) -> str:
     """The input on which each output depends most, in a sentence or two of Markdown."""
     windows = len(found.influence)
-    depends = found.influence.max(axis=(0, 2)) >= _NOTHING  # (output_length,)
+    depends = is_moved(found).any(axis=0)  # (output_length,)
     if not depends.any():
         return ("**No input matters:** no replacement moves any output by more than 1 %. The network gives the same "
                 "answer whatever it reads.")
@@ -175,11 +175,11 @@ def finding(config: RunConfig, found: Dependence) -> str:
 def disagreement(found: Dependence, name: str) -> str:
     """How often, and where, gradient or attention names another input than replacing does, in Markdown.
 
-    Cases in which no replacement moves an output are left out.
+    Cases in which no replacement moves an output are left out, as in `agreement_table`.
     """
     values: Floats = getattr(found, name)
     top, other = found.influence.argmax(axis=-1), values.argmax(axis=-1)  # (windows, output_length)
-    counts = found.influence.max(axis=-1) >= _NOTHING
+    counts = is_moved(found)
     differs = (top != other) & counts
     if not counts.any():
         return f"**{_SUBJECTS[name]}** cannot be compared: no replacement moves an output."
