@@ -62,10 +62,10 @@ def inspect(run_id: str | None, preset: str | None, pairs: tuple[str, ...], what
         table = inspecting.inspect(config, checkpoint.weights, what, sequences, seed, first, units)
     if not as_json:
         return click.echo(f"{STUDIES[what].says}:\n{table.to_string(index=False)}")
-    number = STUDIES[what].sequences if sequences is None else sequences
-    print_json({"run_id": config.run_id, "epoch": checkpoint.epoch, "what": what, "sequences": number,
-                "seed": config.seed if seed is None else seed, "method": STUDIES[what].interval,
-                "chance": 1 / config.vocab_size, "state_values": state_values(config), "rows": rows_of(table)})
+    used = inspecting.used(config, what, sequences, seed)
+    print_json({"run_id": config.run_id, "epoch": checkpoint.epoch, "what": what, "sequences": used.sequences,
+                "source": used.source, "seed": used.seed, "method": STUDIES[what].interval, "chance": used.chance,
+                "state_values": state_values(config), "rows": rows_of(table)})
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:

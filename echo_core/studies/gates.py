@@ -19,6 +19,8 @@ SHUT, OPEN = 0.1, 0.9
 _KEEPS: Mapping[str, str] = MappingProxyType({"lstm": "forget", "gru": "update"})
 #: Symbols that tell what a unit carries: of few symbols, each occurs often enough for a good estimate.
 _SYMBOLS = 50
+#: Sequences that it takes to say what a unit carries: two for each symbol in each half of them.
+FEWEST_TO_SORT = 4 * _SYMBOLS
 
 
 def gates(config: RunConfig, weights: Sequence[Floats], sequences: int = 500, seed: int | None = None) -> pd.DataFrame:

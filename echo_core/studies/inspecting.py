@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from echo_core.config import RunConfig
+from echo_core.data import text_examples
 from echo_core.records import Floats
 from echo_core.studies.errors import confusions, errors, sameness, symbols, worst
-from echo_core.studies.gates import gates, keeping, units
+from echo_core.studies.gates import FEWEST_TO_SORT, gates, keeping, units
 from echo_core.studies.influence import agreement, attention, influence
 from echo_core.studies.interventions import ablation, swap
-from echo_core.studies.probing import probe
+from echo_core.studies.probing import SEQUENCES_A_FEATURE, probe
 from echo_core.studies.remembering import bits, forgetting
 
 _WILSON, _NORMAL = "Wilson, 95 %", "normal distribution, 95 %"
@@ -27,12 +28,16 @@ class Study(NamedTuple):
         sequences: How many sequences it uses by default.
         says: What it says, in one line.
         interval: The method behind `low` and `high`; None where the table has no interval.
+        fewest: How many sequences it takes at least.
+        reads_pairs: Whether it uses the pairs of a run that has some; else it uses random sequences also there.
     """
 
     table: Callable[..., pd.DataFrame]
     sequences: int
     says: str
     interval: str | None = _WILSON
+    fewest: int = 1
+    reads_pairs: bool = True
 
 
 STUDIES: Mapping[str, Study] = MappingProxyType({
@@ -40,8 +45,9 @@ STUDIES: Mapping[str, Study] = MappingProxyType({
     "attention": Study(attention, 100, "where each output looks", None),
     "agreement": Study(agreement, 100, "how often gradient and attention name the most influential input, "
                        "in the n sequences in which any input moves the output"),
-    "probe": Study(probe, 12_000, "which inputs can be read from the state after each timestep"),
-    "swap": Study(swap, 500, "whether the answer follows the state of another sequence"),
+    "probe": Study(probe, 12_000, "which inputs can be read from the state after each timestep",
+                   fewest=SEQUENCES_A_FEATURE, reads_pairs=False),
+    "swap": Study(swap, 500, "whether the answer follows the state of another sequence", fewest=2),
     "bits": Study(bits, 2000, "bits kept against bits asked for", _NORMAL),
     "forgetting": Study(forgetting, 2000, "accuracy by the timesteps that a number is held"),
     "errors": Study(errors, 2000, "accuracy by place"),
@@ -51,9 +57,46 @@ STUDIES: Mapping[str, Study] = MappingProxyType({
     "sameness": Study(sameness, 2000, "the most common answer and its share"),
     "ablation": Study(ablation, 500, "accuracy by place with one part missing"),
     "gates": Study(gates, 500, "how often each gate is nearly shut or open", None),
-    "keeping": Study(keeping, 500, "how much of what was written is kept", _NORMAL),
-    "units": Study(units, 2000, "which input each unit carries, in the order of the heat maps", None),
+    "keeping": Study(keeping, 500, "how much of what was written is kept", _NORMAL, reads_pairs=False),
+    "units": Study(units, 2000, "which input each unit carries, in the order of the heat maps", None,
+                   fewest=FEWEST_TO_SORT, reads_pairs=False),
 })
+
+
+class Used(NamedTuple):
+    """What a table rests on.
+
+    Attributes:
+        sequences: How many sequences.
+        source: `random` sequences of the vocabulary, or the `pairs` of the run.
+        seed: What the table depends on beside the network and `sequences`; None where nothing is random.
+        chance: The accuracy of guessing; None for pairs, whose answers are not equally frequent.
+    """
+
+    sequences: int
+    source: str
+    seed: int | None
+    chance: float | None
+
+
+def used(config: RunConfig, what: str, sequences: int | None = None, seed: int | None = None) -> Used:
+    """What the table of `inspect` with the same arguments rests on.
+
+    Raises:
+        ValueError: If the study takes more sequences than that.
+    """
+    study = STUDIES[what]
+    number, seed = study.sequences if sequences is None else sequences, config.seed if seed is None else seed
+    is_pairs = config.task == "pairs" and study.reads_pairs
+    if number < study.fewest:
+        raise ValueError(f"sequences must be at least {study.fewest} for {what}; received {number}. Try "
+                         f"{study.sequences}, its default.")
+    if not is_pairs:
+        return Used(number, "random", seed, 1 / config.vocab_size)
+    pairs = min(number, len(text_examples(config).inputs))
+    if pairs < study.fewest:
+        raise ValueError(f"text must have at least {study.fewest} pairs for {what}; received {pairs}. Try adding one.")
+    return Used(pairs, "pairs", seed if what == "ablation" else None, None)  # it silences random units
 
 
 def inspect(config: RunConfig, weights: Sequence[Floats], what: str, sequences: int | None = None,
@@ -69,14 +112,15 @@ def inspect(config: RunConfig, weights: Sequence[Floats], what: str, sequences: 
         untrained: The weights of epoch 0, for the probe's control of that name.
         only_units: Units that `ablation` silences one by one, from 1.
     Raises:
-        ValueError: If there is no such study, the network has nothing for it to look at, or its weights are not finite.
+        ValueError: If there is no such study, it takes more sequences, the network has nothing for it to look at, or
+            its weights are not finite.
     """
     if what not in STUDIES:
         raise ValueError(f"what must be one of {', '.join(STUDIES)}; received {what}.")
     if not all(np.isfinite(array).all() for array in weights):
         raise ValueError("weights must be finite numbers to be inspected; received NaN or infinity. Try a run that did "
                          "not diverge.")
-    number = STUDIES[what].sequences if sequences is None else sequences
+    number = used(config, what, sequences, seed).sequences
     if what == "probe":
         return probe(config, weights, number, seed, untrained)
     if what == "ablation":

@@ -151,3 +151,11 @@ def test_a_swap_that_changes_no_answer_leaves_its_cell_empty():
     table = pd.DataFrame([{"timestep": 1, "output": 1, "follows_donor": np.nan, "low": np.nan, "high": np.nan, "n": 0},
                           {"timestep": 2, "output": 1, "follows_donor": 0.25, "low": 0.2, "high": 0.3, "n": 40}])
     assert cells(reading.swap_picture(table)) == [["answer 1", "", "25"]]
+
+
+def test_swaps_of_pairs_say_how_many_pairs_there_are_and_refuse_a_single_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reading, "untrained", lambda look: None)
+    two = small(task="pairs", variant="attention", text="ask => answer\nanswer => ask")
+    assert "Of 2 sequences those count" in said(open_views(look_at(two), "reading"))
+    one = RunConfig(**{**two.model_dump(), "text": "ask => answer", "batch_size": 1})
+    assert "text must have at least 2 pairs for swap" in said(open_views(look_at(one), "reading"))

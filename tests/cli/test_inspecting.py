@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from echo_core.config import RunConfig
+from echo_core.data import text_examples
 from echo_core.models import first_weights
 from echo_core.records import State
 from echo_core.studies.inspecting import STUDIES
@@ -16,7 +17,7 @@ from echo_core.studies.inspecting import inspect as table_of
 from echo_core.workers import worker
 from echo_core.workers.worker import moment
 from tests.helpers.command import command_store, echo_core
-from tests.helpers.samples import TINY
+from tests.helpers.samples import TINY, small
 from tests.helpers.trained import last, with_
 from tests.helpers.waiting import PATIENCE
 
@@ -26,7 +27,7 @@ SETTINGS = [word for name, value in CONFIG.model_dump().items() if name != "text
             for word in ("--set", f"{name}={str(value).lower()}")]
 pytestmark = pytest.mark.usefixtures("environment")  # the commands change it
 
-FIELDS = ["run_id", "epoch", "what", "sequences", "seed", "method", "chance", "state_values", "rows"]
+FIELDS = ["run_id", "epoch", "what", "sequences", "source", "seed", "method", "chance", "state_values", "rows"]
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +59,17 @@ def test_json_is_one_object_with_the_rows_of_the_table(run_id: str, weights):
     assert list(found) == FIELDS
     rows = table_of(CONFIG, weights, "influence", 20, 3).to_dict("records")
     assert found.pop("rows") == rows
-    assert found == {"run_id": run_id, "epoch": 4, "what": "influence", "sequences": 20, "seed": 3, "method": None,
-                     "chance": 0.1, "state_values": 6}
+    assert found == {"run_id": run_id, "epoch": 4, "what": "influence", "sequences": 20,
+                     "source": "random", "seed": 3, "method": None, "chance": 0.1, "state_values": 6}
+
+
+def test_json_of_pairs_says_how_many_there_were_and_that_nothing_was_random(store):
+    config = with_(small(task="pairs", variant="attention"), epochs=2)
+    settings = [word for name, value in config.model_dump().items() for word in ("--set", f"{name}={value}")]
+    found = printed(*settings, "--what", "swap", "--untrained", "--seed", "3")
+    pairs = len(text_examples(config).inputs)
+    assert [found[name] for name in ("sequences", "source", "seed", "chance")] == [pairs, "pairs", None, None]
+    assert max(row["n"] for row in found["rows"]) <= pairs
 
 
 def test_view_is_another_name_of_what_and_the_same_command_prints_the_same(run_id: str):
@@ -102,7 +112,7 @@ def test_a_run_of_settings_is_trained_where_the_store_does_not_have_it(store, we
 def test_inspecting_loads_no_tensorflow(run_id: str):
     code = ("import sys; from echo_core.cli import cli\n"
             f"for what in {[name for name in STUDIES if name not in ('probe', 'attention')]}:\n"
-            f"    cli(['inspect', {run_id!r}, '--what', what, '--sequences', '9'], standalone_mode=False)\n"
+            f"    cli(['inspect', {run_id!r}, '--what', what, '--sequences', '200'], standalone_mode=False)\n"
             "assert not {'tensorflow', 'keras'} & set(sys.modules)")
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)
 
@@ -178,6 +188,8 @@ def test_the_untrained_network_is_inspected_before_the_run_exists(store):
     (["--set", "units=0", "--what", "errors"], "units must be at least 1; received 0."),
     (["0123456789abcdef", "--what", "errors"], "there is no run 0123456789abcdef in the store. Try `runs`, which lists "
                                                "them."),
+    (["RUN", "--what", "swap", "--sequences", "1"], "sequences must be at least 2 for swap; received 1. Try 500, its "
+                                                    "default."),
     (["RUN", "--what", "errors", "--sequences", "0"], "Invalid value for '--sequences': 0 is not in the range x>=1."),
 ])
 def test_what_cannot_be_inspected_is_refused_in_one_line(run_id: str, words: list[str], line: str):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from echo_core.config import RunConfig
-from echo_core.studies.inspecting import STUDIES, inspect
+from echo_core.data import text_examples
+from echo_core.studies.inspecting import STUDIES, inspect, used
 from tests.helpers.samples import COMBINATIONS, MORE, each, small
 from tests.helpers.weights import random_weights
 
@@ -26,16 +27,27 @@ def refused(config: RunConfig, what: str) -> bool:
             "forgetting": config.task == "pairs"}.get(what, False)
 
 
+def few(what: str, number: int = 9) -> int:
+    """A small number of sequences that a study takes."""
+    return max(number, STUDIES[what].fewest)
+
+
 @each(COMBINATIONS | MORE)
 def test_every_study_of_every_kind_of_run_gives_a_table_or_says_why_not(config: RunConfig):
     weights = random_weights(config)
     for what in STUDIES:
         if refused(config, what):
             with pytest.raises(ValueError, match=r"^(variant|cell|representation|task) must "):
-                inspect(config, weights, what, sequences=9)
+                inspect(config, weights, what, few(what))
             continue
-        table = inspect(config, weights, what, sequences=9)
+        table = inspect(config, weights, what, few(what))
         assert set(COLUMNS.get(what, ())) <= set(table.columns), what
+        is_pairs = config.task == "pairs" and what not in ("probe", "keeping", "units")
+        rests_on = used(config, what, few(what))
+        assert rests_on[1:] == (("pairs", config.seed if what == "ablation" else None, None) if is_pairs else
+                                ("random", config.seed, 1 / config.vocab_size))
+        if "n" in table and what not in ("agreement", "swap", "symbols"):  # they count some of them in each row
+            assert table.n.max() == rests_on.sequences, what
         numbers = table.select_dtypes("number")
         # No interval follows from one sequence.
         assert np.isfinite(numbers[numbers.n > 1] if "n" in numbers else numbers).all(axis=None), what
@@ -47,7 +59,7 @@ def test_every_study_of_every_kind_of_run_gives_a_table_or_says_why_not(config: 
 def test_a_table_has_no_interval_exactly_where_no_method_is_named():
     config = small(variant="attention")
     for what, study in STUDIES.items():
-        table = inspect(config, random_weights(config), what, sequences=9)
+        table = inspect(config, random_weights(config), what, few(what))
         assert ({"low", "high"} <= set(table.columns)) == (study.interval is not None), what
 
 
@@ -55,9 +67,41 @@ def test_the_same_seed_gives_the_same_table_and_another_one_another():
     config = small(variant="attention")
     weights = random_weights(config)
     for what in STUDIES:
-        one, again, other = (inspect(config, weights, what, sequences=40, seed=seed) for seed in (1, 1, 2))
+        one, again, other = (inspect(config, weights, what, few(what, 40), seed) for seed in (1, 1, 2))
         assert one.equals(again), what
         assert not one.equals(other), what
+
+
+def test_a_table_about_pairs_rests_on_all_of_them_and_on_the_seed_that_is_named():
+    config = small(task="pairs", variant="attention")
+    weights, pairs = random_weights(config), len(text_examples(config).inputs)
+    for what, study in STUDIES.items():
+        if refused(config, what):
+            continue
+        one, other = (inspect(config, weights, what, few(what, 40), seed) for seed in (1, 2))
+        rests_on = used(config, what, few(what, 40), seed=1)
+        assert rests_on.sequences == (pairs if study.reads_pairs else few(what, 40)), what
+        assert one.equals(other) == (rests_on.seed is None), what
+
+
+def test_fewer_sequences_than_a_study_takes_are_refused():
+    config = small(variant="attention")
+    weights = random_weights(config)
+    assert {what: study.fewest for what, study in STUDIES.items() if study.fewest > 1} == {
+        "probe": 16, "swap": 2, "units": 200}
+    for what, study in STUDIES.items():
+        with pytest.raises(ValueError, match=rf"^sequences must be at least {study.fewest} for {what}; received "
+                                             rf"{study.fewest - 1}\. Try {study.sequences}, its default\.$"):
+            inspect(config, weights, what, study.fewest - 1)
+        assert len(inspect(config, weights, what, study.fewest)) or what == "confusions"
+
+
+def test_a_single_pair_has_no_state_of_another_one_to_swap():
+    two = small(task="pairs", variant="attention", text="ask => answer\nanswer => ask").model_dump()
+    config = RunConfig(**{**two, "text": "ask => answer", "batch_size": 1})
+    with pytest.raises(ValueError, match=r"^text must have at least 2 pairs for swap; received 1\. Try adding one\.$"):
+        inspect(config, random_weights(config), "swap")
+    assert len(inspect(config, random_weights(config), "errors"))
 
 
 def test_a_study_that_does_not_exist_and_weights_that_are_not_finite_are_refused():

@@ -67,7 +67,8 @@ BY_WINDOW: _HashFuncs = {Look: lambda look: (*look.moment, look.window.tobytes()
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_MOMENT)
 def study(look: Look, what: str, sequences: int | None = None) -> pd.DataFrame:
     """The table of one of `STUDIES`, of at most as many sequences as a page can wait for if None."""
-    number = affordable(look.config, STUDIES[what].sequences) if sequences is None else sequences
+    most, fewest = STUDIES[what].sequences, STUDIES[what].fewest
+    number = max(fewest, affordable(look.config, most)) if sequences is None else sequences
     return inspect(look.config, look.weights, what, number)
 
 

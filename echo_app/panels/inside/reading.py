@@ -13,11 +13,11 @@ from streamlit.delta_generator import DeltaGenerator
 from echo_app.charts import inside as pictures
 from echo_app.formatting import duration
 from echo_app.panels.inside import pieces
-from echo_app.panels.inside.look import BY_MOMENT, Look, affordable, study, untrained
+from echo_app.panels.inside.look import BY_MOMENT, Look, affordable, untrained
 from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.data import TASKS
-from echo_core.studies.inspecting import STUDIES
+from echo_core.studies.inspecting import STUDIES, used
 from echo_core.studies.interventions import reading_steps
 from echo_core.studies.probing import NUM_FEATURES, SEQUENCES_A_FEATURE, probe_steps
 
@@ -314,12 +314,15 @@ def _swaps(look: Look) -> None:
                   on_click=_ask, args=(look, "swap"))
         return
     with st.spinner(f"Swapping the states of {number:,} sequences, in about {duration(max(1, round(seconds)))} …"):
-        table = study(look, "swap", number)
+        table = pieces.table_of(look, "swap", number)
+    if table is None:
+        return
     st.html(pictures.SHADED_STYLE + swap_picture(table))
     widest = (table.high - table.low).max() / 2
     attention = (" With attention the decoder also looks at the encoder's earlier outputs, which stay those of its own "
                  "sequence, so it follows the donor less." if config.traits.has_attention else "")
-    st.caption(f"Of {number:,} sequences those count for which the network answers differently for the donor; 95 % "
+    counted = used(config, "swap", number).sequences
+    st.caption(f"Of {counted:,} sequences those count for which the network answers differently for the donor; 95 % "
                f"intervals are at most ± {100 * widest:.1f} points.{attention}")
     pieces.offer_more(look, "swap", number, most)
     pieces.numbers(table, "inside_swap")

@@ -34,7 +34,7 @@ _TITLES: Mapping[str, str] = MappingProxyType({
 _KEPT: Mapping[str, str] = MappingProxyType({"kept_by_a_tenth": "The tenth that keeps most", "kept": "Mean of all"})
 _FIRST_LINES = 4
 #: Sequences that it takes to sort units.
-_FEWEST_TO_SORT = 200
+_FEWEST_TO_SORT = STUDIES["units"].fewest
 #: A scale around zero ends at one of these or at ten, a tenth, … of it: at the first that holds all values.
 _ENDS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0)
 
