@@ -63,13 +63,17 @@ def test_ci_can_be_run():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-def test_what_the_app_has_imported_is_never_looked_through_again(tmp_path: Path):
+def test_every_page_is_ready_and_what_was_imported_is_never_looked_through_again(tmp_path: Path):
     environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'runs.db'}"}
     found = subprocess.run([sys.executable, "-c", """
-import gc
+import gc, sys
 from echo_app.__main__ import _prepare
 _prepare()
 print(gc.get_freeze_count(), len(gc.get_objects()))
+print(*sys.modules)
 """], env=environment, capture_output=True, text=True, check=True, timeout=PATIENCE)
-    frozen, others = map(int, found.stdout.split())
+    counts, imported = found.stdout.splitlines()
+    frozen, others = map(int, counts.split())
     assert frozen > 100 * others
+    pages = {f"echo_app.pages.{file.stem}" for file in (ROOT / "echo_app" / "pages").glob("[a-z]*.py")}
+    assert pages - set(imported.split()) == set()
