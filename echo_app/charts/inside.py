@@ -9,6 +9,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from echo_app.charts.cell import percent
 from echo_app.charts.curves import COLOURS, DASHES, Spec, to_spec
 
 #: The most lines that colours and dashes tell apart.
@@ -96,8 +97,8 @@ def _cell(share: Share | None) -> str:
         return '<td class="none"></td>'
     hover = f' title="{escape(share.hover)}"' if share.hover else ""
     # 99.6 % is not all.
-    percent = 100 if share.value == 1 else min(99, round(100 * share.value))
-    return f'<td style="--share:{share.value:.3f}"{hover}>{percent}</td>'
+    shown = 100 if share.value == 1 else min(99, round(100 * share.value))
+    return f'<td style="--share:{share.value:.3f}"{hover}>{shown}</td>'
 
 
 def _tuples(table: pd.DataFrame) -> Iterable[Any]:
@@ -115,12 +116,17 @@ def _accuracy(row: Any, value: str) -> Share:
     return Share(share, f"{share:.1%}, 95 % interval {row.low:.1%} to {row.high:.1%}, n = {row.n:,}")
 
 
-def kept(table: pd.DataFrame, layer: str, column: str) -> str:
-    """The study `keeping` of one layer as a shaded table: timesteps of writing (rows) by later ones."""
+def kept(table: pd.DataFrame, gates: pd.DataFrame, layer: str, column: str) -> str:
+    """The study `keeping` of one layer as a shaded table: timesteps of writing (rows) by later ones.
+
+    A row's label says how much of what was new was let in at its timestep, from the study `gates`.
+    """
     at = {(row.written, row.timestep): row for row in _tuples(table[table.layer == layer])}
     steps = sorted({timestep for _, timestep in at})
-    rows = [Row(f"written at {written}", [_kept(at.get((written, step)), column) for step in steps])
-            for written in steps]
+    let_in = {row.timestep: row.mean if row.gate == "input" else 1 - row.mean
+              for row in _tuples(gates[(gates.layer == layer) & gates.gate.isin(["input", "update"])])}
+    rows = [Row(f"written at {written}" + (f" ({percent(let_in[written])} let in)" if written in let_in else ""),
+                [_kept(at.get((written, step)), column) for step in steps]) for written in steps]
     return shaded(f"Kept by the {layer}, in percent", "after timestep", list(map(str, steps)), rows)
 
 

@@ -229,16 +229,21 @@ function drawGroups(paint, part, parts, colours) {
       Math.max(0, Math.min(high, ((edge - rows.from) / rows.each) * rows.pixels)));
     row += count;
     if (to <= from) continue;
-    paint.strokeStyle = colours.text;
-    paint.globalAlpha = 0.35;
-    if (to < high) line(paint, x, y + to, x + wide, y + to);
-    paint.globalAlpha = 1;
+    // A border is seen on pale and on dark cells, and reaches out of the map towards the labels.
+    const start = x - (order ? 0 : 5), end = x + wide + (isLast ? 5 : 0);
+    if (to < high) {
+      for (const [colour, width] of [[colours.back, 3], [colours.text, 1]]) {
+        paint.strokeStyle = colour;
+        paint.lineWidth = width;
+        line(paint, start, y + to, end, y + to);
+      }
+    }
     const middle = (from + to) / 2;
     if (middle - free < 12 || (order && !isLast)) continue;
     free = middle;
     paint.fillStyle = colours.text;
     paint.textAlign = isLast ? "left" : "right";
-    paint.fillText(label, isLast ? x + wide + 5 : x - 5, y + middle, SIDE - 6);
+    paint.fillText(label, isLast ? x + wide + 7 : x - 7, y + middle, SIDE - 8);
   }
   paint.textAlign = "left";
   paint.textBaseline = "alphabetic";

@@ -126,11 +126,34 @@ def test_the_table_behind_the_maps_has_their_rows():
 
 def test_the_picture_of_keeping_says_the_study_in_percent():
     table = study(look_at(LSTM), "keeping")
-    shown = cells(pictures.kept(table, "encoder", "kept"))
+    shown = cells(pictures.kept(table, study(look_at(LSTM), "gates"), "encoder", "kept"))
     values = table[table.layer == "encoder"].set_index(["written", "timestep"]).kept
     for written, (label, *row) in enumerate(shown, 1):
-        assert label == f"written at {written}"
+        assert label.startswith(f"written at {written} (")
         assert row == ["" if step < written else percent(values[written, step]) for step in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_row_of_keeping_says_how_much_of_the_new_its_layer_let_in_when_it_wrote(cell: str):
+    look = look_at(small(variant="encoder_decoder", cell=cell, units=5))
+    gates = study(look, "gates")
+    for layer, timesteps in (("encoder", 3), ("decoder", 2)):
+        mean = gates[gates.layer == layer].set_index(["gate", "timestep"])["mean"]
+        shares = [mean["input", t] if cell == "lstm" else 1 - mean["update", t] for t in range(1, timesteps + 1)]
+        assert [row[0] for row in cells(pictures.kept(study(look, "keeping"), gates, layer, "kept"))] == [
+            f"written at {t} ({int(100 * share)}\u00a0% let in)" for t, share in enumerate(shares, 1)]
+
+
+def test_the_number_of_units_that_carry_each_number_best_is_said():
+    few = Layer("encoder", 1, [""], [], range(1, 51), [("1", 49), ("2", 1)])
+    assert states.groups_in_words([few]) == "49 units number 1, 1 unit number 2"
+    many = Layer("decoder", 2, [""], [], range(1, 9), [(str(k), 1) for k in range(1, 9)])
+    assert states.groups_in_words([few, many]) == (
+        "encoder: 49 units number 1, 1 unit number 2; decoder: 1 unit number 1, 1 unit number 2, 1 unit number 3, "
+        "1 unit number 4, 1 unit number 5, 1 unit number 6, and so on")
+    look = look_at(LSTM)
+    layers = states.layers_of(look, states.order_of(look))
+    assert states.groups_in_words(layers) in said(open_views(look, "states"))
 
 
 def test_the_picture_of_gates_has_the_decoder_after_the_encoder():

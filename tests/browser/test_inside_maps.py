@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from echo_core.store import RunRow, Store
 from echo_core.studies.inside import look_inside
+from echo_core.studies.inspecting import inspect
 from tests.helpers.samples import small
 from tests.helpers.server import Server, serve_quick
 from tests.helpers.stored import add_finished
@@ -16,6 +17,16 @@ from tests.helpers.weights import random_weights
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CONFIG = small(variant="encoder_decoder", units=5)
+
+#: Where something is painted just left of the first map, which begins 24 pixels from the left and 40 from the top:
+#: pixels from the top of the map, one for each line.
+BORDERS = """canvas => {
+  const scale = canvas.width / canvas.clientWidth, paint = canvas.getContext("2d"), found = [];
+  const { data } = paint.getImageData(Math.round(21 * scale), 0, 1, Math.round(110 * scale));
+  const is = (y) => data[4 * Math.round(y * scale) + 3] > 0;
+  for (let y = 42; y < 109; y += 1) if (is(y) && !is(y - 1)) found.push(y - 40);
+  return found;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +64,7 @@ def test_the_cursor_says_what_the_network_computes_and_a_picked_unit_gets_a_line
     canvas.press("Enter")
     expect(page.locator(".st-key-inside_lines_controls")).to_contain_text(f"encoder {last}")
     expect(canvas).to_be_focused()  # the picture stays where it is
+    units = inspect(CONFIG, random_weights(CONFIG), "units", 2000)
+    positions = units[(units.layer == "encoder") & (units.state == "c")].position.to_numpy()
+    assert [round(y / 14) for y in canvas.evaluate(BORDERS)] == [
+        row for row in range(1, 5) if positions[row] != positions[row - 1]]  # a line between groups; rows of 14 pixels

@@ -19,6 +19,7 @@ from echo_core.records import Floats
 from echo_core.studies.gates import OPEN, SHUT
 from echo_core.studies.inside import gate_names, layer_names
 from echo_core.studies.inspecting import STUDIES
+from echo_core.text.plurals import counted
 
 TITLE = "State and gates"
 
@@ -33,6 +34,8 @@ _TITLES: Mapping[str, str] = MappingProxyType({
 #: Columns of the study `keeping`, in words.
 _KEPT: Mapping[str, str] = MappingProxyType({"kept_by_a_tenth": "The tenth that keeps most", "kept": "Mean of all"})
 _FIRST_LINES = 4
+#: Groups of units that the sentence about their order counts.
+_MOST_GROUPS = 6
 #: Sequences that it takes to sort units.
 _FEWEST_TO_SORT = STUDIES["units"].fewest
 #: A scale around zero ends at one of these or at ten, a tenth, … of it: at the first that holds all values.
@@ -71,7 +74,7 @@ def draw(look: Look) -> None:
     heat_maps(maps_of(quantities(look), layers), layers, f"Heat maps of state and gates: units by timesteps, for the "
               f"window at hand. {_KEYS}", cursor_of(layers), "inside_maps",
               on_choose=lambda cell: _choose(cell, layers, chosen))
-    _say_order(look)
+    _say_order(look, layers)
     pieces.numbers(value_table(quantities(look), layers), "inside_states")
     _lines(look, layers, chosen)
     if gate_names(config):
@@ -137,9 +140,10 @@ def order_of(look: Look) -> pd.DataFrame:
     return table[table.state == ("c" if (table.state == "c").any() else "h")]
 
 
-def _say_order(look: Look) -> None:
+def _say_order(look: Look, layers: Sequence[Layer]) -> None:
     used, most = _used(look, "units"), STUDIES["units"].sequences
-    st.caption(f"{_KEYS} {_ORDER if used >= _FEWEST_TO_SORT else _UNSORTED}")
+    order = _ORDER.format(groups_in_words(layers)) if used >= _FEWEST_TO_SORT else _UNSORTED
+    st.caption(f"{_KEYS} {order}")
     if used >= _FEWEST_TO_SORT:
         pieces.offer_more(look, "units", used, most, is_random=True)
     else:
@@ -164,6 +168,13 @@ def layers_of(look: Look, orders: pd.DataFrame) -> list[Layer]:
                            [_note(row) for row in order.itertuples()]))
         first += timesteps
     return found
+
+
+def groups_in_words(layers: Sequence[Layer]) -> str:
+    """How many units of each layer carry which number best: `encoder: 2 units number 1, 1 unit number 3`."""
+    return "; ".join(f"{layer.name}: " * (len(layers) > 1) + ", ".join(
+        [f"{counted(count, 'unit')} number {label}" for label, count in layer.groups[:_MOST_GROUPS]]
+        + ["and so on"] * (len(layer.groups) > _MOST_GROUPS)) for layer in layers if layer.groups)
 
 
 def _note(row: Any) -> str:
@@ -286,7 +297,8 @@ def _keeping(look: Look) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**How long the {gate} gate keeps.** Of what was written at one timestep (row), this much is left "
-                    f"after a later one (column), in percent: the {gate} gate's values multiplied."
+                    f"after a later one (column), in percent: the {gate} gate's values multiplied. "
+                    + _OF_LITTLE.format("input gate" if gate == "forget" else "update gate, as it did not keep,")
                     + (_OTHER_MEASURE if has_meters(look.config) else ""))
         layer = names[0]
         with st.container(horizontal=True, key="inside_keeping_controls"):
@@ -294,7 +306,8 @@ def _keeping(look: Look) -> None:
                 layer = st.segmented_control("Layer", names, key="inside_keeping_layer", default=layer, required=True)
             column = st.segmented_control("Units", list(_KEPT), key="inside_keeping_units", default=next(iter(_KEPT)),
                                           required=True, format_func=_KEPT.__getitem__)
-        st.html(pictures.SHADED_STYLE + pictures.kept(study(look, "keeping", _used(look, "keeping")), layer, column))
+        st.html(pictures.SHADED_STYLE + pictures.kept(study(look, "keeping", _used(look, "keeping")),
+                                                      study(look, "gates", _used(look, "gates")), layer, column))
         pieces.offer_more(look, "keeping", _used(look, "keeping"), STUDIES["keeping"].sequences,
                           is_random=True)
         pieces.numbers(study(look, "keeping", _used(look, "keeping")), "inside_keeping")
@@ -315,10 +328,13 @@ _READ_IT = ("Each row is one unit, a single value of the layer's memory with gat
             "empty when it is shut and full when it is open.")
 _LINES = ("**Single units over time.** A memory looks like a step: the line moves as its number is read, and stays "
           "level while others pass by. A line that goes on moving takes in more than one number.")
+_OF_LITTLE = ("It is a share of whatever was written, however little: 99\u00a0% of almost nothing is almost nothing. "
+              "So each row also says how much of what was new the {} let in, as a mean of all units.")
 _OTHER_MEASURE = (f" That is the gate alone, over many sequences. The orange bars of *{STEP_BY_STEP}* are another "
                   "measure: there a unit counts by how much was written into it, in the window at hand.")
 _KEYS = "Point at a cell, or use arrow keys, Home and End; a click or Enter picks the unit for the lines below."
-_ORDER = ("Units are sorted by the input position whose number explains most of the unit's value (the small numbers "
-          "beside the rows). The order is found on one half of some random sequences and checked on the other.")
+_ORDER = ("Units are sorted by the input position whose number explains most of the unit's value, though several carry "
+          "parts of others. A line ends each group; the small number beside it is the position that its units carry "
+          "best ({}). The order is found on one half of some random sequences and checked on the other.")
 _UNSORTED = ("Units are in the order of their numbers: it takes more sequences to see which input position each "
              "carries best, and to sort them by that.")
