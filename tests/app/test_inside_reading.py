@@ -142,6 +142,7 @@ def test_the_view_is_drawn_with_its_numbers_interval_and_chance(config: RunConfi
         assert shown.count("<table") == controls
     words = said(page)
     assert "12,000 random sequences" in words
+    assert "Measured on" not in words  # twice the same
     assert f"chance is {1 / config.vocab_size:.1%}" in words
     assert ("2408.10920" in words) == (config.cell == "gru")
     assert "the *donor*" in words

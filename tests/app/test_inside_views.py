@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from echo_app import state
-from echo_app.panels.inside import dependence, failures, missing, remembering, steps
+from echo_app.panels.inside import dependence, failures, missing, reading, remembering, steps
 from echo_app.panels.inside.look import VIEW, affordable
 from echo_core.config import RunConfig
 from echo_core.studies.influence import Dependence
@@ -194,6 +194,14 @@ def test_the_part_that_is_needed_most_is_named():
     assert "Least is lost with *Input gate open*: 98.5 % stay right." in said
 
 
+def test_parts_that_are_tied_are_counted_or_named_together():
+    table = part_table(none=1.0, lstm_forget_gate_shut=0.05, lstm_output_gate_shut=0.0504, lstm_input_gate_open=1.0,
+                       lstm_unit_1=1.0, lstm_unit_2=1.0)
+    said = missing.finding(small(), table)
+    assert "Most is lost with *Forget gate shut* or *Output gate shut*: **5.0 %** stay right." in said
+    assert "Least is lost with any one of 3 parts: 100 % stay right." in said
+
+
 def test_a_network_that_guesses_has_nothing_to_lose_and_one_with_spare_parts_needs_none():
     assert "**There is little to lose:**" in missing.finding(small(), part_table(none=0.1, lstm_unit_1=0.1))
     assert "**No single part is needed:**" in missing.finding(small(), part_table(none=0.99, lstm_unit_1=0.98))
@@ -217,6 +225,22 @@ def test_a_network_that_says_the_same_whatever_it_reads_is_named_as_that():
     assert [warning.value for warning in page.warning] == ["It has not learnt to tell them apart."]
     assert "The network gives the same answer for every window" in said(page)
     assert "Its most common answers: 4 at output 1 (100 %) and 4 at output 2 (100 %)." in said(page)
+
+
+@pytest.mark.parametrize("view", [*ALL_VIEWS, "states", "reading"])
+def test_every_table_of_a_view_has_a_name_of_its_own(view: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reading, "untrained", lambda look: None)  # else a worker is waited for
+    config = small(variant="encoder_decoder")
+    labels = [expander.label for expander in open_views(look_at(config), view).expander]
+    assert len(labels) == len(set(labels)) > 0
+
+
+@pytest.mark.parametrize(("outputs", "words"), [(1, "The output is right in 0.0 % of cases."),
+                                                 (2, "Each output is right in 0.0 % of cases.")])
+def test_outputs_that_are_right_equally_often_are_said_to_be_so(outputs: int, words: str):
+    config = small(variant="padded", input_length=3, output_length=outputs)
+    waits_for_ever = stuck(config, number=config.vocab_size)
+    assert words in said(open_views(look_at(config, waits_for_ever), "failures"))
 
 
 def test_a_press_of_a_bad_window_makes_it_the_window_at_hand_and_opens_it_step_by_step():

@@ -217,6 +217,8 @@ def test_the_view_draws_the_player_and_its_numbers(name: str):
     page = AppTest.from_function(view, kwargs={"name": name}, default_timeout=30).run()
     assert not page.exception
     [player] = page.get("bidi_component")
+    has_hatched = '"between"' in player.proto.json
+    assert any("hatched, those in between" in caption.value for caption in page.caption) == has_hatched
     assert len(json.loads(player.proto.json)["frames"]) == num_steps(ALL[name]) == len(page.dataframe[0].value)
     cells = [table.value for table in page.dataframe[1:] if "before" in table.value]
     assert [len(table) for table in cells] == ([] if "no_memory" in name else [num_steps(ALL[name])])

@@ -65,7 +65,7 @@ def _nothing_fails(look: Look, errors: pd.DataFrame, worst: pd.DataFrame | None)
     st.info(f"There is nothing to see here: every answer was right. {pieces.WHERE_IT_FAILS}",
             icon=":material/check_circle:")
     pieces.offer_more(look, "errors", int(errors.n.max()), _ALL)
-    pieces.numbers(errors, "errors")
+    pieces.numbers(errors, "errors", "The numbers by place")
     _worst(look.config, worst)
 
 
@@ -95,12 +95,13 @@ def _by_place(config: RunConfig, errors: pd.DataFrame) -> None:
     st.markdown("**By place**")
     worst, best = errors.accuracy.min(), errors.accuracy.max()
     at = errors.output.iloc[int(errors.accuracy.argmin())]
-    st.caption(f"It is right at every output as often, {percent(worst)}." if worst == best else
+    which = "The output" if len(errors) == 1 else "Each output"
+    st.caption(f"{which} is right in {percent(worst)} of cases." if worst == best else
                f"Worst at output {at}: {percent(worst)} right, against {percent(best)} at its best.")
     spec = studies.accuracy_by_place("output", "Output", int(errors.output.min()), int(errors.output.max()),
                                      _chance(config))
     st.vega_lite_chart(errors, spec, key="failures_place", alt="Share of right answers at each output, with intervals")
-    pieces.numbers(errors, "errors")
+    pieces.numbers(errors, "errors", "The numbers by place")
 
 
 def _by_symbol(config: RunConfig, symbols: pd.DataFrame | None) -> None:
@@ -111,14 +112,14 @@ def _by_symbol(config: RunConfig, symbols: pd.DataFrame | None) -> None:
     wrong = symbols[symbols.accuracy < 1]
     if wrong.empty:
         st.caption(f"Every {noun} comes back right every time.")
-        pieces.numbers(symbols, "symbols")
+        pieces.numbers(symbols, "symbols", "The numbers by symbol")
         return
     shown = _with_texts(wrong.head(_SYMBOLS), "symbol")
     st.caption(f"{len(wrong)} of {counted(len(symbols), noun)} sometimes came back wrong"
                + (f"; these are the {len(shown)} worst." if len(wrong) > len(shown) else ", the worst first."))
     st.vega_lite_chart(shown, studies.accuracy_by_name(len(shown), "symbol", None, _chance(config)),
                        key="failures_symbol", alt=f"Share of right answers for each {noun}, with intervals")
-    pieces.numbers(symbols, "symbols")
+    pieces.numbers(symbols, "symbols", "The numbers by symbol")
 
 
 def _confused(config: RunConfig, confusions: pd.DataFrame | None) -> None:
@@ -140,7 +141,7 @@ def _confused(config: RunConfig, confusions: pd.DataFrame | None) -> None:
     shown = confusions.head(_WORD_PAIRS) if is_words else confusions
     st.vega_lite_chart(shown, studies.confusions(None if is_words else config.vocab_size), key="failures_confused",
                        alt=f"Expected {noun}s against predicted ones, for wrong answers")
-    pieces.numbers(confusions, "confusions")
+    pieces.numbers(confusions, "confusions", "The numbers of what it says instead")
 
 
 def _worst(config: RunConfig, worst: pd.DataFrame | None) -> None:
@@ -160,7 +161,8 @@ def _worst(config: RunConfig, worst: pd.DataFrame | None) -> None:
             st.caption(plain(f"{row['wrong']} wrong: it said {said}, expected was {right}" if row["wrong"] else
                              f"right: {said}"))
     pieces.numbers(worst.assign(**{column: worst[column].map(_in_words)
-                                   for column in ("window", "expected", "predicted")}), "worst")
+                                   for column in ("window", "expected", "predicted")}), "worst",
+                   "The numbers of the worst windows")
 
 
 def _with_texts(table: pd.DataFrame, *columns: str) -> pd.DataFrame:

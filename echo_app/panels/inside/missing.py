@@ -101,9 +101,15 @@ def finding(config: RunConfig, table: pd.DataFrame) -> str:
     most, least = min(others, key=others.__getitem__), max(others, key=others.__getitem__)
     if whole - others[most] < 0.02:
         return f"**No single part is needed:** without any of them it still gets {percent(others[most])} right."
-    return (f"The whole network gets **{percent(whole)}** of the answers right. Most is lost with *{most}*: "
-            f"**{percent(others[most])}** stay right. Least is lost with *{least}*: {percent(others[least])} stay "
-            "right.")
+    return (f"The whole network gets **{percent(whole)}** of the answers right. Most is lost with "
+            f"{_alike(others, most)}: **{percent(others[most])}** stay right. Least is lost with "
+            f"{_alike(others, least)}: {percent(others[least])} stay right.")
+
+
+def _alike(means: dict[str, float], part: str) -> str:
+    """A part by name, or how many are as good as it: so many percent stay right without any of them."""
+    same = [name for name, mean in means.items() if percent(mean) == percent(means[part])]
+    return f"any one of {len(same)} parts" if len(same) > 2 else " or ".join(f"*{name}*" for name in same)
 
 
 def _pictures(config: RunConfig, table: pd.DataFrame) -> None:

@@ -69,17 +69,21 @@ def wanted(look: Look, what: str, quick: int, most: int) -> int:
     return most if st.session_state.get(_THOROUGH, {}).get(what) == look.moment else min(quick, most)
 
 
-def offer_more(look: Look, what: str, used: int, most: int, is_random: bool = False) -> None:
+def offer_more(look: Look, what: str, used: int, most: int, is_random: bool = False, is_said: bool = False) -> None:
     """Say how many sequences are behind a picture, and offer all of them.
 
     Args:
         is_random: Whether the sequences are random also where a run has pairs.
+        is_said: Whether a caption beside it says how many there are.
     """
     if look.config.task == "pairs" and not is_random:
         st.caption("Measured on the pairs that it has learnt.")
         return
+    if is_said and used == most:
+        return
     with st.container(horizontal=True, vertical_alignment="center", key=f"{what}_sequences"):
-        st.caption(f"Measured on {counted(used, 'new sequence')}.", width="content")
+        if not is_said:
+            st.caption(f"Measured on {counted(used, 'new sequence')}.", width="content")
         if used < most:
             st.button(f"Use {most:,}", key=f"{what}_more", type="tertiary", icon=":material/zoom_in:",
                       on_click=ask_for_all, args=(what, look.moment), help="Takes longer, and narrows the intervals.")

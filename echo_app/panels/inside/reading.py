@@ -52,7 +52,7 @@ def draw(look: Look) -> None:
     state, kind = _controls(config)
     table = _probed(look, state, kind)
     st.caption(_words(look, table))
-    pieces.numbers(table, "inside_probe")
+    pieces.numbers(table, "inside_probe", "The numbers of what can be read")
     st.subheader("Is it used?", anchor=False)
     _swaps(look)
 
@@ -98,7 +98,7 @@ def _probed(look: Look, state: str, kind: str) -> pd.DataFrame:
         table = _with_untrained(look, state, kind, number, table, show)
         progress.markdown(summary(look.config, table))
     show(table)
-    pieces.offer_more(look, "probe", number, most, is_random=True)
+    pieces.offer_more(look, "probe", number, most, is_random=True, is_said=True)
     return table
 
 
@@ -324,8 +324,8 @@ def _swaps(look: Look) -> None:
     counted = used(config, "swap", number).sequences
     st.caption(f"Of {counted:,} sequences those count for which the network answers differently for the donor; 95 % "
                f"intervals are at most ± {100 * widest:.1f} points.{attention}")
-    pieces.offer_more(look, "swap", number, most)
-    pieces.numbers(table, "inside_swap")
+    pieces.offer_more(look, "swap", number, most, is_said=True)
+    pieces.numbers(table, "inside_swap", "The numbers of what is used")
 
 
 def swap_picture(table: pd.DataFrame) -> str:

@@ -55,7 +55,7 @@ def _bits(look: Look, used: int) -> None:
                        alt="Bits kept at each output as bars, with intervals, below the bits asked for")
     st.caption("Counted from the probability that the network gives to each right answer: sure and right keeps all "
                "bits, a guess keeps none. The line through a bar is a 95 % interval.")
-    pieces.numbers(table, "bits")
+    pieces.numbers(table, "bits", "The numbers of bits")
 
 
 def bits_in_words(config: RunConfig, table: pd.DataFrame) -> str:
@@ -126,4 +126,4 @@ def _forgetting(look: Look, used: int) -> None:
                        alt=f"Share of right answers against {title.lower()}, with intervals and chance as a line")
     st.caption(f"Each dot is the share of right answers, its bar a 95 % interval. Chance is 1 in {config.vocab_size}, "
                "the dashed line.")
-    pieces.numbers(table, "forgetting")
+    pieces.numbers(table, "forgetting", "The numbers of the curve")

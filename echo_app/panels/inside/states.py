@@ -75,7 +75,7 @@ def draw(look: Look) -> None:
               f"window at hand. {_KEYS}", cursor_of(layers), "inside_maps",
               on_choose=lambda cell: _choose(cell, layers, chosen))
     _say_order(look, layers)
-    pieces.numbers(value_table(quantities(look), layers), "inside_states")
+    pieces.numbers(value_table(quantities(look), layers), "inside_states", "The numbers in the maps")
     _lines(look, layers, chosen)
     if gate_names(config):
         _keeping(look)
@@ -310,7 +310,8 @@ def _keeping(look: Look) -> None:
                                                       study(look, "gates", _used(look, "gates")), layer, column))
         pieces.offer_more(look, "keeping", _used(look, "keeping"), STUDIES["keeping"].sequences,
                           is_random=True)
-        pieces.numbers(study(look, "keeping", _used(look, "keeping")), "inside_keeping")
+        pieces.numbers(study(look, "keeping", _used(look, "keeping")), "inside_keeping",
+                       "The numbers of how long it keeps")
     with right:
         does = "drops" if gate == "forget" else "replaces"
         st.markdown(f"**How often gates are nearly open or shut.** Share of units and sequences, in percent, in which "
@@ -318,7 +319,7 @@ def _keeping(look: Look) -> None:
                     f"shut one {does}.")
         st.html(pictures.SHADED_STYLE + pictures.gate_shares(study(look, "gates", _used(look, "gates"))))
         pieces.offer_more(look, "gates", _used(look, "gates"), STUDIES["gates"].sequences)
-        pieces.numbers(study(look, "gates", _used(look, "gates")), "inside_gates")
+        pieces.numbers(study(look, "gates", _used(look, "gates")), "inside_gates", "The numbers of open and shut gates")
 
 
 # --- words --------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ _GATES = {"input": "**i**, the input gate, lets news in", "output": "**o**, the 
 _MEMORY = (" The orange bar above a number: the share of what was written into the memory at its timestep that is "
            "still there, whatever it was; empty where nothing has been written. "
            f"*{reading.TITLE}* shows whether it is the number.")
+_COUNTED = (f" The bars of the card *Gates* count units: filled, those whose gate is nearly open (above {OPEN}); "
+            f"hatched, those in between; empty, those nearly shut (below {SHUT}).")
 
 _NO_CELL = ("There is no cell to look into: this network has no recurrent layer, so it has no memory and no gates, and "
             "its dense layer sees one number at a time.")
@@ -68,7 +70,7 @@ def _pick_unit(config: RunConfig) -> int | None:
     text.markdown(_HOW_TO_READ + ("" if needs_memory(config) else _IDLE))
     if gates := gate_names(config):
         text.caption(f"Bars in a cell are its gates, full when open: {'; '.join(_GATES[gate] for gate in gates)}."
-                     + (_MEMORY if has_meters(config) else ""))
+                     + (_MEMORY if has_meters(config) else "") + _COUNTED)
     unit = st.session_state.get(UNIT) or 0
     st.session_state[_CELL] = unit if unit <= config.units else 0
     picked: int = box.selectbox("The cell shows", range(config.units + 1), key=_CELL, on_change=_choose_unit,
