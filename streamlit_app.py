@@ -19,17 +19,18 @@ def main() -> None:
     head = st.container(horizontal=True, vertical_alignment="center", key="head")
     head.title("Echo Lab", anchor=False, width="content")
     history = st.Page(lambda: _history(train), title="History", icon=":material/history:", url_path="history")
-    train = st.Page(lambda: _train(head), title="Train", icon=":material/play_arrow:", url_path="train", default=True)
+    train = st.Page(lambda: _train(head, inside), title="Train", icon=":material/play_arrow:", url_path="train",
+                    default=True)
     inside = st.Page(lambda: _inside(head, train), title="Inside", icon=":material/visibility:", url_path="inside")
     st.navigation([train, inside, history], position="top").run()
 
 
-def _train(head: Any) -> None:
+def _train(head: Any, inside: Any) -> None:
     head.markdown("An LSTM (long short-term memory) is a neural network with a memory. It reads numbers and says them "
                   "again. Press **Train** and watch it learn to remember.")
     from echo_app.pages.train import train_page  # late: the first visitor sees the page sooner
 
-    train_page()
+    train_page(open_inside=lambda: st.switch_page(inside))
 
 
 def _inside(head: Any, train: Any) -> None:

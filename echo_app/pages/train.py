@@ -37,13 +37,17 @@ _STYLE = """<style>
 </style>"""
 
 
-def train_page() -> None:
-    """From top to bottom: the controls, the run, and the tabs about how it works."""
+def train_page(open_inside: Callable[[], None]) -> None:
+    """From top to bottom: the controls, the run, and the tabs about how it works.
+
+    Args:
+        open_inside: Opens the Inside page, which looks at the run that is shown here.
+    """
     st.html(grid.STYLE + answers.STYLE + setup.STYLE + _STYLE)
-    store_outages.draw_page(_page)
+    store_outages.draw_page(lambda: _page(open_inside))
 
 
-def _page() -> None:
+def _page(open_inside: Callable[[], None]) -> None:
     prepare()
     links.put_address_back()
     config, run = state.config(), state.shown_run()
@@ -74,7 +78,7 @@ def _page() -> None:
                 with above:
                     banner.banner(run.config, config)
                 run_view.run_panel(run)
-                store_outages.draw_optional(ask.panel, run)
+                store_outages.draw_optional(ask.panel, run, open_inside)
             elif not beyond:  # a link may ask for more windows than a page can draw
                 run_view.preview(config)
 
@@ -132,9 +136,9 @@ def what_it_takes(config: RunConfig) -> None:
     known = state.store().runs.get(config.run_id)
     takes = ("**Trained before**: Train shows its replay." if known and known.state is State.FINISHED else
              f"Training takes about **{duration(seconds)}** here.")
-    meaning = "; a bit is the answer to one yes-or-no question" if config.bits else ""
+    meaning = "A bit is the answer to one yes-or-no question. " if config.bits else ""
     st.markdown(f"{counted(config.num_parameters, 'parameter', bold=True)}, "
-                f"{counted(config.num_windows, rows, bold=True)} an epoch. {_bits(config)}{meaning}. {takes}")
+                f"{counted(config.num_windows, rows, bold=True)} an epoch. {_bits(config)}. {meaning}{takes}")
     findings.show(before_training(config))
 
 
@@ -150,7 +154,8 @@ def _bits(config: RunConfig) -> str:
         return f"It would have to remember {held}, and has no memory"
     if config.traits.has_attention:
         back = "the question" if config.task == "pairs" else "what it has read"
-        return f"Answers hold up to **{config.bits:.1f} bits**; it may look back at {back}"
+        return (f"Answers hold up to **{config.bits:.1f} bits**. It may look back at {back}, so no state has to hold "
+                "them")
     return f"It must remember {held}"
 
 

@@ -1,5 +1,7 @@
 """Ask it yourself: a visitor types a window, and the trained network answers at once."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from echo_app import cached_reads, state, store_outages
@@ -22,11 +24,15 @@ HALVES = (2, 3)
 _PICKED = "picked_window"
 
 
-def panel(run: RunRow) -> None:
-    """Draw the question and the answer of a run's newest weights, in a fragment of its own."""
+def panel(run: RunRow, open_inside: Callable[[], None]) -> None:
+    """Draw the question and the answer of a run's newest weights, in a fragment of its own, and the way inside."""
     if run.state.is_active or cached_reads.weights(run) is None:
         return
-    st.subheader("Ask it yourself", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", key="ask_head"):
+        st.subheader("Ask it yourself", anchor=False, width="content")
+        if st.button("Look inside", key="look_inside", icon=":material/visibility:", type="tertiary",
+                     help="Its gates, its memory and what it uses of it, step by step."):
+            open_inside()
     store_outages.fragment(_panel, key="ask_panel")(run.run_id)
 
 

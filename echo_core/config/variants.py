@@ -37,14 +37,14 @@ _BLOCKS = (_READOUT, LayerSpec("Reshape", "blocks"), LayerSpec("Activation", "pr
 
 _PARTIAL_MUST_REMEMBER = """
 **And when must it remember?** In the partial echo an *encoder* reads all the numbers and keeps a few dozen values: its
-state. A *decoder* sees only that state and must say the first numbers again. Two numbers out of a hundred are 13.3
-bits that have to survive everything read after them. Watch the first number come back, then the second.
+state. A *decoder* sees only that state and must say the numbers again. Two numbers out of a hundred, for example, are
+13.3 bits that have to survive everything read after them. Watch the first number come back, then the second.
 """
 _NEEDS_NO_MEMORY = """
 **When is no memory needed?** In whole echo each number is said as it is read, so nothing has to be kept, although the
 network has an LSTM: a layer without a memory can do it as well. Only when the answer comes *later* than the number
-must something survive in between. Two numbers out of a hundred are 13.3 bits, and the network must find a way to keep
-them.
+must something survive in between. Two numbers out of a hundred, for example, are 13.3 bits, and the network must find a
+way to keep them.
 """
 
 _TOO_EARLY = "it answers while it still reads, and would have to say numbers that it has not read yet"
@@ -114,9 +114,9 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType({
         story="""
 **Whole echo: it answers while it reads.** One recurrent layer reads a number, and a `Dense` layer, a weighted sum for
 each possible answer, says it before the next one is read. The network only has to learn which output belongs to which
-input, a hundred times over. Anything that maps number to number can do it, with or without a memory: preset *No
-memory* has one dense layer in place of the LSTM, and solves it as well. The windows turn right long before the loss
-is small, because the right answer only has to be the *likeliest* one.
+input, a hundred times over. Anything that maps number to number can do it, with or without a memory: choose *No
+memory* as the network of this task, one dense layer in place of the LSTM, and it solves it as well. The windows turn
+right long before the loss is small, because the right answer only has to be the *likeliest* one.
 """,
         memory_story=_PARTIAL_MUST_REMEMBER,
         layers=(_EVERY_CELL, _READOUT), answers="every_step",

@@ -30,8 +30,10 @@ the network to skip what is not there, and what is not there counts neither in t
 
 #: To be formatted with the values of a state and the bits that do not fit through it.
 TOO_SMALL = """
-**Why {bits:,.0f} bits do not fit.** In principle {values:,} values could hold far more. What limits them is what
-training finds within its epochs: recurrent networks learn to hold far less than their state could (arXiv 2212.11085).
+**Why {bits:,.0f} bits do not come through.** What is said later has to pass through one state of {values:,} values.
+There is room enough in them, but training has to find a way to write each number there so that it can be told from all
+others later, and recurrent networks learn to use a small part of their state (arXiv 2212.11085). Attention goes round
+it: a decoder that looks back at what was read needs no state that holds everything.
 """
 
 CHANGES = """
