@@ -1,5 +1,6 @@
 """Pictures of states: a table whose cells are shaded by a share, and lines of single units."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -96,8 +97,7 @@ def _cell(share: Share | None) -> str:
     if share is None:
         return '<td class="none"></td>'
     hover = f' title="{escape(share.hover)}"' if share.hover else ""
-    # 99.6 % is not all.
-    shown = 100 if share.value == 1 else min(99, round(100 * share.value))
+    shown = math.floor(100 * share.value + 1e-6)  # 99.6 % is not all, nor 49.6 % half
     return f'<td style="--share:{share.value:.3f}"{hover}>{shown}</td>'
 
 
@@ -113,7 +113,12 @@ def accuracies(table: pd.DataFrame, by: str, places: Sequence[int], value: str =
 
 def _accuracy(row: Any, value: str) -> Share:
     share = getattr(row, value)
-    return Share(share, f"{share:.1%}, 95 % interval {row.low:.1%} to {row.high:.1%}, n = {row.n:,}")
+    return Share(share, f"{_exact(share)}, 95 % interval {_exact(row.low)} to {_exact(row.high)}, n = {row.n:,}")
+
+
+def _exact(share: float) -> str:
+    """A share in percent with one digit, rounded down as a cell is; of a single sequence an interval has no ends."""
+    return "?" if math.isnan(share) else f"{math.floor(1000 * share + 1e-6) / 10:.1f}\u00a0%"
 
 
 def kept(table: pd.DataFrame, gates: pd.DataFrame, layer: str, column: str) -> str:
@@ -132,8 +137,8 @@ def kept(table: pd.DataFrame, gates: pd.DataFrame, layer: str, column: str) -> s
 
 def _kept(row: Any, column: str) -> Share | None:
     return row and Share(getattr(row, column), (
-        f"mean {row.kept:.1%} (95 % interval {row.low:.1%} to {row.high:.1%}, n = {row.n:,}); "
-        f"the tenth that keeps most {row.kept_by_a_tenth:.1%}"))
+        f"mean {_exact(row.kept)} (95 % interval {_exact(row.low)} to {_exact(row.high)}, n = {row.n:,}); "
+        f"the tenth that keeps most {_exact(row.kept_by_a_tenth)}"))
 
 
 def gate_shares(table: pd.DataFrame) -> str:

@@ -44,12 +44,12 @@ def test_the_fate_of_a_number_is_said_only_when_all_timesteps_have_been_read():
 
 def test_a_cell_says_its_interval_and_number_of_sequences():
     html = reading.probe_pictures(CONFIG, table_of([[0.5]]).assign(low=0.4, high=0.6, n=1200))
-    assert 'title="50.0%, 95 % interval 40.0% to 60.0%, n = 1,200"' in html
+    assert 'title="50.0\u00a0%, 95 % interval 40.0\u00a0% to 60.0\u00a0%, n = 1,200"' in html
 
 
 @pytest.mark.parametrize(("accuracies", "words"), [
     ([1.0, 0.99, 0.98], "kept to the end"), ([None, 0.99, 0.2], "readable until timestep 2"),
-    ([None, None, 0.11], "hardly stored: 11% at best"), ([0.9, 0.1, 0.6], "kept to the end"),
+    ([None, None, 0.11], "hardly stored: 11\u00a0% at best"), ([0.9, 0.1, 0.6], "kept to the end"),
     ([None, None, 0.94], "just read")])
 def test_the_fate_of_a_number_is_said_beside_its_row(accuracies: list[float | None], words: str):
     assert reading.fate(accuracies) == words
@@ -76,6 +76,13 @@ def test_the_summary_and_the_words_beside_the_rows_agree_on_what_is_stored():
         assert ("does not store number 3" not in reading.summary(CONFIG, table)) == is_stored
 
 
+def test_what_is_hardly_stored_is_said_to_be_read_in_less_than_half_also_in_its_cell():
+    html = reading.probe_pictures(CONFIG, table_of([[1.0], [1.0, 1.0], [1.0, 1.0, 0.4999]]))
+    assert "hardly stored: 49\u00a0% at best" in html
+    assert cells(html)[-1][3] == "49"
+    assert 'title="49.9\u00a0%,' in html
+
+
 def test_the_summary_says_what_is_asked_for_and_not_held():
     words = reading.summary(CONFIG, table_of([[1.0], [0.1, 1.0], [0.1, 0.1, 0.95]]))
     assert words == "It will be asked for numbers 1 and 2 and does not hold them."
@@ -100,7 +107,7 @@ def test_a_number_that_has_just_been_read_is_not_called_held_and_the_untrained_n
     trained, before = table_of([[1.0], [0.1, 1.0], [0.1, 0.1, 0.94]]), table_of([[1.0], [0.1, 1.0], [0.1, 0.1, 1.0]])
     assert reading.summary(config, reading.with_control(trained, before)) == (
         "It will be asked for numbers 1 and 2 and does not hold them. Number 3 can be read because it has only just "
-        "been read: before training a probe reads it in 100%. That does not mean that the answer uses it.")
+        "been read: before training a probe reads it in 100\u00a0%. That does not mean that the answer uses it.")
 
 
 def test_positions_that_are_asked_for_are_those_of_the_echo():
@@ -143,7 +150,7 @@ def test_the_view_is_drawn_with_its_numbers_interval_and_chance(config: RunConfi
     words = said(page)
     assert "12,000 random sequences" in words
     assert "Measured on" not in words  # twice the same
-    assert f"chance is {1 / config.vocab_size:.1%}" in words
+    assert "chance is 14.2 %." in words  # 1 in 7
     assert ("2408.10920" in words) == (config.cell == "gru")
     assert "the *donor*" in words
 

@@ -183,7 +183,7 @@ def test_of_many_places_some_are_drawn_the_last_one_among_them_and_it_is_said():
 
 def test_almost_all_is_not_written_as_all():
     assert [cells(pictures.shaded("", "", [""], [pictures.Row("", [pictures.Share(value)])]))[0][1]
-            for value in (1.0, 0.9999, 0.5, 0.0)] == ["100", "99", "50", "0"]
+            for value in (1.0, 0.9999, 0.5, 0.4999, 0.29, 0.0)] == ["100", "99", "50", "49", "29", "0"]
 
 
 @each_kind

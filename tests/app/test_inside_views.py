@@ -154,7 +154,7 @@ def test_one_output_can_be_made_to_look_at_one_input():
     assert page.selectbox(key="dependence_place").value == -1  # as it does by itself
     page.selectbox(key="dependence_place").set_value(0).run()
     assert page.dataframe[0].value["Looks at"][0] == "all evenly"
-    assert page.dataframe[0].value["Looks at"][1].endswith("(100%)")
+    assert page.dataframe[0].value["Looks at"][1].endswith("(100\u00a0%)")
 
 
 def answers(page, column: str) -> list[int]:

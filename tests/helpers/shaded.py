@@ -9,5 +9,5 @@ def cells(html: str) -> list[list[str]]:
 
 
 def percent(share: float) -> str:
-    """A share as a cell says it."""
-    return "100" if share == 1 else str(min(99, round(100 * share)))
+    """A share as a cell says it: rounded down."""
+    return str(int(100 * share + 1e-6))

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from echo_app.charts import studies
+from echo_app.charts.cell import percent as whole_percent
 from echo_app.formatting import percent
 from echo_app.panels.inside import pieces
 from echo_app.panels.inside.look import BY_MOMENT, BY_WINDOW, Look, affordable, inside
@@ -287,7 +288,7 @@ def _answers(look: Look, edited: Floats, chosen: dict[int, int], before: list[in
         place = int(weights.argmax())
         is_even = chosen.get(output + 1) == _EVENLY
         rows.append({"Output": output + 1, "Looks at": "all evenly" if is_even else
-                     f"input {place + 1}: {names[look.window[place]]} ({weights[place]:.0%})",
+                     f"input {place + 1}: {names[look.window[place]]} ({whole_percent(weights[place])})",
                      "Answer now": marked(after[output], right), "By itself": marked(before[output], right),
                      "Expected": "" if right == config.vocab_size else names[right]})
     return pd.DataFrame(rows)

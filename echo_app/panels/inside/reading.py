@@ -11,7 +11,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from echo_app.charts import inside as pictures
-from echo_app.formatting import duration
+from echo_app.charts.cell import percent as whole_percent
+from echo_app.formatting import duration, percent
 from echo_app.panels.inside import pieces
 from echo_app.panels.inside.look import BY_MOMENT, Look, affordable, untrained
 from echo_core.config import RunConfig
@@ -48,7 +49,7 @@ def draw(look: Look) -> None:
     st.markdown(f"After each timestep a *probe* tries to read every {noun} of the input from the state alone. It is "
                 f"trained beside the network and changes nothing in it. Each row is a {noun} of the input, each column "
                 f"a timestep, and a cell says in how many percent of unseen sequences the probe reads it. From "
-                f"{READABLE:.0%} on a {noun} counts as *readable*.")
+                f"{whole_percent(READABLE)} on a {noun} counts as *readable*.")
     state, kind = _controls(config)
     table = _probed(look, state, kind)
     st.caption(_words(look, table))
@@ -216,7 +217,7 @@ def fate(accuracies: Sequence[float | None]) -> str:
     readable = [step for step, value in enumerate(accuracies, 1) if value is not None and value >= READABLE]
     best = max((value for value in accuracies if value is not None), default=0.0)
     if not readable:
-        return f"hardly stored: {best:.0%} at best"
+        return f"hardly stored: {whole_percent(best)} at best"
     if sum(value is not None for value in accuracies) == 1:
         return "just read"
     if readable[-1] == len(accuracies):
@@ -264,7 +265,8 @@ def _just_read(noun: str, just: Sequence[int], table: pd.DataFrame) -> list[str]
         return []
     last = (table.control == "untrained") & (table.timestep == table.timestep.max()) & table.position.isin(just)
     they, have, them = ("it", "has", "it") if len(just) == 1 else ("they", "have", "them")
-    before = f": before training a probe reads {them} in {table.accuracy[last].mean():.0%}" if last.any() else ""
+    untrained = table.accuracy[last].mean()
+    before = f": before training a probe reads {them} in {whole_percent(untrained)}" if last.any() else ""
     return [f"{_listed(noun, just).capitalize()} can be read because {they} {have} only just been read{before}. "
             f"That does not mean that the answer uses {them}."]
 
@@ -286,8 +288,8 @@ def _words(look: Look, table: pd.DataFrame) -> str:
     config, widest = look.config, (table.high - table.low).max() / 2
     words = (f"Each probe was fitted to {table.n.max():,} random sequences and scored on as many others; 95 % "
              f"intervals are at most ± {100 * widest:.1f} points (point at a cell for its own), and chance is "
-             f"{1 / config.vocab_size:.1%}. With shuffled labels there is nothing to learn, so a probe that reads more "
-             "than chance there would be cheating.")
+             f"{percent(1 / config.vocab_size)}. With shuffled labels there is nothing to learn, so a probe that reads "
+             "more than chance there would be cheating.")
     if table.n.max() < STUDIES["probe"].sequences:
         words += " Fewer sequences fit a weaker probe, which reads less than there is."
     if config.cell == "gru":

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from echo_app.charts import inside as pictures
+from echo_app.charts.cell import percent
 from echo_app.charts.network import has_meters
 from echo_app.components.heat_maps import Cell, HeatMap, Layer, heat_maps
 from echo_app.panels.inside import pieces
@@ -180,7 +181,7 @@ def groups_in_words(layers: Sequence[Layer]) -> str:
 def _note(row: Any) -> str:
     if not row.position:
         return ""
-    return f"carries number {row.position} best, which explains {row.unseen:.0%} of how its value varies" \
+    return f"carries number {row.position} best, which explains {percent(row.unseen)} of how its value varies" \
         if row.unseen >= 0.005 else "carries no number"
 
 
@@ -331,8 +332,8 @@ _LINES = ("**Single units over time.** A memory looks like a step: the line move
           "level while others pass by. A line that goes on moving takes in more than one number.")
 _OF_LITTLE = ("It is a share of whatever was written, however little: 99\u00a0% of almost nothing is almost nothing. "
               "So each row also says how much of what was new the {} let in, as a mean of all units.")
-_OTHER_MEASURE = (f" That is the gate alone, over many sequences. The orange bars of *{STEP_BY_STEP}* are another "
-                  "measure: there a unit counts by how much was written into it, in the window at hand.")
+_OTHER_MEASURE = (f" All this is of the gate alone, over many sequences. The orange bars of *{STEP_BY_STEP}* are "
+                  "another measure: there a unit counts by how much was written into it, in the window at hand.")
 _KEYS = "Point at a cell, or use arrow keys, Home and End; a click or Enter picks the unit for the lines below."
 _ORDER = ("Units are sorted by the input position whose number explains most of the unit's value, though several carry "
           "parts of others. A line ends each group; the small number beside it is the position that its units carry "
