@@ -70,8 +70,8 @@ _MEANS = (" Gates are means over the units, and other numbers mean sizes, which 
 # --- values -------------------------------------------------------------------------------------------
 
 
-def memory_parts(layer: LayerInside, window: int = 0) -> Iterator[Floats]:
-    """The memory after each timestep as the parts that each timestep up to it wrote: (timesteps so far, units).
+def memory_parts(layer: LayerInside) -> Iterator[Floats]:
+    """The first window's memory after each timestep, as what each timestep up to it wrote: (timesteps so far, units).
 
     An LSTM's memory is c, a GRU's is h. Both keep a share of what they held and add something new, so the memory is
     exactly the sum of its parts. A simple RNN has no parts, because it passes all that it holds through one tanh.
@@ -79,10 +79,10 @@ def memory_parts(layer: LayerInside, window: int = 0) -> Iterator[Floats]:
     if layer.candidate is None:
         return
     if layer.cell is not None:
-        keeps, writes = layer.gates["forget"][window], layer.gates["input"][window] * layer.candidate[window]
+        keeps, writes = layer.gates["forget"][0], layer.gates["input"][0] * layer.candidate[0]
     else:
-        keeps = layer.gates["update"][window]
-        writes = (1 - keeps) * layer.candidate[window]
+        keeps = layer.gates["update"][0]
+        writes = (1 - keeps) * layer.candidate[0]
     keeps, writes = np.nan_to_num(keeps, nan=1.0), np.nan_to_num(writes)  # a gap keeps everything and writes nothing
     parts = np.empty_like(writes)  # (timesteps, units)
     for t in range(len(writes)):
@@ -91,7 +91,7 @@ def memory_parts(layer: LayerInside, window: int = 0) -> Iterator[Floats]:
         yield parts[:t + 1]
 
 
-def memory_left(layer: LayerInside, window: int = 0) -> Floats | None:
+def memory_left(layer: LayerInside) -> Floats | None:
     """The sizes of these parts, summed over units: row t has what is left after timestep t, (timesteps, timesteps).
 
     None for a simple RNN.
@@ -100,9 +100,10 @@ def memory_left(layer: LayerInside, window: int = 0) -> Floats | None:
         return None
     steps = layer.hidden.shape[1]
     left = np.zeros((steps, steps), np.float32)
-    for t, parts in enumerate(memory_parts(layer, window)):
+    for t, parts in enumerate(memory_parts(layer)):
         left[t, :t + 1] = np.abs(parts).sum(axis=-1)
     return left
+
 
 def cell_values(layer: LayerInside, t: int, unit: int | None = None) -> Values:
     """What a cell computes at a timestep of the first window, from 0.

@@ -224,7 +224,7 @@ function drawGroups(paint, part, parts, colours) {
   paint.font = `11px ${colours.font}`;
   paint.textBaseline = "middle";
   let row = 0, free = -Infinity;
-  for (const [label, count] of layer.groups) {
+  for (const [position, count] of layer.groups) {
     const [from, to] = [row, row + count].map((edge) =>
       Math.max(0, Math.min(high, ((edge - rows.from) / rows.each) * rows.pixels)));
     row += count;
@@ -243,7 +243,7 @@ function drawGroups(paint, part, parts, colours) {
     free = middle;
     paint.fillStyle = colours.text;
     paint.textAlign = isLast ? "left" : "right";
-    paint.fillText(label, isLast ? x + wide + 7 : x - 7, y + middle, SIDE - 8);
+    paint.fillText(position, isLast ? x + wide + 7 : x - 7, y + middle, SIDE - 8);
   }
   paint.textAlign = "left";
   paint.textBaseline = "alphabetic";

@@ -63,7 +63,7 @@ class Layer:
         steps: What happens at each timestep, in words for the readout.
         ticks: The same as short as can be, for the axis; empty where there is nothing to say.
         units: The number of each row's unit, from the top.
-        groups: Rows that belong together, from the top: a short label, and the number of rows.
+        groups: Rows that belong together, from the top: the input position they carry, and the number of rows.
         notes: What is known of each row's unit, for the readout.
     """
 
@@ -72,7 +72,7 @@ class Layer:
     steps: Sequence[str]
     ticks: Sequence[str]
     units: Sequence[int]
-    groups: Sequence[tuple[str, int]] = ()
+    groups: Sequence[tuple[int, int]] = ()
     notes: Sequence[str] = ()
 
 

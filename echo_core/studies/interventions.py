@@ -163,6 +163,9 @@ def answers_without(config: RunConfig, missing: Sequence[Part], windows: Ints) -
     groups: dict[tuple[int, ...], list[int]] = {}
     for place, part in enumerate(missing):
         others = (array for at, array in enumerate(part.weights) if at not in biases)
+        # `with_pinned_gate` and its like share the arrays that they leave alone, and `missing` keeps them, so no id is
+        # given twice. To compare megabytes of weights would take longer; copies are judged one by one, with the same
+        # answers.
         groups.setdefault(tuple(map(id, others)), []).append(place)
     said: dict[int, Ints] = {}
     for places in groups.values():

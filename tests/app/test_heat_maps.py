@@ -38,7 +38,7 @@ def test_values_outside_of_the_scale_are_at_its_ends_and_nan_is_a_byte_of_its_ow
 
 def test_the_bytes_of_the_maps_follow_their_description_map_by_map_layer_by_layer_row_by_row():
     rng = np.random.default_rng(0)
-    layers = [Layer("encoder", 1, ["reads a", "reads <b>"], ["a", "<b>"], [3, 1, 2], [("1", 2), ("2", 1)]),
+    layers = [Layer("encoder", 1, ["reads a", "reads <b>"], ["a", "<b>"], [3, 1, 2], [(1, 2), (2, 1)]),
               Layer("decoder", 3, ["writes answer 1"], ["y1"], [2, 1])]
     maps = [HeatMap("Memory", "c", -2, 2, [0, 1], [rng.uniform(-2, 2, (3, 2)), rng.uniform(-2, 2, (2, 1))]),
             HeatMap("Gate", "g", 0, 1, [1], [rng.uniform(size=(2, 1))])]
@@ -49,7 +49,7 @@ def test_the_bytes_of_the_maps_follow_their_description_map_by_map_layer_by_laye
     assert (said["label"], said["columns"]) == ("what they show", 2)
     assert [layer["units"] for layer in said["layers"]] == [[3, 1, 2], [2, 1]]
     assert said["layers"][0]["steps"] == ["reads a", "reads <b>"]
-    assert said["layers"][0]["groups"] == [["1", 2], ["2", 1]]
+    assert said["layers"][0]["groups"] == [[1, 2], [2, 1]]
     for described, one in zip(said["maps"], maps, strict=True):
         assert described == {"title": one.title, "name": one.name, "of": "", "low": one.low, "high": one.high,
                              "layers": list(one.layers)}

@@ -45,7 +45,7 @@ def test_units_are_drawn_in_the_order_of_the_study_with_the_best_carriers_of_a_p
                                  strict=True):
         assert sorted(layer.units) == list(range(1, config.units + 1))
         assert layer.units == order.unit.tolist()
-        positions = [int(label) for label, count in layer.groups for _ in range(count)]
+        positions = [position for position, count in layer.groups for _ in range(count)]
         assert positions == order.position.tolist() == sorted(positions)
 
 
@@ -87,7 +87,7 @@ def test_a_scale_of_a_state_is_centred_on_zero_and_holds_all_values_of_all_netwo
 
 
 def test_the_first_lines_are_of_units_that_move_as_their_number_is_read_and_then_stay():
-    layer = Layer("encoder", 1, ["", "", ""], [], [4, 3, 2, 1], [("1", 2), ("2", 1), ("3", 1)], ["", "", "", ""])
+    layer = Layer("encoder", 1, ["", "", ""], [], [4, 3, 2, 1], [(1, 2), (2, 1), (3, 1)], ["", "", "", ""])
     drifts, stays, late, last = [0.5, 1.0, 1.5], [0.4, 0.4, 0.45], [0.0, 0.9, 0.8], [0.0, 0.0, 5.0]
     state = np.array([last, late, stays, drifts]).T  # units 1 to 4
     assert states.remembering_units(state, layer) == [2, 3, 4, 1]
@@ -145,9 +145,9 @@ def test_a_row_of_keeping_says_how_much_of_the_new_its_layer_let_in_when_it_wrot
 
 
 def test_the_number_of_units_that_carry_each_number_best_is_said():
-    few = Layer("encoder", 1, [""], [], range(1, 51), [("1", 49), ("2", 1)])
+    few = Layer("encoder", 1, [""], [], range(1, 51), [(1, 49), (2, 1)])
     assert states.groups_in_words([few]) == "49 units number 1, 1 unit number 2"
-    many = Layer("decoder", 2, [""], [], range(1, 9), [(str(k), 1) for k in range(1, 9)])
+    many = Layer("decoder", 2, [""], [], range(1, 9), [(k, 1) for k in range(1, 9)])
     assert states.groups_in_words([few, many]) == (
         "encoder: 49 units number 1, 1 unit number 2; decoder: 1 unit number 1, 1 unit number 2, 1 unit number 3, "
         "1 unit number 4, 1 unit number 5, 1 unit number 6, and so on")

@@ -27,7 +27,7 @@ MOUNT = """async ([module, html, css, data]) => {
   return performance.now() - began;
 }"""
 ENCODER = Layer("encoder", 1, ["reads 4", "reads <b>7</b>", "reads 2"], ["4", "7", "2"], [3, 1, 2],
-                [("1", 2), ("2", 1)], ["carries number 1 best", "", ""])
+                [(1, 2), (2, 1)], ["carries number 1 best", "", ""])
 DECODER = Layer("decoder", 4, ["writes answer 1"], ["y1"], [2, 1, 3])
 MEMORY = np.array([[0.25, -0.5, 1.0], [0.0, 0.1, 0.2], [-1.0, 0.75, 0.5]])
 MAPS = [HeatMap("Memory", "cell state c", -1, 1, [0, 1], [MEMORY, np.array([[0.5], [-0.25], [0.0]])]),

@@ -164,7 +164,8 @@ def layers_of(look: Look, orders: pd.DataFrame) -> list[Layer]:
     for place, (name, layer) in enumerate(zip(layer_names(config), inside(look).layers, strict=True)):
         order, timesteps = orders[orders.layer == name], layer.hidden.shape[1]
         steps, ticks = _says(timesteps) if place else _reads(look, timesteps)
-        groups = [(str(position), len(rows)) for position, rows in order.groupby("position", sort=True) if position]
+        positions, rows = np.unique(order.position.to_numpy(), return_counts=True)
+        groups = [group for group in zip(positions.tolist(), rows.tolist(), strict=True) if group[0]]
         found.append(Layer(name_of(look, name), first, steps, ticks, order.unit.tolist(), groups,
                            [_note(row) for row in order.itertuples()]))
         first += timesteps
@@ -174,7 +175,7 @@ def layers_of(look: Look, orders: pd.DataFrame) -> list[Layer]:
 def groups_in_words(layers: Sequence[Layer]) -> str:
     """How many units of each layer carry which number best: `encoder: 2 units number 1, 1 unit number 3`."""
     return "; ".join(f"{layer.name}: " * (len(layers) > 1) + ", ".join(
-        [f"{counted(count, 'unit')} number {label}" for label, count in layer.groups[:_MOST_GROUPS]]
+        [f"{counted(count, 'unit')} number {position}" for position, count in layer.groups[:_MOST_GROUPS]]
         + ["and so on"] * (len(layer.groups) > _MOST_GROUPS)) for layer in layers if layer.groups)
 
 
@@ -247,7 +248,7 @@ def remembering_units(state: Floats, layer: Layer) -> list[int]:
         state: Of the window at hand, (timesteps, units).
     """
     lines, likeness = np.concatenate([np.zeros_like(state[:1]), state]), dict[int, float]()
-    positions = [int(label) for label, count in layer.groups for _ in range(count)]
+    positions = [position for position, count in layer.groups for _ in range(count)]
     for unit, position in zip(layer.units, positions, strict=False):  # a large network has no groups
         if position < len(state):
             line = lines[position - 1:, unit - 1]  # from just before it reads its number
