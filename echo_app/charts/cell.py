@@ -63,8 +63,11 @@ _LOOKS: Mapping[str, Sequence[str]] = MappingProxyType({
 _SUMS: Mapping[str, str] = MappingProxyType({
     "lstm": "Old memory × forget gate + new × input gate is the new memory c; its tanh × output gate is h.",
     "gru": "h before × update gate + new × what that gate leaves is the new h, memory and output in one."})
+#: Ends of the note, which take the same room, so that nothing below moves when a unit is chosen.
 _MEANS = (" Gates are means over the units, and other numbers mean sizes, which do not multiply exactly. Choose a "
           "unit, and they do.")
+_ONE = (" Here are the numbers of one unit, which multiply exactly. The sentence and the cards below are means over "
+        "all units.")
 
 
 # --- values -------------------------------------------------------------------------------------------
@@ -150,13 +153,21 @@ def cell_pictures(config: RunConfig) -> dict[str, Picture]:
             "tall": _picture(config.cell, _TALL, 340, 458 if config.cell == "lstm" else 352, is_tall=True)}
 
 
+def _does(name: str, values: Values) -> str:
+    """What a gate does with its share; of an empty memory it keeps nothing, however far it is open."""
+    value = values[name]
+    if value is None:
+        return "no gate at a gap"
+    of_nothing = name in ("forget", "update", "reset") and values["before"] == 0
+    return ("{} open" if of_nothing else _GATES[name][2]).format(percent(value))
+
+
 def cell_changes(values: Values, reads: str) -> dict[str, dict[str, Any]]:
     """What the picture shows at a timestep, by the id of its part."""
     changes: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
         if name in _GATES:
-            says = "no gate at a gap" if value is None else _GATES[name][2].format(percent(value))
-            changes[name] = {"text": says, "levels": [round(value or 0.0, 3)]}
+            changes[name] = {"text": _does(name, values), "levels": [round(value or 0.0, 3)]}
         elif name in ("kept", "new"):
             changes[name] = {"text": "" if value is None else f"{name} {number(value)}"}
         else:
@@ -169,7 +180,7 @@ def cell_changes(values: Values, reads: str) -> dict[str, dict[str, Any]]:
 def cell_in_words(config: RunConfig, values: Values) -> str:
     """The picture with its values in a sentence for each part, from the old memory to what is shown."""
     memory = "c" if config.cell == "lstm" else "h"
-    gates = [f"{_GATES[name][0].capitalize()}: {_GATES[name][2].format(percent(value))}."
+    gates = [f"{_GATES[name][0].capitalize()}: {_does(name, values)}."
              for name, value in values.items() if name in _GATES and value is not None]
     parts = [f"{name.capitalize()}: {number(values[name])}." for name in ("candidate", "kept", "new") if name in values]
     shown = [f"h, the output: {number(values['hidden'])}."] if "hidden" in values else []
@@ -189,7 +200,7 @@ def cell_note(config: RunConfig, unit: int | None) -> str:
         return (f"A simple RNN has no gates, so nothing is kept as it was: at every step h is made anew, as the tanh "
                 f"of a weighted mixture of {read} and h before. {end}")
     return (f"Each gate is a small layer that looks at {read} and at h, and opens for each unit from 0\u00a0% to "
-            f"100\u00a0%. {_SUMS[config.cell]} {end}{'' if unit else _MEANS}")
+            f"100\u00a0%. {_SUMS[config.cell]} {end}{_ONE if unit else _MEANS}")
 
 
 def _picture(cell: str, places: Mapping[str, tuple[float, float]], width: float, height: float,

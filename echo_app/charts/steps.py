@@ -27,6 +27,9 @@ Frame = dict[str, Any]
 #: What a gate does with its share.
 _GATES = {"input": "lets in {} of the new", "forget": "keeps {} of the memory", "output": "shows {} of the memory",
           "update": "keeps {} of the memory", "reset": "looks at {} of the memory"}
+#: What it does while the memory is empty: its value is a share of nothing.
+_AT_FIRST = {"forget": "has nothing to keep yet", "update": "has nothing to keep yet",
+             "reset": "has nothing to look at yet"}
 _WHICH_WAY = {"forget": " (open keeps, shut drops)", "update": " (open keeps, shut replaces)"}
 #: Bars of a card, and timesteps of a sentence, at most.
 _MOST = 6
@@ -105,20 +108,24 @@ class _Story:
         return [self._gates_card(number, t), self._memory_card(number, t, size)]
 
     def _gates_card(self, number: int, t: int) -> Card:
-        units, bars, said = self._config.units, [], []
-        for name, gate in self._inside.layers[number].gates.items():
+        units, bars, said, layer = self._config.units, [], [], self._inside.layers[number]
+        is_empty = not (layer.hidden if layer.cell is None else layer.cell)[0, :t].any()
+        for name, gate in layer.gates.items():
             values = gate[0, t]
             if np.isnan(values).any():
                 return _card("Gates", "No gate acts at a gap.")
             opened, shut = int((values > OPEN).sum()), int((values < SHUT).sum())
-            does = _GATES[name].format(percent(values.mean()))
+            of_nothing = is_empty and name in _AT_FIRST
+            does = _AT_FIRST[name] if of_nothing else _GATES[name].format(percent(values.mean()))
             bars.append(_bar(f"{name.capitalize()} gate{_WHICH_WAY.get(name, '')}: {does}", [("open", opened / units),
                              ("between", 1 - (opened + shut) / units)],
                              f"nearly open {opened:,}, nearly shut {shut:,} of {units:,}"))
-            if t or name in ("input", "output"):  # at first there is no memory to keep or to look at
-                said.append(f"its {name} gate {does}")
-        text = "" if t else "The memory is still empty, so there is nothing to keep yet."
-        return _card("Gates", text, bars, says=f"On average {', '.join(said)}." if said else "")
+            if not of_nothing:
+                one = f" (unit {self._unit:,}: {percent(values[self._unit - 1])})" if self._unit else ""
+                said.append(f"its {name} gate {does}{one}")
+        text = f"Means over {counted(units, 'unit')}.{' The memory is still empty.' * is_empty}"
+        return _card("Gates", text, bars, says=f"On average over {counted(units, 'unit')}, {', '.join(said)}."
+                     if said else "")
 
     def _memory_card(self, number: int, t: int, size: str) -> Card:
         left = self._left[number]

@@ -1,6 +1,6 @@
 """The picture of a recurrent cell: its numbers against the equations of LSTM and GRU, and where its parts are."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from echo_app.charts.network import LARGE, has_decoder, network_picture, num_ste
 from echo_app.charts.network_words import asked_places, example, names
 from echo_app.charts.steps import frames
 from echo_app.panels.inside.look import UNIT
+from echo_app.panels.inside.steps import by_change
 from echo_core.config import RunConfig
 from echo_core.records import Ints
 from echo_core.studies.inside import Inside, look_inside
@@ -46,7 +47,7 @@ def test_a_unit_of_an_lstm_is_drawn_as_the_equations_have_it(variant: str):
         c = f * before + i * g
         shown = texts(cell)
         assert shown["before"] == number(before)
-        assert shown["forget"] == f"keeps {percent(f)}"
+        assert shown["forget"] == (f"keeps {percent(f)}" if t else f"{percent(f)} open")  # at first it keeps nothing
         assert shown["kept"] == f"kept {number(f * before)}"
         assert shown["input"] == f"lets in {percent(i)}"
         assert shown["candidate"] == number(g)
@@ -59,7 +60,7 @@ def test_a_unit_of_an_lstm_is_drawn_as_the_equations_have_it(variant: str):
         for gate, level in (("forget", f), ("input", i), ("output", o)):
             assert cell["changes"][gate]["levels"] == [pytest.approx(level, abs=1e-3)]
         assert f"unit {unit} of 5" in cell["summary"]
-        assert f"Forget gate: keeps {percent(f)}." in cell["summary"]
+        assert f"Forget gate: {shown['forget']}." in cell["summary"]
 
 
 @pytest.mark.parametrize("variant", ["encoder_decoder", "padded"])
@@ -71,9 +72,9 @@ def test_a_unit_of_a_gru_is_drawn_as_the_equations_have_it(variant: str):
         z, r, n = layer.gates["update"][at], layer.gates["reset"][at], layer.candidate[at]
         before = layer.hidden[0, t - 1, unit - 1] if t else 0.0
         shown = texts(cell)
-        assert shown["update"] == f"keeps {percent(z)}"
+        assert shown["update"] == (f"keeps {percent(z)}" if t else f"{percent(z)} open")
         assert shown["rest"] == f"lets in {percent(1 - z)}"
-        assert shown["reset"] == f"looks at {percent(r)}"
+        assert shown["reset"] == (f"looks at {percent(r)}" if t else f"{percent(r)} open")
         assert shown["kept"] == f"kept {number(z * before)}"
         assert shown["new"] == f"new {number((1 - z) * n)}"
         assert shown["after"] == number(z * before + (1 - z) * n)
@@ -89,6 +90,7 @@ def test_without_a_chosen_unit_gates_are_means_and_states_mean_sizes():
     assert "means over 7 units" in shown["title"]
     assert "mean sizes" in cell_note(config, None)
     assert "mean sizes" not in cell_note(config, 1)
+    assert abs(len(cell_note(config, None)) - len(cell_note(config, 1))) < 5  # so the buttons below stay where they are
 
 
 def test_at_a_gap_no_gate_acts_and_the_memory_stays():
@@ -184,6 +186,18 @@ def test_the_unit_of_the_cursor_is_drawn_and_can_be_chosen_here_too():
     page.selectbox(key="inside_cell_unit").set_value(0).run()
     assert page.session_state[UNIT] is None
     assert set(table_of_cells(page)["unit"]) == {"mean"}
+
+
+def test_the_list_begins_with_the_units_whose_memory_changes_most_and_says_that_each_layer_has_them():
+    config = small(variant="encoder_decoder", units=5)
+    inside, changes = look_inside(config, random_weights(config), some_windows(config)[:1]), {}
+    for unit in range(1, 6):
+        memories = [[0.0, *layer.cell[0, :, unit - 1].tolist()] for layer in inside.layers]
+        changes[unit] = sum(abs(new - old) for memory in memories for old, new in pairwise(memory))
+    assert by_change(inside) == sorted(changes, key=lambda unit: -changes[unit])
+    page = AppTest.from_function(view, kwargs={"variant": "encoder_decoder", "unit": None}, default_timeout=30).run()
+    assert page.selectbox(key="inside_cell_unit").options == [
+        "all units (mean)", *(f"unit {unit} of each layer" for unit in by_change(inside))]
 
 
 def test_a_unit_that_this_network_does_not_have_gives_means():

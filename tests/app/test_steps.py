@@ -1,6 +1,7 @@
 """What the player says of each step, against what the network computes."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -18,14 +19,14 @@ from tests.helpers.samples import ALL, small
 from tests.helpers.weights import random_weights, some_windows
 
 
-def told(config: RunConfig, window: Ints | None = None) -> tuple[Picture, list[Frame], Inside]:
+def told(config: RunConfig, window: Ints | None = None, unit: int | None = None) -> tuple[Picture, list[Frame], Inside]:
     """The picture and frames of one window, and what the network computes for it."""
     first, answer = example(config)
     read = first if window is None else window
     picture = network_picture(config, names(config, read), ["?"] * config.output_length, asked_places(config), LARGE)
     inside = look_inside(config, random_weights(config), read[None])
     expected = [word or None for word in names(config, answer)]
-    return picture, frames(config, picture, names(config, read), expected, inside), inside
+    return picture, frames(config, picture, names(config, read), expected, inside, unit), inside
 
 
 def shown_until(steps: list[Frame], step: int) -> dict[str, dict]:
@@ -134,12 +135,36 @@ def test_gates_are_told_as_their_mean_and_the_units_that_are_nearly_shut_or_open
     for step, (layer, t) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]):
         gate = inside.layers[layer].gates["forget"][0, t]
         bar = card(steps[step], "Gates")["bars"][1]
-        assert bar["label"] == (f"Forget gate (open keeps, shut drops): keeps {int(100 * gate.mean() + 1e-6)}\u00a0% "
-                                "of the memory")
+        does = f"keeps {int(100 * gate.mean() + 1e-6)}\u00a0% of the memory" if t else "has nothing to keep yet"
+        assert bar["label"] == f"Forget gate (open keeps, shut drops): {does}"
+        assert card(steps[step], "Gates")["text"].startswith("Means over 40 units.")
         assert bar["note"] == f"nearly open {(gate > 0.9).sum()}, nearly shut {(gate < 0.1).sum()} of 40"
         levels = shown_until(steps, step + 1)[f"cell-{layer + 1}-{t + 1}"]["levels"]
         np.testing.assert_allclose(levels, [values[0, t].mean() for values in inside.layers[layer].gates.values()],
                                    atol=1e-3)
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("lstm", ("forget",)), ("gru", ("update", "reset"))])
+def test_of_an_empty_memory_no_share_is_kept(cell: str, gates: tuple[str, ...]):
+    config = small(variant="encoder_decoder", cell=cell, missing="mask")
+    _, steps, _ = told(config, np.array([config.vocab_size, 3, 5]))  # a gap leaves the memory empty
+    for frame, is_empty in zip(steps[1:], [True, False, True, False], strict=True):  # the decoder begins with its own
+        words = f"{frame['says']} {card(frame, 'Gates')}"
+        assert ("memory is still empty" in words) == is_empty
+        for gate in gates:
+            assert ("% open" in frame["cell"]["changes"][gate]["text"]) == is_empty
+            assert (f"its {gate} gate" in frame["says"]) != is_empty
+        assert bool(re.search(r"(keeps|looks at) (\d|under)", words)) != is_empty
+
+
+def test_the_sentence_tells_the_chosen_unit_from_the_mean():
+    config = small(variant="encoder_decoder", units=7)
+    _, steps, inside = told(config, unit=3)
+    gate = inside.layers[0].gates["forget"][0, 1]
+    assert "On average over 7 units, " in steps[1]["says"]
+    assert (f"its forget gate keeps {percent(gate.mean())} of the memory (unit 3: {percent(gate[2])})"
+            in steps[1]["says"])
+    assert "unit 3" not in told(config)[1][1]["says"]
 
 
 def test_attention_is_as_wide_as_its_weights():

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from echo_app.charts.cell import cell_note, cell_pictures, cell_values
-from echo_app.charts.network import LARGE, has_gates, has_meters, network_picture
+from echo_app.charts.network import LARGE, has_decoder, has_gates, has_meters, network_picture
 from echo_app.charts.network_words import asked_places, names, sentences, summary
 from echo_app.charts.steps import Card, Frame, frames
 from echo_app.components.diagram import diagram
@@ -38,6 +38,7 @@ _COUNTED = (f" The bars of the card *Gates* count units: filled, those whose gat
 
 _NO_CELL = ("There is no cell to look into: this network has no recurrent layer, so it has no memory and no gates, and "
             "its dense layer sees one number at a time.")
+_OF_EACH = " Encoder and decoder have units of their own: the cell shows the unit of the one that is at work."
 #: Key of `st.session_state`: the unit in the box above the picture.
 _CELL = "inside_cell_unit"
 
@@ -49,7 +50,7 @@ def draw(look: Look) -> None:
     expected = None if right is None else [word or None for word in names(config, right)]
     said = ["?"] * config.output_length if expected is None else ["?" if word else "" for word in expected]
     picture = network_picture(config, read, said, asked_places(config), LARGE)
-    unit = _pick_unit(config)
+    unit = _pick_unit(config, inside(look))
     steps = frames(config, picture, read, expected, inside(look), unit)
     diagram(picture.data(), summary(config), sentences(config), "inside_steps", frames=steps,
             start=st.session_state.get(TIMESTEP, 1), on_pick=_move_cursor, cell=_cell(config, unit))
@@ -61,7 +62,7 @@ def draw(look: Look) -> None:
             st.dataframe(_gates(inside(look)), hide_index=True, alt="What each gate lets through at each timestep")
 
 
-def _pick_unit(config: RunConfig) -> int | None:
+def _pick_unit(config: RunConfig, values: Inside) -> int | None:
     """Say how to read the view, and draw the box of the unit whose values the cell shows; None for means."""
     if not config.traits.num_recurrent_layers:
         st.markdown(f"{_HOW_TO_READ} {_NO_CELL}")
@@ -73,9 +74,21 @@ def _pick_unit(config: RunConfig) -> int | None:
                      + (_MEMORY if has_meters(config) else "") + _COUNTED)
     unit = st.session_state.get(UNIT) or 0
     st.session_state[_CELL] = unit if unit <= config.units else 0
-    picked: int = box.selectbox("The cell shows", range(config.units + 1), key=_CELL, on_change=_choose_unit,
-                                format_func=lambda unit: f"unit {unit:,}" if unit else "all units (mean)")
+    of = " of each layer" * has_decoder(config)
+    picked: int = box.selectbox("The cell shows", [0, *by_change(values)], key=_CELL, on_change=_choose_unit,
+                                format_func=lambda unit: f"unit {unit:,}{of}" if unit else "all units (mean)",
+                                help="Units whose memory changes most in this window come first. Type a number to "
+                                     "find a unit." + (_OF_EACH if of else ""))
     return picked or None
+
+
+def by_change(values: Inside) -> list[int]:
+    """The units, from 1, those first whose memory changes most over the timesteps of all layers."""
+    changes = 0
+    for layer in values.layers:
+        memory = (layer.hidden if layer.cell is None else layer.cell)[0]  # (timesteps, units)
+        changes = changes + np.abs(np.diff(memory, axis=0, prepend=0)).sum(axis=0)
+    return [int(place) + 1 for place in np.argsort(-changes, kind="stable")]
 
 
 def _choose_unit() -> None:
