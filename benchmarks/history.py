@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import Engine, Table, create_engine, insert, make_url, text
 
 from benchmarks.page import CHROMIUM, FINISHED, REST, TRAINED, WARMING, Report, until
-from echo_core.config import TRAINING_VERSION, RunConfig
+from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.records import State
 from echo_core.store import EVERYBODY, Store
@@ -118,8 +118,9 @@ class _Shapes:
         evaluation = {"token_accuracy": tokens, "window_accuracy": tokens ** 2, "windows": 2016,
                       "by_timestep": [tokens] * config.output_length, "judged_on": "unseen"}
         began = self._now - 60 * (RUNS_IN_ALL + 100 - number)
-        return {"run_id": config.run_id, "config": config.model_dump_json(), "training_version": TRAINING_VERSION,
-                "state": str(state), "attempt": 1, "session": f"visitor {number % 40}", "urgent": False,
+        return {"run_id": config.run_id, "config": config.model_dump_json(),
+                "training_version": config.training_version, "state": str(state), "attempt": 1,
+                "session": f"visitor {number % 40}", "urgent": False,
                 "created_at": began, "queued_at": began, "started_at": began + 1, "ended_at": began + 5,
                 "heartbeat_at": began + 5, "stop_requested": False, "reason": None, "epoch": reached,
                 "seconds": self._chance.uniform(0.3, 9), "threads": 2, "worker": "a worker", "restarts": 0,

@@ -128,7 +128,7 @@ def measure(name: str, config: RunConfig) -> Measure:
         first, statistics.median(seconds for seconds, _, _ in warm),
         1000 * statistics.median(epoch_seconds for _, _, epoch_seconds in warm),
         _until_right(timed(2, PATIENCE * config.epochs), config) if can_be_judged else None,
-        evaluate(config, model.weights).window_accuracy if is_whole and model.weights else None,
+        evaluate(config, model.weights()).window_accuracy if is_whole and model.weights else None,
         _matrix_gflops(module) if config == LARGE else None)
 
 
@@ -157,7 +157,7 @@ def _to_the_end(moments: Iterator[tuple[float, Trained]], epochs: int,
 
 def _until_right(moments: Iterator[tuple[float, Trained]], config: RunConfig) -> float | None:
     for seconds, trained in moments:
-        if trained.weights and evaluate(config, trained.weights).window_accuracy == 1:
+        if trained.weights and evaluate(config, trained.weights()).window_accuracy == 1:
             return seconds
     return None
 

@@ -5,20 +5,27 @@ epochs once they have been computed, and ends after `config.epochs`. A peer with
 `matrix_product(size)`, which returns a function that computes one.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from echo_core.config import RunConfig
+from echo_core.config.cells import CELLS
 
 Array = Any
 
 
 class Trained(NamedTuple):
-    """A moment of a peer's training: weights in the order of `build_model(config).trainable_variables`."""
+    """A moment of a peer's training.
+
+    Attributes:
+        weights: Gives them in the order of `build_model(config).trainable_variables`, before the next moment is asked
+            for, whose training may reuse their memory. None where a peer does not tell.
+    """
 
     epoch: int
-    weights: tuple[np.ndarray, ...] | None = None
+    weights: Callable[[], tuple[np.ndarray, ...]] | None = None
 
 
 def first_weights(config: RunConfig) -> tuple[np.ndarray, ...]:
@@ -29,12 +36,14 @@ def first_weights(config: RunConfig) -> tuple[np.ndarray, ...]:
         limit = np.sqrt(6 / (rows + columns))
         return rng.uniform(-limit, limit, (rows, columns)).astype(np.float32)
 
-    def lstm(features: int) -> tuple[np.ndarray, ...]:
-        units = config.units
-        orthogonal, _ = np.linalg.qr(rng.normal(size=(4 * units, units)))  # (4·units, units)
-        bias = np.repeat(np.array([0, 1, 0, 0], np.float32), units)
-        return glorot(features, 4 * units), np.ascontiguousarray(orthogonal.T, np.float32), bias
+    def layer(features: int) -> tuple[np.ndarray, ...]:
+        units, gates = config.units, CELLS[config.cell].num_gates
+        orthogonal, _ = np.linalg.qr(rng.normal(size=(gates * units, units)))  # (gates·units, units)
+        bias = {"lstm": np.repeat(np.array([0, 1, 0, 0], np.float32), units),
+                "gru": np.zeros((2, gates * units), np.float32)}.get(config.cell, np.zeros(units, np.float32))
+        return glorot(features, gates * units), np.ascontiguousarray(orthogonal.T, np.float32), bias
 
-    decoder = lstm(config.units) if config.variant == "encoder_decoder" else ()
-    readout = glorot(config.units, config.vocab_size), np.zeros(config.vocab_size, np.float32)
-    return (*lstm(config.vocab_size), *decoder, *readout)
+    decoder = layer(config.units) if config.variant in ("encoder_decoder", "attention") else ()
+    width = config.units * (2 if config.variant == "attention" else 1)
+    readout = glorot(width, config.num_classes), np.zeros(config.num_classes, np.float32)
+    return (*layer(config.vocab_size), *decoder, *readout)

@@ -1,6 +1,7 @@
 """Echo Lab's way, by its public function `train(config)`, with its snapshots and records."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -13,7 +14,7 @@ from echo_core.config import RunConfig
 def train(config: RunConfig, chunk: int) -> Iterator[Trained]:
     """Train; Echo Lab chooses its chunks by time."""
     for progress in training.train(config):
-        yield Trained(progress.epoch, progress.checkpoint.weights)
+        yield Trained(progress.epoch, partial(getattr, progress.checkpoint, "weights"))
 
 
 def matrix_product(size: int) -> Callable[[], Any]:

@@ -70,7 +70,7 @@ def train(config: RunConfig, chunk: int) -> Iterator[Trained]:
             if config.stateful:
                 states = [state and tuple(part.detach() for part in state) for state in after]
         if epoch % chunk == 0:
-            yield Trained(epoch, network.weights())
+            yield Trained(epoch, network.weights)
 
 
 def matrix_product(size: int) -> Any:
