@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from echo_core.evaluation.scores import shown_loss, take_snapshot
 from echo_core.evaluation.verdicts import not_finite
 from echo_core.models import first_weights
 from echo_core.networks.backend import refuse_after_fork, tf
-from echo_core.networks.definition import States, run
+from echo_core.networks.definition import Begun, run
 from echo_core.networks.in_tensorflow import TensorOps, zero_states
 from echo_core.networks.lstm_gradient import Tensor
 from echo_core.networks.stable_names import named_by_content
@@ -46,6 +46,17 @@ _TRACING = threading.Lock()
 
 Tensors = tuple[Tensor, ...]
 Program = Callable[..., tuple[Any, ...]]
+
+
+class _Reached(NamedTuple):
+    """A checkpoint, and its weights and moments as the tensors that the next call of the program takes."""
+
+    checkpoint: Checkpoint
+    tensors: Tensors
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Self:
+        return cls(checkpoint, tuple(map(tf.convert_to_tensor, checkpoint.weights + checkpoint.moments)))
 
 
 def train(config: RunConfig, checkpoint: Checkpoint | None = None, until: int | None = None) -> Iterator[Progress]:
@@ -87,7 +98,7 @@ def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:
     untrained = _begin(config)
     program = _program_of(config, untrained)
     give_way()
-    _advance(program, config, untrained, num_epochs=0)
+    _advance(program, config, _Reached.of(untrained), num_epochs=0)
 
 
 def snapshot_epochs(epochs: int) -> frozenset[int]:
@@ -115,12 +126,13 @@ def _chunks(config: RunConfig, at: Checkpoint, end: int, started: float) -> Iter
     due = sorted(snapshot_epochs(config.epochs) - {0})
     stride = -(-config.epochs // (MAX_POINTS - 1))
     spacing, last_shown, shown_at = max(1, config.epochs // EXTRA_SNAPSHOTS), at.epoch, time.perf_counter()
-    num_epochs = 1
+    num_epochs, reached = 1, _Reached.of(at)
     while at.epoch < end:
         next_due = next(epoch for epoch in due if epoch > at.epoch)
         num_epochs = min(num_epochs, next_due - at.epoch, end - at.epoch, MAX_CHUNK)
         chunk_started = time.perf_counter()
-        at, losses, accuracies, diverged_at = _advance_while_finite(program, config, at, num_epochs)
+        reached, losses, accuracies, diverged_at = _advance_while_finite(program, config, reached, num_epochs)
+        at = reached.checkpoint
         now, num_epochs, last = time.perf_counter(), len(losses), at.epoch if diverged_at else config.epochs
         show = at.epoch in (next_due, last) or (
             at.epoch - last_shown >= spacing and now - shown_at >= 2 * CHUNK_SECONDS)
@@ -143,34 +155,37 @@ def next_chunk(num_epochs: int, seconds: float) -> int:
     return max(1, int(min(wanted, 4 * num_epochs + 4)))
 
 
-def _advance(program: Program, config: RunConfig, at: Checkpoint, num_epochs: int) -> tuple[Checkpoint, Floats, Floats]:
-    """Train `num_epochs` more. Returns the checkpoint after them, and each epoch's loss and accuracy."""
+def _advance(program: Program, config: RunConfig, reached: _Reached,
+             num_epochs: int) -> tuple[_Reached, Floats, Floats]:
+    """Train `num_epochs` more. Returns what is reached after them, and each epoch's loss and accuracy."""
+    at = reached.checkpoint
     all_updates = config.epochs * config.updates_per_epoch
     counts = (tf.constant(count, tf.int32) for count in (at.step, config.seed, at.epoch + 1, num_epochs, all_updates))
-    results = program(*map(tf.convert_to_tensor, at.weights + at.moments), *counts,
-                      tf.constant(config.learning_rate, tf.float32))
+    results = program(*reached.tensors, *counts, tf.constant(config.learning_rate, tf.float32))
+    # The arrays are the memory of the tensors, which nothing writes to: a large network's would take longer to copy
+    # than an epoch.
     *arrays, step, losses, accuracies = (np.asarray(memoryview(result)) for result in results)
     num = len(at.weights)
     after = Checkpoint(at.epoch + num_epochs, int(step), tuple(arrays[:num]), tuple(arrays[num:]))
-    return after, losses[:num_epochs], accuracies[:num_epochs]
+    return _Reached(after, results[:len(arrays)]), losses[:num_epochs], accuracies[:num_epochs]
 
 
-def _advance_while_finite(program: Program, config: RunConfig, at: Checkpoint,
-                          num_epochs: int) -> tuple[Checkpoint, Floats, Floats, int | None]:
+def _advance_while_finite(program: Program, config: RunConfig, before: _Reached,
+                          num_epochs: int) -> tuple[_Reached, Floats, Floats, int | None]:
     """`_advance`, but only to the last epoch that ends with finite weights; also the epoch that diverged, if any.
 
     That epoch does not depend on the chunks: if a chunk diverged, the part before that epoch is trained again.
     """
-    after, losses, accuracies = _advance(program, config, at, num_epochs)
+    after, losses, accuracies = _advance(program, config, before, num_epochs)
     finite = np.isfinite(losses)
-    if finite.all() and after.is_finite:
+    if finite.all() and after.checkpoint.is_finite:
         return after, losses, accuracies, None
     num_good = num_epochs if finite.all() else int(finite.argmin())
     # The next epoch is the first to use the weights that an epoch ends with, so its loss is the first bad one.
-    diverged_at = min(at.epoch + num_good + 1, config.epochs)
-    while True:  # ends at `at` itself, whose weights are finite
-        after, losses, accuracies = _advance(program, config, at, num_good)
-        if after.is_finite:
+    diverged_at = min(before.checkpoint.epoch + num_good + 1, config.epochs)
+    while True:  # ends at `before` itself, whose weights are finite
+        after, losses, accuracies = _advance(program, config, before, num_good)
+        if after.checkpoint.is_finite:
             return after, losses, accuracies, diverged_at
         num_good -= 1
 
@@ -261,23 +276,24 @@ def train_epoch(config: RunConfig, trained: Any, windows: Tensor, targets: Tenso
                 rate: Rate) -> tuple[Any, Tensor, Tensor]:
     """Make every update of one epoch, from a zero state. Returns also the epoch's mean loss and accuracy."""
     size, updates = config.batch_size, config.updates_per_epoch
-    zero = zero_states(config, size)
+    unread: Begun = (None,) * config.traits.num_recurrent_layers  # zeros that no product need be made of
     if updates == 1:
-        trained, loss, accuracy, _ = _update(config, trained, windows, targets, rate, zero)
+        trained, loss, accuracy, _ = _update(config, trained, windows, targets, rate, unread)
         return trained, loss, accuracy
 
     def body(index: Tensor, trained: Any, states: Any, losses: Tensor, accuracies: Tensor) -> tuple[Any, ...]:
         batch, expected = (tf.slice(part, [0, index * size], [part.shape[0], size]) for part in (windows, targets))
-        trained, loss, accuracy, after = _update(config, trained, batch, expected, rate, states)
-        return index + 1, trained, after if config.stateful else states, losses + loss, accuracies + accuracy
+        trained, loss, accuracy, after = _update(config, trained, batch, expected, rate, states or unread)
+        return index + 1, trained, after if config.stateful else (), losses + loss, accuracies + accuracy
 
     _, trained, _, losses, accuracies = tf.while_loop(
-        lambda index, *_: index < updates, body, (0, trained, zero, 0.0, 0.0))
+        lambda index, *_: index < updates, body,
+        (0, trained, zero_states(config, size) if config.stateful else (), 0.0, 0.0))
     return trained, losses / updates, accuracies / updates
 
 
 def _update(config: RunConfig, trained: Any, windows: Tensor, targets: Tensor, rate: Rate,
-            states: States) -> tuple[Any, Tensor, Tensor, Any]:
+            states: Begun) -> tuple[Any, Tensor, Tensor, Any]:
     """Take one step of Adam on one batch. Returns also the loss and accuracy before it, and the state after it."""
     weights, first, second, step = trained
     with tf.GradientTape() as tape:

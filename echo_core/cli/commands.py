@@ -27,7 +27,7 @@ from echo_core.cli.options import (
 )
 from echo_core.cli.signals import BROKEN_PIPE, escape_what_a_stream_cannot_write
 from echo_core.cli.training import Outcome, load_tensorflow, print_json, report, settle, train_all
-from echo_core.config import TRAINING_VERSION, RunConfig, compatibility
+from echo_core.config import RunConfig, compatibility
 from echo_core.config.presets import PRESETS, short_name
 from echo_core.config.repair import parse_settings, with_settings
 from echo_core.evaluation.verdicts import percent
@@ -126,9 +126,9 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> None:
             left = math.ceil(max(1.0, STALE_SECONDS - store.attempts.heartbeat_age(run_id)))
             raise BadSettings(f"run {run_id} is under way already. Stop it, or try again when it has paused. If its "
                               f"process was killed, try again in {left} s.")
-        if row.training_version != TRAINING_VERSION:
-            raise BadSettings(f"run {run_id} was begun by another version of the training "
-                              f"({row.training_version}; this is {TRAINING_VERSION}). Try `train` with its settings.")
+        if row.training_version != row.config.training_version:
+            raise BadSettings(f"run {run_id} was begun by another version of the training ({row.training_version}; "
+                              f"here it is {row.config.training_version}). Try `train` with its settings.")
         train_all([allowed(row.config)], store, settings, as_json)
 
 

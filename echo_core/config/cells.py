@@ -13,6 +13,7 @@ class RecurrentCell(NamedTuple):
         keras_class: The name of its layer's class in Keras.
         num_gates: Blocks of `units` columns in its kernel: its gates and its candidate.
         num_states: Vectors of `units` numbers that its state consists of.
+        num_biases: 2 where the product of the recurrent kernel has a bias of its own, or 1.
         kept_per_unit: Numbers that the backward pass keeps of each unit at each timestep of each window: the gates,
             their gradients, and the states.
         description: What it is, for the notebook, in Markdown.
@@ -23,6 +24,7 @@ class RecurrentCell(NamedTuple):
     keras_class: str
     num_gates: int
     num_states: int
+    num_biases: int
     kept_per_unit: int
     description: str
     unlike_lstm: str = ""
@@ -30,18 +32,18 @@ class RecurrentCell(NamedTuple):
 
 CELLS: Mapping[str, RecurrentCell] = MappingProxyType({
     "lstm": RecurrentCell(
-        "LSTM", "LSTM", num_gates=4, num_states=2, kept_per_unit=11, description=(
+        "LSTM", "LSTM", num_gates=4, num_states=2, num_biases=1, kept_per_unit=11, description=(
             "An **LSTM** (long short-term memory) has a memory that is carried from step to step. Three gates, numbers "
             "from 0 to 1 that are learnt too, say what is forgotten, what is written and what is read out.")),
     "gru": RecurrentCell(
-        "GRU", "GRU", num_gates=3, num_states=1, kept_per_unit=9, description=(
+        "GRU", "GRU", num_gates=3, num_states=1, num_biases=2, kept_per_unit=9, description=(
             "A **GRU** (gated recurrent unit) carries its output from step to step. Two gates say how much of it is "
             "kept and how much of it is looked at."), unlike_lstm="""
 **GRU instead of LSTM.** A younger cell with two gates instead of three and one state instead of two: a quarter fewer
 weights, and usually about as good.
 """),
     "simple_rnn": RecurrentCell(
-        "Simple RNN", "SimpleRNN", num_gates=1, num_states=1, kept_per_unit=3, description=(
+        "Simple RNN", "SimpleRNN", num_gates=1, num_states=1, num_biases=1, kept_per_unit=3, description=(
             "A **simple RNN** mixes its last output with what it reads and has no gates, so what it read fades "
             "within some steps."), unlike_lstm="""
 **Simple RNN instead of LSTM.** No gates: every step overwrites the whole state through one tanh. What was read some

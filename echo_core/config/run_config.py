@@ -19,8 +19,11 @@ from echo_core.config.sizes import by_nearness, sizes_of_text
 from echo_core.text import words as texts
 from echo_core.text.plurals import counted
 
-#: Raise it when the same config would train to other weights: every run id changes with it.
-TRAINING_VERSION = 1
+#: Raise it when some configs would train to other weights, and say in `RunConfig.training_version` which those are:
+#: their run ids change with it.
+TRAINING_VERSION = 2
+#: Networks of this many units and more are trained in another order of sums than smaller ones, which is faster.
+LARGE_UNITS = 256
 
 #: Fields that came after the first release, with the value that held before they existed.
 #: The hash of a run leaves them out at that value, so that old run ids stay.
@@ -188,8 +191,13 @@ class RunConfig(RunFields):
         return self.model_copy(update={name: fields[name].default for name in arguments})
 
     @property
+    def training_version(self) -> int:
+        """The version of the training since which this config trains to the weights that it trains to now."""
+        return 2 if self.cell != "lstm" or self.has_gaps or self.units >= LARGE_UNITS else 1
+
+    @property
     def run_id(self) -> str:
-        """The run's name: a hash of the canonical config and the training version."""
+        """The run's name: a hash of the canonical config and its training version."""
         return self._hash()
 
     @property
@@ -207,7 +215,7 @@ class RunConfig(RunFields):
     def _hash(self, *left_out: str) -> str:
         canonical = {name: value for name, value in self.model_dump(exclude=set(left_out)).items()
                      if name not in FIELDS_ADDED_LATER or value != FIELDS_ADDED_LATER[name]}
-        text = json.dumps([TRAINING_VERSION, canonical], sort_keys=True, separators=(",", ":"))
+        text = json.dumps([self.training_version, canonical], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_query(self) -> dict[str, str]:

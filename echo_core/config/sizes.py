@@ -87,7 +87,7 @@ def _output(c: RunFields, layer: LayerSpec, inputs: list[tuple[int, ...]]) -> tu
     *steps, features = inputs[0]
     match layer.kind:
         case "recurrent":
-            biases = 2 if c.cell == "gru" else 1  # a GRU has another one for its recurrent product
+            biases = CELLS[c.cell].num_biases
             parameters = CELLS[c.cell].num_gates * c.units * (features + c.units + biases)
             return (*(steps if layer.every_step else ()), c.units), parameters
         case "Dense":

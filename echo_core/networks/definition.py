@@ -16,6 +16,8 @@ from echo_core.config.cells import CELLS
 Array = Any  # of NumPy or TensorFlow
 CellState = tuple[Array, ...]
 States = tuple[CellState, ...]
+#: The state of each recurrent layer that a network begins with; None is a state of zeros, which needs no product.
+Begun = tuple[CellState | None, ...]
 
 
 class LayerWeights(NamedTuple):
@@ -55,7 +57,7 @@ class Ops(Protocol):
     def dense(self, values: Array, kernel: Array, bias: Array) -> Array:
         """`values @ kernel + bias` over the last axis."""
 
-    def recurrent(self, cell: str, projected: Array, layer: LayerWeights, state: CellState, timesteps: int,
+    def recurrent(self, cell: str, projected: Array, layer: LayerWeights, state: CellState | None, timesteps: int,
                   present: Array | None = None, may_unroll: bool = True) -> tuple[Array, CellState]:
         """A recurrent layer whose input product is already made: every output (timesteps, windows, units), last state.
 
@@ -78,10 +80,10 @@ class Ops(Protocol):
         """One long answer cut into timesteps: (windows, number · classes) -> (number, windows, classes)."""
 
 
-Network = Callable[[Ops, RunConfig, Sequence[Array], Array, States], Answer]
+Network = Callable[[Ops, RunConfig, Sequence[Array], Array, Begun], Answer]
 
 
-def run(ops: Ops, config: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
+def run(ops: Ops, config: RunConfig, weights: Sequence[Array], tokens: Array, states: Begun) -> Answer:
     """A network's answer.
 
     Args:
@@ -97,26 +99,26 @@ def state_sizes(config: RunConfig) -> tuple[int, ...]:
     return (CELLS[config.cell].num_states,) * config.traits.num_recurrent_layers
 
 
-def _whole(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
+def _whole(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: Begun) -> Answer:
     # Whole echo is learnt in so few epochs that compiling takes most of the time, and an unrolled loop compiles slowly.
     outputs, state = _read(ops, c, LayerWeights(*weights[:3]), tokens, states[0], may_unroll=c.traits.has_padding)
     return Answer(ops.dense(outputs, *weights[3:]), (state,))
 
 
-def _encoder_decoder(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
+def _encoder_decoder(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: Begun) -> Answer:
     encoded, encoder = _read(ops, c, LayerWeights(*weights[:3]), tokens, states[0])
     decoded, decoder = _say(ops, c, LayerWeights(*weights[3:6]), encoded[-1], states[1])
     return Answer(ops.dense(decoded, *weights[6:]), (encoder, decoder))
 
 
-def _attention(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
+def _attention(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: Begun) -> Answer:
     encoded, encoder = _read(ops, c, LayerWeights(*weights[:3]), tokens, states[0])
     decoded, decoder = _say(ops, c, LayerWeights(*weights[3:6]), encoded[-1], states[1])
     found, looked = ops.attend(decoded, encoded, _present(c, tokens))  # (output_length, B, units)
     return Answer(ops.dense(ops.join(decoded, found), *weights[6:]), (encoder, decoder), looked)
 
 
-def _one_to_one(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
+def _one_to_one(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: Begun) -> Answer:
     layer = LayerWeights(*weights[:3])
     # Every timestep has a part of the kernel of its own, as all of them are features of one step.
     beside = tokens + c.vocab_size * np.arange(c.input_length, dtype=np.int32)[:, None]
@@ -125,17 +127,17 @@ def _one_to_one(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array,
     return Answer(ops.blocks(ops.dense(outputs, *weights[3:])[0], c.output_length), (state,))
 
 
-def _many_to_one(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
+def _many_to_one(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: Begun) -> Answer:
     outputs, state = _read(ops, c, LayerWeights(*weights[:3]), tokens, states[0])
     return Answer(ops.blocks(ops.dense(outputs[-1:], *weights[3:])[0], c.output_length), (state,))
 
 
-def _no_memory(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: States) -> Answer:
+def _no_memory(ops: Ops, c: RunConfig, weights: Sequence[Array], tokens: Array, states: Begun) -> Answer:
     kernel, bias = weights
     return Answer(ops.rows(kernel, tokens[c.input_length - c.output_length:]) + bias, ())
 
 
-def _read(ops: Ops, c: RunConfig, layer: LayerWeights, tokens: Array, state: CellState,
+def _read(ops: Ops, c: RunConfig, layer: LayerWeights, tokens: Array, state: CellState | None,
           may_unroll: bool = True) -> tuple[Array, CellState]:
     """A recurrent layer over the numbers of a window: (input_length, B, units), and the last state."""
     present = _present(c, tokens)
@@ -148,7 +150,8 @@ def _read(ops: Ops, c: RunConfig, layer: LayerWeights, tokens: Array, state: Cel
     return ops.recurrent(c.cell, projected, layer, state, c.input_length, present, may_unroll)
 
 
-def _say(ops: Ops, c: RunConfig, layer: LayerWeights, context: Array, state: CellState) -> tuple[Array, CellState]:
+def _say(ops: Ops, c: RunConfig, layer: LayerWeights, context: Array,
+         state: CellState | None) -> tuple[Array, CellState]:
     """A recurrent layer that reads the same context at each step: (output_length, B, units), and the last state."""
     projected = ops.dense(context, layer.kernel, _input_bias(c, layer))[None]  # (1, B, gates·units)
     return ops.recurrent(c.cell, projected, layer, state, c.output_length)
@@ -159,7 +162,7 @@ def _present(c: RunConfig, tokens: Array) -> Array | None:
 
 
 def _input_bias(c: RunConfig, layer: LayerWeights) -> Array:
-    return layer.bias[0] if c.cell == "gru" else layer.bias  # a GRU has another one for its recurrent product
+    return layer.bias[0] if CELLS[c.cell].num_biases == 2 else layer.bias
 
 
 NETWORKS: Mapping[str, Network] = MappingProxyType({

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from echo_core.config import RunConfig
 from echo_core.config.checks import check_weights, windows_of
 from echo_core.data import scale
-from echo_core.networks.definition import Answer, CellState, LayerWeights, States, run, state_sizes
+from echo_core.networks.definition import Answer, Begun, CellState, LayerWeights, run
 from echo_core.networks.steps import GATES, Functions, Gates, step
 from echo_core.records import Floats, Ints
 
@@ -33,7 +33,7 @@ class Trace(NamedTuple):
     gates: Mapping[str, Floats]
 
 
-def forward(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, states: States | None = None,
+def forward(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, states: Begun | None = None,
             traces: list[Trace] | None = None, ops: "NumpyOps | None" = None) -> Answer:
     """A network's answers to some windows; its outputs are (windows, answer_steps, num_classes).
 
@@ -49,8 +49,7 @@ def forward(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike, st
     """
     check_weights(config, weights)
     tokens = windows_of(config, windows)
-    zero = np.zeros((len(tokens), config.units), np.float32)
-    before = states if states is not None else tuple((zero,) * size for size in state_sizes(config))
+    before = states if states is not None else (None,) * config.traits.num_recurrent_layers
     answer = run(ops or NumpyOps(traces), config, weights, tokens.T, before)
     return answer._replace(outputs=answer.outputs.transpose(1, 0, 2))
 
@@ -85,7 +84,7 @@ class NumpyOps:
         """See `Ops`."""
         return values @ kernel + bias
 
-    def recurrent(self, cell: str, projected: Floats, layer: LayerWeights, state: CellState, timesteps: int,
+    def recurrent(self, cell: str, projected: Floats, layer: LayerWeights, state: CellState | None, timesteps: int,
                   present: Any = None, may_unroll: bool = True) -> tuple[Floats, CellState]:
         """See `Ops`."""
         outputs = np.empty((timesteps, *projected.shape[1:2], len(layer.recurrent_kernel)), np.float32)
@@ -98,7 +97,7 @@ class NumpyOps:
                 steps.append((state, gates))
         if self._traces is not None:
             self._traces.append(_trace(cell, steps, present))
-        return outputs, state
+        return outputs, state or ()
 
     def attend(self, decoded: Floats, encoded: Floats, present: Any) -> tuple[Floats, Floats]:
         """See `Ops`."""

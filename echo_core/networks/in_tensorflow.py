@@ -1,22 +1,21 @@
 """The operations of `definition.Ops` in TensorFlow, for one compiled program.
 
-LSTM layers without gaps, which nearly all runs consist of, are `lstm_gradient.lstm`, whose gradient is written by hand.
-Other cells, and layers that skip gaps, are plain loops whose gradient TensorFlow derives.
+LSTM layers without gaps, which nearly all runs consist of, are `lstm_gradient.lstm`. Other cells, and layers that skip
+gaps, are `cell_gradient.any_cell`.
 """
 
-from typing import Any
 
 from echo_core.config import RunConfig
 from echo_core.networks.backend import tf
+from echo_core.networks.cell_gradient import any_cell
 from echo_core.networks.definition import CellState, LayerWeights, States, state_sizes
-from echo_core.networks.lstm_gradient import TENSORFLOW, UNROLL_UP_TO, Tensor, kernel_rows, lstm
-from echo_core.networks.steps import step
+from echo_core.networks.lstm_gradient import Tensor, kernel_rows, lstm
 
 _NEVER = -1e9
 
 
 def zero_states(config: RunConfig, windows: int) -> States:
-    """The state of each recurrent layer before the first timestep: vectors of zeros, (windows, units) each."""
+    """A state of zeros for each recurrent layer that later updates go on from: vectors of (windows, units)."""
     zero = tf.zeros((windows, config.units))
     return tuple((zero,) * size for size in state_sizes(config))
 
@@ -41,12 +40,12 @@ class TensorOps:
         *before, width = values.shape
         return tf.reshape(tf.matmul(tf.reshape(values, [-1, width]), kernel) + bias, [*before, -1])
 
-    def recurrent(self, cell: str, projected: Tensor, layer: LayerWeights, state: CellState, timesteps: int,
+    def recurrent(self, cell: str, projected: Tensor, layer: LayerWeights, state: CellState | None, timesteps: int,
                   present: Tensor | None = None, may_unroll: bool = True) -> tuple[Tensor, CellState]:
         """See `Ops`."""
         if cell == "lstm" and present is None:
             return lstm(projected, layer.recurrent_kernel, state, timesteps, may_unroll)
-        return _derived(cell, projected, layer, state, timesteps, present)
+        return any_cell(cell, projected, layer, state, timesteps, present)
 
     def attend(self, decoded: Tensor, encoded: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
         """See `Ops`."""
@@ -67,30 +66,3 @@ class TensorOps:
     def blocks(self, values: Tensor, number: int) -> Tensor:
         """See `Ops`."""
         return tf.transpose(tf.reshape(values, [values.shape[0], number, -1]), [1, 0, 2])
-
-
-def _derived(cell: str, projected: Tensor, layer: LayerWeights, state: CellState, timesteps: int,
-             present: Tensor | None) -> tuple[Tensor, CellState]:
-    """A recurrent layer with its gradient left to TensorFlow."""
-    shared = projected.shape[0] == 1
-
-    def advance(t: Any, state: CellState) -> CellState:
-        there = present[t] if present is not None else None
-        return step(cell, TENSORFLOW, projected[0 if shared else t], state, layer, there)[0]
-
-    if timesteps <= UNROLL_UP_TO:
-        outputs = []
-        for t in range(timesteps):
-            state = advance(t, state)
-            outputs.append(state[0])
-        return tf.stack(outputs), tuple(map(tf.stop_gradient, state))
-
-    def body(t: Tensor, state: CellState, kept: Tensor) -> tuple[Any, ...]:
-        state = advance(t, state)
-        return t + 1, state, kept.write(t, state[0])
-
-    array = tf.TensorArray(tf.float32, timesteps, element_shape=state[0].shape)
-    _, state, array = tf.while_loop(lambda t, *_: t < timesteps, body, (0, state, array),
-                                    maximum_iterations=timesteps)
-    return array.stack(), tuple(map(tf.stop_gradient, state))
-

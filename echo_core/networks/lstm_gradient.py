@@ -7,11 +7,12 @@ instead of multiplying one-hot rows. `tests/networks/test_lstm_gradient.py` comp
 Time is the first axis, (timesteps, windows, features), so that a timestep is one slice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from echo_core.config import LARGE_UNITS
 from echo_core.networks.backend import tf
 from echo_core.networks.steps import Functions, lstm_state
 
@@ -43,7 +44,7 @@ def kernel_rows(kernel: Tensor, tokens: Tensor) -> tuple[Tensor, Callable[..., A
     return tf.gather(kernel, tokens), gradient
 
 
-def lstm(projected: Tensor, recurrent_kernel: Tensor, state: CellState, timesteps: int,
+def lstm(projected: Tensor, recurrent_kernel: Tensor, state: CellState | None, timesteps: int,
          may_unroll: bool = True) -> tuple[Tensor, CellState]:
     """An LSTM layer whose input product is given. Gates are in Keras's order: input, forget, candidate, output.
 
@@ -51,8 +52,8 @@ def lstm(projected: Tensor, recurrent_kernel: Tensor, state: CellState, timestep
         projected: `inputs @ kernel + bias`, (timesteps, windows, 4 · units); or (1, windows, 4 · units) where every
             timestep reads the same, as a decoder reads its context.
         recurrent_kernel: (units, 4 · units).
-        state: h and c before the first timestep, (windows, units) each. No gradient flows into it, as none flows into
-            the kept state of a stateful Keras layer.
+        state: h and c before the first timestep, (windows, units) each; None for zeros, which saves a product. No
+            gradient flows into it, as none flows into the kept state of a stateful Keras layer.
         may_unroll: Whether a run has enough epochs for faster ones to repay a longer compilation.
     Returns:
         The h of every timestep, (timesteps, windows, units), and the last h and c.
@@ -62,15 +63,12 @@ def lstm(projected: Tensor, recurrent_kernel: Tensor, state: CellState, timestep
 
     @tf.custom_gradient
     def layer(projected: Tensor, recurrent_kernel: Tensor) -> tuple[Any, Callable[..., Any]]:
-        h0, c0 = state
-        outputs, cells, gates = forwards(projected, recurrent_kernel, h0, c0, timesteps)
+        outputs, cells, gates = forwards(projected, recurrent_kernel, state, timesteps)
 
         def gradient(upstream: Tensor, _unused: Tensor) -> tuple[Tensor, Tensor]:
+            c0 = state[1] if state else tf.zeros_like(cells[0])
             deltas = backwards(upstream, recurrent_kernel, cells, gates, c0, timesteps)  # (timesteps, windows, 4·units)
-            units = recurrent_kernel.shape[0]
-            before = tf.concat([h0[None], outputs[:-1]], axis=0)  # the h before each timestep
-            before = tf.reshape(before, [-1, units])  # (timesteps · windows, units)
-            recurrent = tf.matmul(before, tf.reshape(deltas, [-1, 4 * units]), transpose_a=True)  # (units, 4·units)
+            recurrent = recurrent_gradient(outputs, deltas, state[0] if state else None)
             shared = projected.shape[0] == 1 and timesteps > 1
             return tf.reduce_sum(deltas, axis=0, keepdims=True) if shared else deltas, recurrent
 
@@ -78,6 +76,22 @@ def lstm(projected: Tensor, recurrent_kernel: Tensor, state: CellState, timestep
 
     outputs, cells = layer(projected, recurrent_kernel)
     return outputs, (tf.stop_gradient(outputs[-1]), tf.stop_gradient(cells[-1]))
+
+
+def recurrent_gradient(outputs: Tensor, deltas: Tensor, h0: Tensor | None) -> Tensor:
+    """The gradient of a recurrent kernel, (units, gates · units), by one product over all timesteps.
+
+    Args:
+        outputs: The h after each timestep, (timesteps, windows, units).
+        deltas: The gradients of each timestep's product with the kernel, (timesteps, windows, gates · units).
+        h0: The h before the first timestep; None for zeros, which add nothing.
+    """
+    if h0 is None and outputs.shape[2] >= LARGE_UNITS:
+        before, deltas = outputs[:-1], deltas[1:]
+    else:  # a small network keeps its order of sums, and with it the last bits of its weights
+        before = tf.concat([tf.zeros_like(outputs[:1]) if h0 is None else h0[None], outputs[:-1]], axis=0)
+    before = tf.reshape(before, [-1, outputs.shape[2]])  # (timesteps · windows, units)
+    return tf.matmul(before, tf.reshape(deltas, [-1, deltas.shape[2]]), transpose_a=True)
 
 
 def _activation(units: int) -> Callable[[Tensor], Tensor]:
@@ -90,10 +104,11 @@ def _activation(units: int) -> Callable[[Tensor], Tensor]:
     return lambda z: tf.tanh(z * scale) * scale + offset
 
 
-def _step(z: Tensor, c: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """One timestep from its pre-activations: the next h, the next c, and the four gates side by side."""
-    gates = activation(z)
-    return *lstm_state(TENSORFLOW, tf.split(gates, 4, axis=1), c), gates
+def _step(projected: Tensor, recurrent_kernel: Tensor, state: CellState | None,
+          activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """One timestep: the next h, the next c, and the four gates side by side. A state of None is zero."""
+    gates = activation(projected + tf.matmul(state[0], recurrent_kernel) if state else projected)
+    return *lstm_state(TENSORFLOW, tf.split(gates, 4, axis=1), state[1] if state else 0.0), gates
 
 
 def _step_backwards(dh: Tensor, dc: Tensor, gates: Tensor, c_before: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,13 +121,15 @@ def _step_backwards(dh: Tensor, dc: Tensor, gates: Tensor, c_before: Tensor, c: 
     return dz, dc * f
 
 
-def _unrolled(projected: Tensor, recurrent_kernel: Tensor, h: Tensor, c: Tensor, timesteps: int) -> tuple[Tensor, ...]:
+def _unrolled(projected: Tensor, recurrent_kernel: Tensor, state: CellState | None,
+              timesteps: int) -> tuple[Tensor, ...]:
     """Outputs, cells and gates of every timestep, from an unrolled loop."""
     read = tf.unstack(projected) if projected.shape[0] > 1 else [projected[0]] * timesteps
-    activation = _activation(c.shape[1])
+    activation = _activation(recurrent_kernel.shape[0])
     outputs, cells, gates = [], [], []
     for t in range(timesteps):
-        h, c, gate = _step(read[t] + tf.matmul(h, recurrent_kernel), c, activation)
+        h, c, gate = _step(read[t], recurrent_kernel, state, activation)
+        state = h, c
         outputs.append(h)
         cells.append(c)
         gates.append(gate)
@@ -140,19 +157,21 @@ def _unrolled_backwards(upstream: Tensor, recurrent_kernel: Tensor, cells: Tenso
     return tf.stack(deltas[::-1])
 
 
-def _looped(projected: Tensor, recurrent_kernel: Tensor, h: Tensor, c: Tensor, timesteps: int) -> tuple[Tensor, ...]:
+def _looped(projected: Tensor, recurrent_kernel: Tensor, state: CellState | None,
+            timesteps: int) -> tuple[Tensor, ...]:
     """`_unrolled` as a loop of the program, whose size does not depend on the number of timesteps."""
-    shared = projected.shape[0] == 1
-    activation = _activation(c.shape[1])
+    shared, units = projected.shape[0] == 1, recurrent_kernel.shape[0]
+    activation = _activation(units)
 
-    def body(t: Tensor, h: Tensor, c: Tensor, *kept: Tensor) -> tuple[Any, ...]:
-        h, c, gate = _step(projected[0 if shared else t] + tf.matmul(h, recurrent_kernel), c, activation)
-        return (t + 1, h, c, *(array.write(t, value) for array, value in zip(kept, (h, c, gate), strict=True)))
+    def advance(t: Any, state: CellState | None, kept: Sequence[Tensor]) -> tuple[Any, ...]:
+        after = _step(projected[0 if shared else t], recurrent_kernel, state, activation)
+        return (t + 1, after[:2], tuple(array.write(t, value) for array, value in zip(kept, after, strict=True)))
 
-    arrays = [tf.TensorArray(tf.float32, timesteps, element_shape=[h.shape[0], width])
-              for width in (h.shape[1], h.shape[1], 4 * h.shape[1])]
-    *_, outputs, cells, gates = tf.while_loop(
-        lambda t, *_: t < timesteps, body, (0, h, c, *arrays), maximum_iterations=timesteps)
+    kept = tuple(tf.TensorArray(tf.float32, timesteps, element_shape=[projected.shape[1], width])
+                 for width in (units, units, 4 * units))
+    begun = (0, state, kept) if state else advance(0, None, kept)  # the first step without its product with zeros
+    *_, (outputs, cells, gates) = tf.while_loop(
+        lambda t, *_: t < timesteps, advance, begun, maximum_iterations=timesteps)
     return outputs.stack(), cells.stack(), gates.stack()
 
 

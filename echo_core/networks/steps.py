@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from echo_core.config.cells import CELLS
 from echo_core.networks.definition import Array, CellState, LayerWeights
 
 Gates = tuple[Array, ...]
@@ -28,17 +29,28 @@ GATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"lstm": ("i", "f", "g", "o"), "gru": ("z", "r", "n"), "simple_rnn": ()})
 
 
-def step(cell: str, of: Functions, projected: Array, state: CellState, layer: LayerWeights,
+def step(cell: str, of: Functions, projected: Array, state: CellState | None, layer: LayerWeights,
          present: Array | None = None) -> tuple[CellState, Gates]:
     """The state after one timestep, and the gates that made it, (windows, units) each.
 
     Args:
         projected: `x @ kernel + bias`, (windows, gates · units).
+        state: Before it; None for zeros, which saves a product.
         present: (windows,); where it is False the timestep is a gap, and the state stays as it was.
     """
-    after, gates = _STEPS[cell](of, projected, state, layer)
+    recurrent = state[0] @ layer.recurrent_kernel if state else 0.0
+    if CELLS[cell].num_biases == 2:
+        recurrent = recurrent + layer.bias[1]
+    return gated(cell, of, projected, recurrent, state, present)
+
+
+def gated(cell: str, of: Functions, projected: Array, recurrent: Array, state: CellState | None,
+          present: Array | None = None) -> tuple[CellState, Gates]:
+    """`step` from `recurrent`, what the timestep before gives to its gates: `h @ recurrent_kernel` and its bias."""
+    before = state or (0.0,) * CELLS[cell].num_states
+    after, gates = _STEPS[cell](of, projected, recurrent, before)
     if present is not None:
-        after = tuple(of.where(present[:, None], *both) for both in zip(after, state, strict=True))
+        after = tuple(of.where(present[:, None], *both) for both in zip(after, before, strict=True))
     return after, gates
 
 
@@ -49,25 +61,24 @@ def lstm_state(of: Functions, gates: Gates, c: Array) -> CellState:
     return o * of.tanh(c), c
 
 
-def _lstm(of: Functions, projected: Array, state: CellState, layer: LayerWeights) -> tuple[CellState, Gates]:
-    h, c = state
-    i, f, g, o = of.split(projected + h @ layer.recurrent_kernel, 4, axis=-1)
+def _lstm(of: Functions, projected: Array, recurrent: Array, state: CellState) -> tuple[CellState, Gates]:
+    i, f, g, o = of.split(projected + recurrent, 4, axis=-1)
     gates = of.sigmoid(i), of.sigmoid(f), of.tanh(g), of.sigmoid(o)
-    return lstm_state(of, gates, c), gates
+    return lstm_state(of, gates, state[1]), gates
 
 
-def _gru(of: Functions, projected: Array, state: CellState, layer: LayerWeights) -> tuple[CellState, Gates]:
+def _gru(of: Functions, projected: Array, recurrent: Array, state: CellState) -> tuple[CellState, Gates]:
     h, = state
     update, reset, candidate = of.split(projected, 3, axis=-1)
-    update_h, reset_h, candidate_h = of.split(h @ layer.recurrent_kernel + layer.bias[1], 3, axis=-1)
+    update_h, reset_h, candidate_h = of.split(recurrent, 3, axis=-1)
     z, r = of.sigmoid(update + update_h), of.sigmoid(reset + reset_h)
     n = of.tanh(candidate + r * candidate_h)
     return (z * h + (1 - z) * n,), (z, r, n)
 
 
-def _simple_rnn(of: Functions, projected: Array, state: CellState, layer: LayerWeights) -> tuple[CellState, Gates]:
-    return (of.tanh(projected + state[0] @ layer.recurrent_kernel),), ()
+def _simple_rnn(of: Functions, projected: Array, recurrent: Array, state: CellState) -> tuple[CellState, Gates]:
+    return (of.tanh(projected + recurrent),), ()
 
 
-_STEPS: Mapping[str, Callable[[Functions, Array, CellState, LayerWeights], tuple[CellState, Gates]]] = MappingProxyType(
+_STEPS: Mapping[str, Callable[[Functions, Array, Array, CellState], tuple[CellState, Gates]]] = MappingProxyType(
     {"lstm": _lstm, "gru": _gru, "simple_rnn": _simple_rnn})

@@ -136,8 +136,8 @@ class Queue:
         if state is None:
             connection.execute(insert(RUNS).values(
                 run_id=run_id, config=config.model_dump_json(),  # with every field, as a default may change
-                training_version=TRAINING_VERSION, state=State.QUEUED, session=session, created_at=at, queued_at=at,
-                family=config.family, variant=config.variant, task=config.task))
+                training_version=config.training_version, state=State.QUEUED, session=session, created_at=at,
+                queued_at=at, family=config.family, variant=config.variant, task=config.task))
         elif State(state).is_active:
             connection.execute(change(run_id).values(stop_requested=False, reason=_unless_closed()))
         else:
@@ -323,8 +323,8 @@ def _num_queued(connection: Connection, *which: ColumnElement[bool]) -> int:
 
 
 def _queued() -> Any:
-    # A run of another training version would get other weights here.
-    return (RUNS.c.state == State.QUEUED) & (RUNS.c.training_version == TRAINING_VERSION)
+    # A run of a newer training version would get other weights here.
+    return (RUNS.c.state == State.QUEUED) & (RUNS.c.training_version <= TRAINING_VERSION)
 
 
 def change(run_id: str, state: State | None = None) -> Any:

@@ -106,7 +106,7 @@ def _awaited_again() -> ColumnElement[bool]:
     """Runs that were left off, and have a holder who was seen since and less than `HOLD_SECONDS` ago."""
     is_back = exists().where(WATCHERS.c.run_id == RUNS.c.run_id, WATCHERS.c.seen_at > RUNS.c.ended_at,
                              WATCHERS.c.seen_at >= now() - HOLD_SECONDS)
-    return (left_off() & is_back & (RUNS.c.training_version == TRAINING_VERSION)
+    return (left_off() & is_back & (RUNS.c.training_version <= TRAINING_VERSION)
             & RUNS.c.deleted_at.is_(None))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from echo_core.config import RunConfig
 from echo_core.config.checks import check_weights
 from echo_core.evaluation.scores import read_off
-from echo_core.networks.definition import CellState, LayerWeights, run, state_sizes
+from echo_core.networks.definition import CellState, LayerWeights, run
 from echo_core.networks.in_numpy import NumpyOps, forward
 from echo_core.networks.steps import GATES
 from echo_core.records import Floats, Ints
@@ -76,7 +76,7 @@ class _SwapState(NumpyOps):
         super().__init__()
         self._timestep, self._donors, self._is_first = timestep, donors, True
 
-    def recurrent(self, cell: str, projected: Floats, layer: LayerWeights, state: CellState, timesteps: int,
+    def recurrent(self, cell: str, projected: Floats, layer: LayerWeights, state: CellState | None, timesteps: int,
                   present: Any = None, may_unroll: bool = True) -> tuple[Floats, CellState]:
         """See `Ops`."""
         is_first, self._is_first, t = self._is_first, False, self._timestep
@@ -188,9 +188,9 @@ def _answers_together(config: RunConfig, alike: Sequence[Part], biases: Sequence
         window, part = row // len(alike), row % len(alike)
         weights = [stacked[place][..., part, :] if place in biases else array  # a bias for each window
                    for place, array in enumerate(alike[0].weights)]
-        zero = np.zeros((len(window), config.units), np.float32)
+        unread = (None,) * config.traits.num_recurrent_layers
         answer = run(_Together(window * len(alike) + encoders[part], attention[part]), config, weights,
-                     windows[window].T, tuple((zero,) * size for size in state_sizes(config)))
+                     windows[window].T, unread)
         said.append(_read_off(config, answer.outputs.transpose(1, 0, 2)))
     return np.concatenate(said).reshape(len(windows), len(alike), -1).transpose(1, 0, 2)
 
@@ -209,15 +209,16 @@ class _Together(NumpyOps):
         _, self._first, self._each = np.unique(same, return_index=True, return_inverse=True)
         self._is_first = True
 
-    def recurrent(self, cell: str, projected: Floats, layer: LayerWeights, state: CellState, timesteps: int,
+    def recurrent(self, cell: str, projected: Floats, layer: LayerWeights, state: CellState | None, timesteps: int,
                   present: Any = None, may_unroll: bool = True) -> tuple[Floats, CellState]:
         """See `Ops`."""
         is_first, self._is_first, first, each = self._is_first, False, self._first, self._each
         if not is_first:
             return super().recurrent(cell, projected, layer, state, timesteps, present)
+        before = state and tuple(vector[first] for vector in state)
         outputs, last = super().recurrent(
-            cell, projected[:, first], layer._replace(bias=layer.bias[..., first, :]),
-            tuple(vector[first] for vector in state), timesteps, None if present is None else present[:, first])
+            cell, projected[:, first], layer._replace(bias=layer.bias[..., first, :]), before, timesteps,
+            None if present is None else present[:, first])
         return outputs[:, each], tuple(vector[each] for vector in last)
 
     def look(self, decoded: Floats, encoded: Floats, present: Any) -> Floats:

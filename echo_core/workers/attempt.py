@@ -70,6 +70,7 @@ def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: floa
             begun = patiently(store.attempts.start, ticket, threads)
             if in_worker:
                 prepare()
+            _check_version(ticket, begun.config)
             yield from _train(store, ticket, begun, pulse, max_seconds, in_worker)
         except Superseded as end:
             logger.info("%s", end)
@@ -91,6 +92,13 @@ def drain(store: Store, ticket: Ticket, *, threads: int, unwatched_seconds: floa
             with suppress(Superseded, *OUTAGES):
                 store.attempts.pause(ticket, pulse.checkpoint)
             raise
+
+
+def _check_version(ticket: Ticket, config: RunConfig) -> None:
+    """Raise ValueError if a run was begun by a version of the training that gives its settings other weights."""
+    if config.run_id != ticket.run_id:
+        raise ValueError(f"this run was begun by another version of the training; here its settings are run "
+                         f"{config.run_id}. Try Train with these settings.")
 
 
 def patiently(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

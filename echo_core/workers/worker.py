@@ -111,10 +111,11 @@ def moment_of_row(run: RunRow, epoch: int, checkpoint: Checkpoint | None) -> Che
     """
     if checkpoint is not None and checkpoint.epoch == epoch:
         return replace(checkpoint, moments=())
-    if run.training_version != TRAINING_VERSION:
+    if run.training_version != run.config.training_version:
         raise ValueError(f"epoch must be {checkpoint.epoch if checkpoint else 'one with stored weights'} for a run of "
-                         f"another version of the training ({run.training_version}; this is {TRAINING_VERSION}), as it "
-                         f"would be trained to other weights here; received {epoch}.")
+                         f"another version of the training ({run.training_version}; here it is "
+                         f"{run.config.training_version}), as it would be trained to other weights here; "
+                         f"received {epoch}.")
     return moment(run.config, epoch, checkpoint)
 
 

@@ -14,7 +14,6 @@ from echo_core.models import first_weights
 from echo_core.records import State
 from echo_core.studies.inspecting import STUDIES
 from echo_core.studies.inspecting import inspect as table_of
-from echo_core.workers import worker
 from echo_core.workers.worker import moment
 from tests.helpers.command import command_store, echo_core
 from tests.helpers.samples import TINY, small
@@ -146,13 +145,13 @@ def test_an_earlier_epoch_is_inspected_as_it_was(run_id: str):
 
 
 def test_a_run_of_another_version_of_the_training_has_no_moments_but_the_stored_one(run_id: str, monkeypatch):
-    monkeypatch.setattr(worker, "TRAINING_VERSION", 2)
+    monkeypatch.setattr(RunConfig, "training_version", 2)
     assert moment_epoch(run_id, 4) == 4
     result = echo_core("inspect", run_id, "--what", "errors", "--epoch", "3")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        "Error: epoch must be 4 for a run of another version of the training (1; this is 2), as it would be trained to "
-        "other weights here; received 3.\n")
+        "Error: epoch must be 4 for a run of another version of the training (1; here it is 2), as it would be trained "
+        "to other weights here; received 3.\n")
 
 
 def moment_epoch(run_id: str, epoch: int) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from echo_core.config import TRAINING_VERSION, RunConfig
+from echo_core.config import RunConfig
 from echo_core.config.compatibility import AXES
 from echo_core.config.presets import PRESETS, SAMPLE_PAIRS, short_name
 from echo_core.config.repair import repair_settings
@@ -36,7 +36,8 @@ def test_preset_quick_echoes_two_of_five_without_state_from_eight_sequences():
     ("whole", "fdcdfe66347a3b25"), ("partial", "a9561b04b7214680"), ("quick", "8136bbf992c23d22")])
 def test_run_ids_of_the_first_presets_never_change(name, run_id):
     # They are older than half of the fields, and in people's links.
-    assert (TRAINING_VERSION, PRESETS[name].config.run_id) == (1, run_id)
+    config = PRESETS[name].config
+    assert (config.training_version, config.run_id) == (1, run_id)
 
 
 def test_windows_and_updates_of_an_epoch_are_the_tutorials():

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from echo_core.config import FIELDS_ADDED_LATER, TRAINING_VERSION, RunConfig, by_nearness, divisors
+from echo_core.config import FIELDS_ADDED_LATER, LARGE_UNITS, TRAINING_VERSION, RunConfig, by_nearness, divisors
 from echo_core.config import run_config as config_module
 from echo_core.config.compatibility import AXES, REFUSALS
 from echo_core.config.repair import explain, repair_settings
@@ -412,8 +412,8 @@ def test_a_text_is_kept_in_its_form(typed):
 
 
 def test_run_id_of_the_default_config_never_changes():
-    # It is in people's links. Another value here needs another TRAINING_VERSION, and so does the reverse.
-    assert (TRAINING_VERSION, RunConfig().run_id) == (1, "fdcdfe66347a3b25")
+    # It is in people's links. Another value here needs another training version, and so does the reverse.
+    assert (RunConfig().training_version, RunConfig().run_id) == (1, "fdcdfe66347a3b25")
 
 
 @given(configs(), configs())
@@ -460,7 +460,7 @@ def test_a_field_added_later_leaves_old_run_ids_alone_at_its_old_value(monkeypat
     # As if `seed` were new and all runs before it had been those of seed 0.
     monkeypatch.setattr(config_module, "FIELDS_ADDED_LATER", {"seed": 0})
     before = {name: value for name, value in RunConfig().model_dump().items() if name != "seed"}
-    text = json.dumps([TRAINING_VERSION, before], sort_keys=True, separators=(",", ":"))
+    text = json.dumps([RunConfig().training_version, before], sort_keys=True, separators=(",", ":"))
     old_id = hashlib.sha256(text.encode()).hexdigest()[:16]
     assert RunConfig(seed=0).run_id == old_id
     assert RunConfig(seed=1).run_id != old_id
@@ -475,8 +475,15 @@ def test_fields_added_later_have_their_old_values_as_defaults_so_that_old_links_
 
 def test_another_training_version_makes_other_run_ids(monkeypatch):
     old_id = RunConfig().run_id
-    monkeypatch.setattr(config_module, "TRAINING_VERSION", TRAINING_VERSION + 1)
+    monkeypatch.setattr(RunConfig, "training_version", TRAINING_VERSION + 1)
     assert RunConfig().run_id != old_id
+
+
+@pytest.mark.parametrize(("settings", "version"), [
+    ({}, 1), ({"cell": "gru"}, 2), ({"cell": "simple_rnn"}, 2), ({"missing": "mask", "batch_size": 1}, 2),
+    ({"units": LARGE_UNITS - 1}, 1), ({"units": LARGE_UNITS}, 2)])
+def test_only_what_is_trained_to_other_weights_than_before_has_another_version(settings, version):
+    assert RunConfig(**settings).training_version == version <= TRAINING_VERSION
 
 
 @given(configs(), st.integers(0, 2**31 - 1), st.integers(1, 10_000_000))

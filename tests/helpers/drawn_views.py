@@ -7,7 +7,6 @@ from streamlit.testing.v1 import AppTest
 
 from echo_app.panels.inside.look import Look
 from echo_core.config import RunConfig
-from echo_core.config.run_config import TRAINING_VERSION
 from echo_core.records import Checkpoint, Floats, State
 from echo_core.store import RunRow
 from tests.helpers.waiting import PATIENCE
@@ -21,10 +20,10 @@ def look_at(config: RunConfig, weights: Sequence[Floats] | None = None, window: 
     checkpoint = Checkpoint(at, at, tuple(random_weights(config, seed=epoch or 0) if weights is None else weights))
     attempt = int(checkpoint.fingerprint[:8], 16)  # what is cached by run and attempt belongs to these weights alone
     row = RunRow(
-        run_id=config.run_id, config=config, training_version=TRAINING_VERSION, state=State.FINISHED, attempt=attempt,
-        session="a test", created_at=0.0, queued_at=0.0, started_at=0.0, ended_at=1.0, heartbeat_at=None,
-        stop_requested=False, reason=None, epoch=config.epochs, seconds=1.0, threads=1, worker=None, restarts=0,
-        fingerprint=checkpoint.fingerprint, evaluation=None, loss=None)
+        run_id=config.run_id, config=config, training_version=config.training_version, state=State.FINISHED,
+        attempt=attempt, session="a test", created_at=0.0, queued_at=0.0, started_at=0.0, ended_at=1.0,
+        heartbeat_at=None, stop_requested=False, reason=None, epoch=config.epochs, seconds=1.0, threads=1,
+        worker=None, restarts=0, fingerprint=checkpoint.fingerprint, evaluation=None, loss=None)
     read = some_windows(config)[0] if window is None else np.array(window)
     return Look(row, checkpoint, read.astype(np.int32))
 

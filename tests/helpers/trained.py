@@ -14,8 +14,8 @@ STATELESS = PARTIAL.model_copy(update={"stateful": False, "sequences_per_epoch":
 LONG = RunConfig(variant="encoder_decoder", vocab_size=9, units=6, sequence_length=20, input_length=14,
                  output_length=12, batch_size=7, epochs=20)
 #: A config whose gradients overflow after some epochs; every loss before that is finite.
-DIVERGING = RunConfig(cell="simple_rnn", vocab_size=10, sequence_length=64, input_length=60, output_length=60, units=64,
-                      batch_size=5, learning_rate=1, epochs=200)
+DIVERGING = RunConfig(cell="simple_rnn", vocab_size=10, sequence_length=64, input_length=60, output_length=60,
+                      units=100, batch_size=5, learning_rate=1, epochs=200)
 
 
 def with_(config: RunConfig, **changes) -> RunConfig:

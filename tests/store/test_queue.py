@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
-from echo_core.config import RunConfig
+from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.records import State
 from echo_core.settings import QueueFull
 from echo_core.store import Superseded, upkeep
@@ -221,7 +221,7 @@ def test_worker_with_a_run_under_way_gets_no_second_one(store):
 def test_run_of_another_training_version_is_left_to_its_like(store):
     store.queue.request(config(1))
     with store.database.write() as connection:
-        connection.execute(update(RUNS).values(training_version=RUNS.c.training_version + 1))
+        connection.execute(update(RUNS).values(training_version=TRAINING_VERSION + 1))
     assert store.queue.claim("w") is None
     assert store.queue.place(config(1).run_id) is None
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from echo_core.config import RunConfig
 from echo_core.records import State
 from echo_core.settings import Settings
 from echo_core.store import Store, database
@@ -235,6 +236,17 @@ def test_training_that_raises_fails_the_run_with_one_line_and_the_log_has_the_tr
     assert (row.state, row.reason, row.epoch) == (State.FAILED, "ValueError: the loss is no number", 3)
     assert isinstance(run.error, ValueError)
     assert "Traceback" in caplog.text
+
+
+def test_a_run_that_was_queued_by_another_version_of_the_training_is_not_trained_to_other_weights(
+        store, trainer, monkeypatch):
+    ticket = store.queue.take(LONG, "a worker", holder="my browser")
+    monkeypatch.setattr(RunConfig, "training_version", 99)
+    with pytest.raises(ValueError, match="begun by another version of the training"):
+        list(attempt.drain(store, ticket, threads=1))
+    row = store.runs.get(ticket.run_id)
+    assert (row.state, row.epoch, trainer.began_at) == (State.FAILED, 0, [])
+    assert f"here its settings are run {LONG.run_id}" in row.reason
 
 
 def test_reason_is_one_line_that_any_database_can_keep():
