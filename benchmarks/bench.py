@@ -11,8 +11,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,10 +21,11 @@ from typing import Any, NamedTuple, Self
 
 import click
 
-from benchmarks.measure import AXES, LARGE, PEERS, SETTINGS, Cost, Measure
+from benchmarks.measure import LARGE, MAX_WRITTEN_OUT, NETWORKS, PEERS, SETTINGS, SHORT, Cost, Measure
 from echo_core.config import RunConfig
 from echo_core.config.sizes import flops_per_window
 from echo_core.settings import Settings
+from echo_core.text.plurals import counted
 from echo_core.workers.process import environment
 from echo_core.workers.xla_cache import program_folder
 
@@ -34,45 +36,48 @@ GUESTS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 
 #: (setting, peer) -> measurements, one a round.
 Measures = Mapping[tuple[str, str], list[Measure]]
-#: (axis, value, peer) -> the cost of an epoch.
-Costs = Mapping[tuple[str, int, str], Cost]
+#: (network, peer) -> its costs, one a round.
+Costs = Mapping[tuple[str, str], list[Cost]]
 
 
 @click.command()
 @click.option("--rounds", default=5, show_default=True, help="How often everything is measured; medians count.")
 @click.option("--setting", "settings", multiple=True, type=click.Choice(list(SETTINGS)), help="Only this one.")
-@click.option("--axes/--no-axes", default=True, help="Whether the growth of the cost is measured, once.")
+@click.option("--network", "networks", multiple=True, type=click.Choice(list(NETWORKS)), help="Only this one's cost.")
+@click.option("--minutes", default=20.0, show_default=True, help="No measurement begins later; the tables say it.")
 @click.option("--write/--no-write", default=True, help="Whether RESULTS.md is written.")
-def main(rounds: int, settings: tuple[str, ...], axes: bool, write: bool) -> None:
-    """Measure all peers side by side. Takes about half an hour."""
+def main(rounds: int, settings: tuple[str, ...], networks: tuple[str, ...], minutes: float, write: bool) -> None:
+    """Measure all peers side by side."""
     measures: dict[tuple[str, str], list[Measure]] = defaultdict(list)
-    begun = Busy.now()
+    costs: dict[tuple[str, str], list[Cost]] = defaultdict(list)
+    everything = not settings and not networks
+    begun, ends = Busy.now(), time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory() as kept:
-        for number in range(1, rounds + 1):
-            for setting in settings or tuple(SETTINGS):
-                for name, peer in PEERS.items():
-                    if setting in peer.settings:
-                        measured = Measure(**measure_apart(name, setting, Path(kept)))
-                        measures[setting, name].append(measured)
-                        click.echo(f"round {number}/{rounds}  {setting:8} {name:12} {measured}", err=True)
-    costs = measure_axes() if axes else {}
-    page = "\n".join(report(measures, costs, rounds, Busy.now().others_since(begun)))
+        for number, name, what in turns(rounds, settings or tuple(SETTINGS) if everything or settings else (),
+                                        networks or tuple(NETWORKS) if everything or networks else ()):
+            if time.monotonic() > ends:
+                click.echo(f"{minutes:g} minutes are over in round {number}", err=True)
+                break
+            found = measure_apart(name, what, Path(kept))
+            click.echo(f"round {number}/{rounds}  {what:24} {name:12} {found}", err=True)
+            if what in SETTINGS:
+                measures[what, name].append(Measure(**found))
+            else:
+                costs[what, name].append(Cost(**found))
+    page = "\n".join(report(measures, costs, Busy.now().others_since(begun)))
     click.echo(page)
     if write:
         RESULTS.write_text(page + "\n")
 
 
-def measure_axes() -> Costs:
-    """Measure each network along each axis, with all peers in turn."""
-    costs = {}
-    for axis, values in AXES.items():
-        for value in values:
-            for name, peer in PEERS.items():
-                if peer.axes:
-                    cost = Cost(**measure_apart(name, f"{axis}={value}"))
-                    costs[axis, value, name] = cost
-                    click.echo(f"{axis:10} {value:5} {name:12} {cost}", err=True)
-    return costs
+def turns(rounds: int, settings: Iterable[str], networks: Iterable[str]) -> Iterator[tuple[int, str, str]]:
+    """Each round, each setting and network, and each peer that trains it, in the order in which they are measured."""
+    for number in range(1, rounds + 1):
+        for setting in settings:
+            yield from ((number, name, setting) for name, peer in PEERS.items() if setting in peer.settings)
+        for network in networks:
+            yield from ((number, name, network) for name, peer in PEERS.items() if peer.costs and not (
+                name == "jax" and NETWORKS[network].input_length > MAX_WRITTEN_OUT))
 
 
 def measure_apart(peer: str, setting: str, kept: Path | None = None) -> dict[str, Any]:
@@ -125,24 +130,22 @@ class Busy(NamedTuple):
         return max(0.0, taken / ((self.clock - begun.clock) * (os.cpu_count() or 1)))
 
 
-def report(measures: Measures, costs: Costs, rounds: int, others: float) -> Iterator[str]:
-    """The page: the machine, a table for each setting, and one for each axis."""
+def report(measures: Measures, costs: Costs, others: float) -> Iterator[str]:
+    """The page: the machine, a table for each setting, and one of the costs of networks."""
     yield "# Results\n"
-    yield f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: medians of {rounds} rounds, each measurement in a"
-    yield "process of its own. Such machines are shared and noisy: compare within one run only.\n"
+    yield f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: medians over rounds, each measurement in a process"
+    yield "of its own. Such machines are shared and noisy: compare within one run only.\n"
     yield from (f"- {line}" for line in machine())
     yield f"- Other work took {others:.0%} of the processor meanwhile{': too much to trust this' * (others > 0.1)}"
     for setting, config in SETTINGS.items():
         found = {peer: measures[setting, peer] for peer in PEERS if measures.get((setting, peer))}
         if found:
             yield f"\n## {setting}\n"
-            yield describe(config) + "\n"
+            yield f"{describe(config)} {counted(max(map(len, found.values())), 'round')}.\n"
             yield from shares(found, config) if config == LARGE else table(found)
     yield EXPLAINED
-    for axis, values in AXES.items():
-        if any(key[0] == axis for key in costs):
-            yield f"\n## Growth with {axis}\n"
-            yield from growth(axis, values, costs)
+    if costs:
+        yield from costs_table(costs)
 
 
 #: The meaning of the tables' words.
@@ -190,24 +193,51 @@ def shares(measures: Mapping[str, list[Measure]], config: RunConfig) -> Iterator
 
 
 def of_jax(measures: Mapping[str, list[Measure]], peer: str) -> str:
-    """A peer's time of an epoch as a multiple of JAX's."""
-    if "jax" not in measures:
-        return ""
-    return f"{median(measures[peer], 'epoch_milliseconds') / median(measures['jax'], 'epoch_milliseconds'):.2f}"
+    """A peer's time of an epoch as a multiple of the faster JAX's."""
+    found = [median(measures[name], "epoch_milliseconds") for name in ("jax", "jax_loop") if name in measures]
+    return f"{median(measures[peer], 'epoch_milliseconds') / min(found):.2f}" if found else ""
 
 
-def growth(axis: str, values: tuple[int, ...], costs: Costs) -> Iterator[str]:
-    """One row a peer, one column a value: milliseconds an epoch."""
-    yield f"Preset `partial` with other {axis}, milliseconds an epoch of one update of 21 windows.\n"
-    yield f"| {axis} | {' | '.join(f'{value:,}' for value in values)} |"
-    yield f"|---|{'---|' * len(values)}"
-    for name, peer in PEERS.items():
-        if peer.axes:
-            cells = (f"{costs[axis, value, name].epoch_milliseconds:.2f}" for value in values)
-            yield f"| {peer.title.partition(',')[0]} | {' | '.join(cells)} |"
+#: What the table of costs shows.
+COSTS_EXPLAINED = f"""
+## Cost by network
+
+Preset `partial`, one update of 21 windows an epoch, with one setting changed; or a preset. "Of JAX's" is our time over
+that of the faster JAX, timesteps written out (up to {MAX_WRITTEN_OUT}) or in a loop: the median over rounds, with the
+lowest and the highest. The first epoch counts from the call of training, in a process that had compiled nothing. Memory
+is the most that the process took. Of "{SHORT}" an epoch is a sixtieth of a whole run whose program is compiled; Echo
+Lab keeps 48 snapshots meanwhile.
+"""
 
 
-def median(measures: list[Measure], field: str) -> float:
+def costs_table(costs: Costs) -> Iterator[str]:
+    """One row a network, the ratios first."""
+    yield COSTS_EXPLAINED
+    yield ("| network | of JAX's | lowest to highest | ms an epoch | JAX's | first epoch, s | JAX's | of JAX's | "
+           "peak MB | JAX's | rounds |")
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    left_out = [network for network in NETWORKS if not costs.get((network, "ours"))]
+    for network in NETWORKS:
+        ours = costs.get((network, "ours"), [])
+        theirs = [found for peer in ("jax", "jax_loop") if (found := costs.get((network, peer)))]
+        if not ours or not theirs:
+            continue
+        ratios = {field: [getattr(one, field) / min(getattr(other, field) for other in others)
+                          for one, *others in zip(ours, *theirs, strict=False)]
+                  for field in ("epoch_milliseconds", "first_seconds")}
+        jax = {field: min(median(found, field) for found in theirs)
+               for field in ("epoch_milliseconds", "first_seconds", "peak_megabytes")}
+        epochs = ratios["epoch_milliseconds"]
+        yield (f"| {network} | {statistics.median(epochs):.2f} | {min(epochs):.2f} to {max(epochs):.2f} | "
+               f"{median(ours, 'epoch_milliseconds'):.2f} | {jax['epoch_milliseconds']:.2f} | "
+               f"{median(ours, 'first_seconds'):.1f} | {jax['first_seconds']:.1f} | "
+               f"{statistics.median(ratios['first_seconds']):.2f} | {median(ours, 'peak_megabytes'):.0f} | "
+               f"{jax['peak_megabytes']:.0f} | {len(epochs)} |")
+    if left_out:
+        yield f"\nLeft out, as the time was over or others were asked for: {', '.join(left_out)}."
+
+
+def median(measures: Sequence[Measure | Cost], field: str) -> float:
     """The median of one figure over all rounds."""
     return statistics.median([float(getattr(one, field)) for one in measures])
 

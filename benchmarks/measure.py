@@ -1,18 +1,19 @@
 """Measure one peer on one setting, in its own process.
 
-`python -m benchmarks.measure PEER SETTING` prints a `Measure` as JSON; with `AXIS=VALUE` in place of the setting, a
-`Cost`. Only the peer's own module imports its packages.
+`python -m benchmarks.measure PEER SETTING` prints a `Measure` as JSON; with a name of `NETWORKS` in place of the
+setting, a `Cost`. Only the peer's own module imports its packages.
 """
 
 import importlib
 import json
+import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType, ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.peers import Trained
 from echo_core.config import RunConfig
@@ -27,8 +28,8 @@ PATIENCE = 4
 WARM_SECONDS = 2.0
 #: The size of the matrices whose product measures the machine, and the number of products.
 MATRIX_SIZE, MATRIX_ROUNDS = 2048, 15
-#: Seconds for which a network on an axis is timed, after its first chunk.
-AXIS_SECONDS = 1.5
+#: Seconds for which a network of `NETWORKS` is timed, after its first epochs.
+COST_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,17 @@ class Measure:
 
 @dataclass(frozen=True)
 class Cost:
-    """The time of one peer for an epoch of one network."""
+    """What one network costs one peer.
+
+    Attributes:
+        epoch_milliseconds: An epoch, once it has found its stride; of `SHORT`, over the whole run.
+        first_seconds: From the call to the first trained epochs, in a process that had compiled nothing.
+        peak_megabytes: The most memory of the process until then.
+    """
 
     epoch_milliseconds: float
+    first_seconds: float
+    peak_megabytes: float
 
 
 class Peer(NamedTuple):
@@ -68,7 +77,8 @@ class Peer(NamedTuple):
         timed_epochs: A slow peer trains this many epochs; the rest is extrapolated.
         keeps_programs: Whether it finds programs that an earlier process compiled.
         is_guest: Whether its packages are in `benchmarks/requirements.txt`.
-        axes: Whether its cost is measured along `AXES`.
+        costs: Whether the cost of `NETWORKS` is measured.
+        train: The function of its module that trains.
     """
 
     title: str
@@ -77,7 +87,8 @@ class Peer(NamedTuple):
     timed_epochs: int | None = None
     keeps_programs: bool = False
     is_guest: bool = False
-    axes: bool = False
+    costs: bool = False
+    train: str = "train"
 
 
 LARGE = RunConfig(variant="encoder_decoder", units=512, input_length=50, output_length=25, sequence_length=305,
@@ -89,24 +100,40 @@ SETTINGS: Mapping[str, RunConfig] = MappingProxyType(
 PEERS: Mapping[str, Peer] = MappingProxyType({
     "tutorial": Peer("tutorial: one `fit` an epoch", "tutorial", ("whole", "partial"), timed_epochs=300),
     "torch": Peer("PyTorch: eager, fused Adam", "in_torch", tuple(SETTINGS), timed_epochs=800, is_guest=True),
-    "jax": Peer("JAX: jit and scan", "in_jax", tuple(SETTINGS), is_guest=True, axes=True),
-    "ours": Peer("Echo Lab, nothing compiled", "echo_lab", tuple(SETTINGS), axes=True),
+    "jax": Peer("JAX: jit and scan, timesteps written out", "in_jax", ("whole", "partial", "quick"), is_guest=True,
+                costs=True),
+    "jax_loop": Peer("JAX: jit and scan", "in_jax", tuple(SETTINGS), is_guest=True, costs=True, train="train_scanned"),
+    "ours": Peer("Echo Lab, nothing compiled", "echo_lab", tuple(SETTINGS), costs=True),
     "ours_cached": Peer("Echo Lab, programs in the cache", "echo_lab", tuple(SETTINGS), keeps_programs=True),
 })
 
 
+def _partial(**settings: Any) -> RunConfig:
+    """Preset `partial` with some settings changed, and more epochs than are measured."""
+    return RunConfig(**PRESETS["partial"].config.model_dump() | {"epochs": 100_000} | settings)
+
+
 def on_axis(axis: str, value: int) -> RunConfig:
     """Preset `partial` with one setting changed, still with 21 windows in one update."""
-    base = PRESETS["partial"].config
-    length = value if axis == "timesteps" else base.input_length
-    return RunConfig(**base.model_dump() | {
-        "units": value if axis == "units" else base.units,
-        "vocab_size": value if axis == "vocabulary" else base.vocab_size,
-        "input_length": length, "sequence_length": length + base.num_windows - 1, "epochs": 100_000})
+    if axis == "timesteps":
+        return _partial(input_length=value, sequence_length=value + PRESETS["partial"].config.num_windows - 1)
+    return _partial(**{{"units": "units", "vocabulary": "vocab_size"}[axis]: value})
 
 
 AXES: Mapping[str, tuple[int, ...]] = MappingProxyType({
     "units": (20, 64, 150, 256, 512, 1024), "timesteps": (5, 10, 20, 50, 100), "vocabulary": (10, 100, 1000)})
+#: A run of few epochs, of which nearly each has a snapshot.
+SHORT = "60 epochs of 1,024 units"
+#: Networks of which an epoch, the first one and the memory are measured.
+NETWORKS: Mapping[str, RunConfig] = MappingProxyType({
+    **{f"{axis}={value}": on_axis(axis, value) for axis, values in AXES.items() for value in values},
+    "gru": _partial(cell="gru"), "simple_rnn": _partial(cell="simple_rnn"),
+    "masked": _partial(missing="mask", batch_size=26),
+    **{name: PRESETS[name].config.model_copy(update={"epochs": 100_000})
+       for name in ("attention_20", "reverse_10", "padded", "pairs")},
+    SHORT: _partial(units=1024, epochs=60)})
+#: JAX compiles a loop over more timesteps than these for minutes if it is written out.
+MAX_WRITTEN_OUT = 20
 
 
 def measure(name: str, config: RunConfig) -> Measure:
@@ -116,7 +143,8 @@ def measure(name: str, config: RunConfig) -> Measure:
     chunk = max(1, config.epochs // CHUNKS)
 
     def timed(seed: int, epochs: int = config.epochs) -> Iterator[tuple[float, Trained]]:
-        return clocked(module.train, config.model_copy(update={"seed": config.seed + seed, "epochs": epochs}), chunk)
+        changed = config.model_copy(update={"seed": config.seed + seed, "epochs": epochs})
+        return clocked(getattr(module, peer.train), changed, chunk)
 
     first, model, _ = _to_the_end(timed(0), config.epochs, peer.timed_epochs)
     warm = [_to_the_end(timed(1), config.epochs, peer.timed_epochs)]
@@ -174,23 +202,29 @@ def _matrix_gflops(module: ModuleType) -> float | None:
     return 2 * MATRIX_SIZE**3 / statistics.median(taken) / 1e9
 
 
-def measure_cost(name: str, config: RunConfig) -> Cost:
-    """Time an epoch of one network after compiling and a first chunk."""
-    module = importlib.import_module(f"benchmarks.peers.{PEERS[name].module}")
-    seen: list[tuple[float, Trained]] = []
-    for moment in clocked(module.train, config, 10):
-        seen.append(moment)
-        if moment[0] - seen[min(1, len(seen) - 1)][0] > AXIS_SECONDS:
+def measure_cost(name: str, network: str) -> Cost:
+    """Time an epoch of one network after compiling and its first epochs, or an epoch of a whole short run."""
+    peer, config = PEERS[name], NETWORKS[network]
+    train = getattr(importlib.import_module(f"benchmarks.peers.{peer.module}"), peer.train)
+    seen: list[tuple[float, int]] = []  # without the weights, which would keep their memory
+    for seconds, trained in clocked(train, config, 10):
+        if trained.epoch:
+            seen.append((seconds, trained.epoch))
+        if network != SHORT and seen and seconds - seen[0][0] > COST_SECONDS:
             break
-    ended, middle = seen[-1], next(each for each in seen if each[0] > seen[-1][0] - AXIS_SECONDS * 0.6)
-    return Cost(1000 * (ended[0] - middle[0]) / (ended[1].epoch - middle[1].epoch))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if network == SHORT:
+        other_seed = config.model_copy(update={"seed": 1})  # whose program is compiled
+        ended = [seconds for seconds, _ in clocked(train, other_seed, 10)][-1]
+        return Cost(1000 * ended / config.epochs, seen[0][0], peak)
+    (ended, last), (middle, halfway) = seen[-1], next(each for each in seen if each[0] > seen[-1][0] - COST_SECONDS / 2)
+    return Cost(1000 * (ended - middle) / (last - halfway), seen[0][0], peak)
 
 
 def main() -> None:
     """Measure one peer with one setting, in this process."""
     name, setting = sys.argv[1:]
-    axis, _, value = setting.partition("=")
-    measured = measure_cost(name, on_axis(axis, int(value))) if value else measure(name, SETTINGS[setting])
+    measured = measure(name, SETTINGS[setting]) if setting in SETTINGS else measure_cost(name, setting)
     print(json.dumps(asdict(measured)))
 
 

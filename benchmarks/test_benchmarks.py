@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 
 from benchmarks import bench, crowd, peers
-from benchmarks.measure import AXES, LARGE, PEERS, SETTINGS, Cost, Measure, clocked, measure, measure_cost, on_axis
+from benchmarks.measure import (
+    AXES,
+    LARGE,
+    NETWORKS,
+    PEERS,
+    SETTINGS,
+    Cost,
+    Measure,
+    clocked,
+    measure,
+    measure_cost,
+    on_axis,
+)
 from benchmarks.peers import Trained, echo_lab, tutorial
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
@@ -64,8 +76,11 @@ def test_what_the_listener_does_is_not_on_the_clock_and_the_slow_are_extrapolate
     assert measured.right_seconds is None
 
 
-def test_first_weights_of_peers_without_keras_are_of_the_same_kind():
-    config = PRESETS["quick"].config
+@pytest.mark.parametrize("config", [PRESETS["quick"].config, PRESETS["attention_20"].config, PRESETS["padded"].config,
+                                    *(PRESETS["quick"].config.model_copy(update={"cell": cell})
+                                      for cell in ("gru", "simple_rnn"))],
+                         ids=lambda config: f"{config.variant}-{config.cell}")
+def test_first_weights_of_peers_without_keras_are_of_the_same_kind(config):
     for ours, keras in zip(peers.first_weights(config), first_weights(config), strict=True):
         assert (ours.shape, ours.dtype) == (keras.shape, keras.dtype)
         assert ours.mean() == pytest.approx(keras.mean(), abs=0.01)
@@ -92,8 +107,19 @@ def test_an_axis_changes_one_thing():
 
 @pytest.mark.slow
 def test_cost_of_a_network_is_measured_once_it_has_found_its_stride():
-    cost = measure_cost("ours", on_axis("units", 20))
+    cost = measure_cost("ours", "units=20")
     assert 0 < cost.epoch_milliseconds < 100
+    assert 0 < cost.first_seconds < 100
+    assert 100 < cost.peak_megabytes < 4000
+
+
+def test_every_network_is_measured_with_each_peer_in_turn_and_jax_in_the_way_that_suits_it():
+    taken = list(bench.turns(2, ["whole"], ["units=20", "timesteps=50"]))
+    assert [name for number, name, what in taken if (number, what) == (1, "units=20")] == ["jax", "jax_loop", "ours"]
+    assert [name for number, name, what in taken if (number, what) == (2, "timesteps=50")] == ["jax_loop", "ours"]
+    assert {name for _, name, what in taken if what == "whole"} == {
+        name for name, peer in PEERS.items() if "whole" in peer.settings}
+    assert {NETWORKS[name].cell for name in ("gru", "simple_rnn")} == {"gru", "simple_rnn"}
 
 
 def test_peers_do_settings_that_there_are():
@@ -109,20 +135,23 @@ def test_report_shows_medians_and_how_many_times_faster_they_are():
         ("large", "jax"): [Measure(9, 9, 1000, matrix_gflops=400)] * 3,
         ("large", "ours"): [Measure(9, 9, 500, matrix_gflops=320)] * 3,
     }
-    costs = {("units", value, peer): Cost(value / 100) for value in AXES["units"] for peer in ("jax", "ours")}
-    page = list(bench.report(measures, costs, 3, others=0.04))
+    costs = {("units=20", "jax"): [Cost(2, 4, 300), Cost(4, 4, 300)],
+             ("units=20", "jax_loop"): [Cost(5, 2, 200), Cost(3, 2, 200)],
+             ("units=20", "ours"): [Cost(1, 3, 900), Cost(1.5, 3, 900)]}
+    page = list(bench.report(measures, costs, others=0.04))
     assert "- Other work took 4% of the processor meanwhile" in page
     assert "| tutorial: one `fit` an epoch | 56.00 | 112.00 | 30.00 s |  | 28.00 s |  |  |  |" in page
     assert "| Echo Lab, nothing compiled | 0.25 | 0.50 | 3.00 s | 10 | 0.50 s | 56 | 0.50 s (2 of 3) | 99.0 % |" in page
     assert "| Echo Lab, nothing compiled | 500 | 0.50 | 249 | 78% of 320 | 62% |" in page
-    assert "| Echo Lab | 0.20 | 0.64 | 1.50 | 2.56 | 5.12 | 10.24 |" in page
+    assert "| units=20 | 0.50 | 0.50 to 0.50 | 1.25 | 3.00 | 3.0 | 2.0 | 1.50 | 900 | 200 | 2 |" in page
+    assert any(line.startswith("\nLeft out, ") and "gru" in line and "units=20" not in line for line in page)
 
 
 def test_report_warns_where_others_kept_the_machine_busy():
     begun, ended = bench.Busy(clock=0, all=10, ours=5), bench.Busy(clock=10, all=20, ours=6)
     others = ended.others_since(begun)
     assert others == pytest.approx(9 / (10 * (os.cpu_count() or 1)))
-    assert any("too much to trust" in line for line in bench.report({}, {}, 1, others=0.4))
+    assert any("too much to trust" in line for line in bench.report({}, {}, others=0.4))
 
 
 def test_report_names_the_machine_but_neither_its_host_nor_a_path():
