@@ -205,8 +205,8 @@ COSTS_EXPLAINED = f"""
 Preset `partial`, one update of 21 windows an epoch, with one setting changed; or a preset. "Of JAX's" is our time over
 that of the faster JAX, timesteps written out (up to {MAX_WRITTEN_OUT}) or in a loop: the median over rounds, with the
 lowest and the highest. The first epoch counts from the call of training, in a process that had compiled nothing. Memory
-is the most that the process took. Of "{SHORT}" an epoch is a sixtieth of a whole run whose program is compiled; Echo
-Lab keeps 48 snapshots meanwhile.
+is the most that the process took. Of "{SHORT}", at 1,024 units, an epoch is a sixtieth of a run whose program
+is compiled; Echo Lab keeps 48 snapshots meanwhile.
 """
 
 

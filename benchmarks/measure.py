@@ -122,8 +122,8 @@ def on_axis(axis: str, value: int) -> RunConfig:
 
 AXES: Mapping[str, tuple[int, ...]] = MappingProxyType({
     "units": (20, 64, 150, 256, 512, 1024), "timesteps": (5, 10, 20, 50, 100), "vocabulary": (10, 100, 1000)})
-#: A run of few epochs, of which nearly each has a snapshot.
-SHORT = "60 epochs of 1,024 units"
+#: A run of few epochs of 1,024 units, of which nearly each has a snapshot.
+SHORT = "60 epochs"
 #: Networks of which an epoch, the first one and the memory are measured.
 NETWORKS: Mapping[str, RunConfig] = MappingProxyType({
     **{f"{axis}={value}": on_axis(axis, value) for axis, values in AXES.items() for value in values},
@@ -217,7 +217,8 @@ def measure_cost(name: str, network: str) -> Cost:
         other_seed = config.model_copy(update={"seed": 1})  # whose program is compiled
         ended = [seconds for seconds, _ in clocked(train, other_seed, 10)][-1]
         return Cost(1000 * ended / config.epochs, seen[0][0], peak)
-    (ended, last), (middle, halfway) = seen[-1], next(each for each in seen if each[0] > seen[-1][0] - COST_SECONDS / 2)
+    (ended, last), *before = reversed(seen)
+    middle, halfway = next((each for each in before if each[0] < ended - COST_SECONDS / 2), before[-1])
     return Cost(1000 * (ended - middle) / (last - halfway), seen[0][0], peak)
 
 
