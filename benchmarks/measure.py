@@ -30,6 +30,8 @@ WARM_SECONDS = 2.0
 MATRIX_SIZE, MATRIX_ROUNDS = 2048, 15
 #: Seconds for which a network of `NETWORKS` is timed, after its first epochs.
 COST_SECONDS = 1.5
+#: But for at least these epochs, as the first ones have a snapshot each.
+COST_EPOCHS = 100
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ def measure_cost(name: str, network: str) -> Cost:
     for seconds, trained in clocked(train, config, 10):
         if trained.epoch:
             seen.append((seconds, trained.epoch))
-        if network != SHORT and seen and seconds - seen[0][0] > COST_SECONDS:
+        if network != SHORT and seen and seconds - seen[0][0] > COST_SECONDS and trained.epoch >= COST_EPOCHS:
             break
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if network == SHORT:
@@ -218,7 +220,7 @@ def measure_cost(name: str, network: str) -> Cost:
         ended = [seconds for seconds, _ in clocked(train, other_seed, 10)][-1]
         return Cost(1000 * ended / config.epochs, seen[0][0], peak)
     (ended, last), *before = reversed(seen)
-    middle, halfway = next((each for each in before if each[0] < ended - COST_SECONDS / 2), before[-1])
+    middle, halfway = next((each for each in before if each[0] < (ended + seen[0][0]) / 2), before[-1])
     return Cost(1000 * (ended - middle) / (last - halfway), seen[0][0], peak)
 
 

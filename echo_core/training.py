@@ -28,6 +28,8 @@ from echo_core.text.plurals import counted
 
 #: Seconds that one call should take: short enough for Stop and a live chart.
 CHUNK_SECONDS = 0.25
+#: A call of a large network costs nearly an epoch, for copies of its weights: it has these epochs, in up to a second.
+LARGE_CHUNK, LARGE_CHUNK_SECONDS = 8, 4 * CHUNK_SECONDS
 #: The most epochs of one call, which is the size of the buffers for their losses.
 MAX_CHUNK = 1024
 #: The most points in a run's curve.
@@ -150,8 +152,12 @@ def _chunks(config: RunConfig, at: Checkpoint, end: int, started: float) -> Iter
 
 
 def next_chunk(num_epochs: int, seconds: float) -> int:
-    """Epochs that should take `CHUNK_SECONDS`. They grow by steps, because a first call also compiles."""
-    wanted = num_epochs * CHUNK_SECONDS / max(seconds, 1e-6)
+    """Epochs that should take `CHUNK_SECONDS`, or `LARGE_CHUNK` that take longer, up to `LARGE_CHUNK_SECONDS`.
+
+    They grow by steps, because a first call also compiles.
+    """
+    a_second = num_epochs / max(seconds, 1e-6)
+    wanted = max(a_second * CHUNK_SECONDS, min(LARGE_CHUNK, a_second * LARGE_CHUNK_SECONDS))
     return max(1, int(min(wanted, 4 * num_epochs + 4)))
 
 

@@ -257,6 +257,14 @@ def test_presets_learn_to_echo(preset: str, at_least: float):
     assert evaluate(config, last(config).checkpoint.weights).window_accuracy >= at_least
 
 
+@pytest.mark.parametrize(("seconds_an_epoch", "epochs"), [(0.001, 250), (0.03, 8), (0.1, 8), (0.25, 4), (2.0, 1)])
+def test_a_call_takes_a_quarter_of_a_second_or_eight_long_epochs_in_a_second(seconds_an_epoch, epochs):
+    num_epochs = 1
+    for _ in range(8):
+        num_epochs = training.next_chunk(num_epochs, num_epochs * seconds_an_epoch)
+    assert num_epochs == epochs
+
+
 def test_a_reader_may_leave_at_any_time():
     assert [record.epoch for record in islice(train(SMALL), 2)] == [0, 1]
 
@@ -299,7 +307,7 @@ def test_the_last_good_weights_of_a_diverged_run_are_finite_and_the_next_epochs_
 
 def test_where_training_diverged_does_not_depend_on_its_chunks(diverged, monkeypatch):
     _, error = diverged
-    monkeypatch.setattr(training, "CHUNK_SECONDS", 0)  # an epoch a call
+    monkeypatch.setattr(training, "next_chunk", lambda *_: 1)
     records, other = until_it_diverges(DIVERGING)
     assert [record.epoch for record in records] == list(range(error.checkpoint.epoch + 1))
     assert (other.epoch, str(other)) == (error.epoch, str(error))
