@@ -99,10 +99,10 @@ def _inside(page: Page) -> Iterator[Shot]:
         on.dispatch_event("click")
         page.wait_for_timeout(500)
     page.get_by_role("tab", name="What can be read").dispatch_event("click")
-    measured = page.get_by_text("Measured on")
+    measured = page.get_by_text("Each probe was fitted")
     measured.first.wait_for()
     _rest(page)
-    yield Shot(_picture(page, "It keeps what it will be asked for, and lets go of the rest",
+    yield Shot(_picture(page, "It keeps what it will be asked for, and little of the rest",
                         _box(page.get_by_role("heading", name="What can be read")), _box(measured.first).top), _LONG)
     page.get_by_role("tab", name="State and gates").dispatch_event("click")
     maps = page.get_by_role("application")
