@@ -21,6 +21,8 @@ from echo_core.workers import worker
 from tests.helpers.samples import ALL, MORE, each, small
 from tests.helpers.waiting import PATIENCE
 
+pytestmark = pytest.mark.usefixtures("environment")  # a worker's functions change it
+
 CONFIG = small(variant="encoder_decoder", text=MORE["own words"].text, vocab_size=6)
 HISTORY = [ProgressRow(0, 1.75, 0.125, 0.1, (Point(0, 1.75, 0.125),)),
            ProgressRow(2, 1.25, 0.5, 0.2, (Point(1, 1.5, 0.25), Point(2, 1.25, 0.5)))]
