@@ -168,8 +168,8 @@ def _advance(program: Program, config: RunConfig, reached: _Reached,
     all_updates = config.epochs * config.updates_per_epoch
     counts = (tf.constant(count, tf.int32) for count in (at.step, config.seed, at.epoch + 1, num_epochs, all_updates))
     results = program(*reached.tensors, *counts, tf.constant(config.learning_rate, tf.float32))
-    # The arrays are the memory of the tensors, which nothing writes to: a large network's would take longer to copy
-    # than an epoch.
+    # The arrays share the memory of the tensors, which nothing writes to. A copy would cost a large network as much as
+    # half an epoch.
     *arrays, step, losses, accuracies = (np.asarray(memoryview(result)) for result in results)
     num = len(at.weights)
     after = Checkpoint(at.epoch + num_epochs, int(step), tuple(arrays[:num]), tuple(arrays[num:]))
@@ -282,7 +282,7 @@ def train_epoch(config: RunConfig, trained: Any, windows: Tensor, targets: Tenso
                 rate: Rate) -> tuple[Any, Tensor, Tensor]:
     """Make every update of one epoch, from a zero state. Returns also the epoch's mean loss and accuracy."""
     size, updates = config.batch_size, config.updates_per_epoch
-    unread: Begun = (None,) * config.traits.num_recurrent_layers  # zeros that no product need be made of
+    unread: Begun = (None,) * config.traits.num_recurrent_layers  # states of zeros
     if updates == 1:
         trained, loss, accuracy, _ = _update(config, trained, windows, targets, rate, unread)
         return trained, loss, accuracy

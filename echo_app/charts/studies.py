@@ -24,14 +24,14 @@ _RIGHT = "Answers right"
 
 
 @lru_cache(maxsize=64)
-def dependence(outputs: int, inputs: int, value: str, title: str, top: float | None, is_window: bool) -> Spec:
+def dependence(outputs: int, inputs: int, value: str, title: str, top: float, is_window: bool) -> Spec:
     """A heat map of outputs by inputs. Columns: output, input, `value`, and of one window reads, the symbol there.
 
     Args:
-        top: The end of the scale, which begins at 0; None takes the largest value.
+        top: The end of the scale, which begins at 0. Vega would look for it in the data, which reach it after the
+            chart, and complain in the browser's console.
     """
-    scale = alt.Scale(domainMin=0) if top is None else alt.Scale(domain=[0, top])
-    colour = alt.Color(f"{value}:Q", title=title, scale=scale, legend=_legend())
+    colour = alt.Color(f"{value}:Q", title=title, scale=alt.Scale(domain=[0, top]), legend=_legend())
     reads = ["reads:N"] if is_window else []
     tips = ["output:O", "input:O", *reads, alt.Tooltip(f"{value}:Q", format=".3f")]
     row = alt.Y("output:O", title="Output", axis=alt.Axis(labelOverlap=True))

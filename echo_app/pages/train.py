@@ -48,6 +48,8 @@ def train_page(open_inside: Callable[[], None]) -> None:
 
 
 def _page(open_inside: Callable[[], None]) -> None:
+    if ask.wants_inside():
+        open_inside()
     prepare()
     links.put_address_back()
     config, run = state.config(), state.shown_run()
@@ -78,7 +80,7 @@ def _page(open_inside: Callable[[], None]) -> None:
                 with above:
                     banner.banner(run.config, config)
                 run_view.run_panel(run)
-                store_outages.draw_optional(ask.panel, run, open_inside)
+                store_outages.draw_optional(ask.panel, run)
             elif not beyond:  # a link may ask for more windows than a page can draw
                 run_view.preview(config)
 
@@ -213,7 +215,7 @@ def _links(was_live: bool, shown: str | None) -> None:
 
 
 def _pictured(config: RunConfig, run: RunRow | None) -> RunConfig:
-    """The settings that the first tab tells of: the run's, unless the controls are set to another network."""
+    """The settings that the first tab explains: the run's, unless the controls are set to another network."""
     return run.config if run and not banner.shows_network(run.config, config) else config
 
 

@@ -1,7 +1,5 @@
 """Ask it yourself: a visitor types a window, and the trained network answers at once."""
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from echo_app import cached_reads, state, store_outages
@@ -14,7 +12,7 @@ from echo_core.records import Checkpoint, Ints
 from echo_core.store import RunRow
 from echo_core.text.plurals import shortened
 
-#: A page answers while one types: so long after the last key.
+#: The page answers while one types, this long after the last key.
 _AFTER = "50ms"
 #: Characters of a window in a sentence.
 _LONGEST = 60
@@ -22,18 +20,28 @@ _LONGEST = 60
 HALVES = (2, 3)
 #: Key of `st.session_state`: a window of the grid was picked.
 _PICKED = "picked_window"
+#: Key of `st.session_state`: *Look inside* was pressed.
+_INSIDE = "wants_inside"
 
 
-def panel(run: RunRow, open_inside: Callable[[], None]) -> None:
+def panel(run: RunRow) -> None:
     """Draw the question and the answer of a run's newest weights, in a fragment of its own, and the way inside."""
     if run.state.is_active or cached_reads.weights(run) is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="ask_head"):
         st.subheader("Ask it yourself", anchor=False, width="content")
-        if st.button("Look inside", key="look_inside", icon=":material/visibility:", type="tertiary",
-                     help="Its gates, its memory and what it uses of it, step by step."):
-            open_inside()
+        st.button("Look inside", key="look_inside", icon=":material/visibility:", type="tertiary",
+                  on_click=_look_inside, help="Its gates, its memory and what it uses of it, step by step.")
     store_outages.fragment(_panel, key="ask_panel")(run.run_id)
+
+
+def wants_inside() -> bool:
+    """Whether *Look inside* was pressed, once. A callback noted it, so the press outlives a rerun that is cut short."""
+    return bool(st.session_state.pop(_INSIDE, False))
+
+
+def _look_inside() -> None:
+    st.session_state[_INSIDE] = True
 
 
 def _panel(run_id: str) -> None:
@@ -77,6 +85,9 @@ def _begin(run: RunRow) -> None:
     """Give the question an example that the network can read, if it was asked of another network that reads others."""
     session, held = st.session_state, st.session_state[state.WINDOW]
     if held and held[0] == run.run_id and state.ASKED in session:
+        if not store_outages.is_fragment_rerun():
+            # Sent to the browser again, which may have dropped it while it changed pages and would show an empty box.
+            session[state.ASKED] = session[state.ASKED]
         return
     try:
         window = parse_question(run.config, session.get(state.ASKED) or "")

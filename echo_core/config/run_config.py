@@ -22,7 +22,7 @@ from echo_core.text.plurals import counted
 #: Raise it when some configs would train to other weights, and say in `RunConfig.training_version` which those are:
 #: their run ids change with it.
 TRAINING_VERSION = 2
-#: Networks of this many units and more are trained in another order of sums than smaller ones, which is faster.
+#: From this many units on, training adds in another order, which is faster there.
 LARGE_UNITS = 256
 
 #: Fields that came after the first release, with the value that held before they existed.
@@ -192,7 +192,7 @@ class RunConfig(RunFields):
 
     @property
     def training_version(self) -> int:
-        """The version of the training since which this config trains to the weights that it trains to now."""
+        """The first version of the training that gives this config the weights that it gets now."""
         return 2 if self.cell != "lstm" or self.has_gaps or self.units >= LARGE_UNITS else 1
 
     @property

@@ -14,7 +14,7 @@ from echo_core.networks.definition import CellState, LayerWeights
 from echo_core.networks.lstm_gradient import TENSORFLOW, UNROLL_UP_TO, Tensor, recurrent_gradient
 from echo_core.networks.steps import gated
 
-#: What a timestep makes of what is carried from the one before: that for the next, and what is kept of it.
+#: One timestep: t and what the timestep before hands on -> what this one hands on, and what is kept of it.
 Advance = Callable[[Any, Any], tuple[Any, Sequence[Tensor]]]
 
 

@@ -15,7 +15,7 @@ _NEVER = -1e9
 
 
 def zero_states(config: RunConfig, windows: int) -> States:
-    """A state of zeros for each recurrent layer that later updates go on from: vectors of (windows, units)."""
+    """The zeros that a stateful epoch begins with: vectors of (windows, units) for each recurrent layer."""
     zero = tf.zeros((windows, config.units))
     return tuple((zero,) * size for size in state_sizes(config))
 

@@ -46,7 +46,7 @@ def step(cell: str, of: Functions, projected: Array, state: CellState | None, la
 
 def gated(cell: str, of: Functions, projected: Array, recurrent: Array, state: CellState | None,
           present: Array | None = None) -> tuple[CellState, Gates]:
-    """`step` from `recurrent`, what the timestep before gives to its gates: `h @ recurrent_kernel` and its bias."""
+    """`step` with `recurrent` given: `h @ recurrent_kernel` of the h before, and its bias if it has one."""
     before = state or (0.0,) * CELLS[cell].num_states
     after, gates = _STEPS[cell](of, projected, recurrent, before)
     if present is not None:

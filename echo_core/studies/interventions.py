@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from echo_core.config import RunConfig
+from echo_core.config.cells import CELLS
 from echo_core.config.checks import check_weights
 from echo_core.evaluation.scores import read_off
 from echo_core.networks.definition import CellState, LayerWeights, run
@@ -266,7 +267,7 @@ def _with_bias(config: RunConfig, weights: Sequence[Floats], layer: int, letter:
                value: np.float32) -> list[Floats]:
     changed, place = list(weights), 3 * layer + 2
     changed[place] = np.array(weights[place])
-    bias = changed[place][0] if config.cell == "gru" else changed[place]  # the first of a GRU belongs to its input
+    bias = changed[place][0] if CELLS[config.cell].num_biases == 2 else changed[place]  # the first is the input's
     bias[GATES[config.cell].index(letter) * config.units + np.asarray(units)] = value
     return changed
 

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import streamlit as st
 from streamlit.components.v2 import manifest_scanner
 
+from echo_app import state
 from echo_core.workers import worker
 
 
@@ -25,6 +27,19 @@ def workers_wait_for_work(own_store: None) -> Iterator[None]:
         patch.setenv("ECHO_WORKERS", "1")
         patch.setenv("ECHO_STANDBY", "false")
         yield
+
+
+@pytest.fixture(scope="module")
+def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One engine for the pages of a module, with a store of its own, closed with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(state, "browser_name", lambda: None)  # the test runner has no browser, and mocks its cookies
+        patch.setenv("ECHO_COMPILE_AHEAD", "false")  # pages are drawn here faster than anybody reads them
+        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
+        st.cache_resource.clear()
+        yield
+        state.engine().close()
+        st.cache_resource.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -1,27 +1,15 @@
 """Messages about uploaded files stand beside the uploader, and go when they no longer apply. By AppTest."""
 
-from collections.abc import Iterator
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from echo_app import actions, state
 from tests.helpers.apptest import open_page
 
+pytestmark = pytest.mark.usefixtures("own_engine")
+
 NOT_UTF_8 = "caf\xe9,yes\n".encode("cp1252")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(state, "browser_name", lambda: None)
-        patch.setenv("ECHO_COMPILE_AHEAD", "false")
-        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
-        st.cache_resource.clear()
-        yield
-        state.engine().close()
-        st.cache_resource.clear()
 
 
 def bring(page: AppTest, key: str, name: str, content: bytes) -> None:

@@ -26,19 +26,6 @@ class Rerun(Exception):
     """Stands for what `st.rerun` raises."""
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One engine for the pages of the module, with a store of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(state, "browser_name", lambda: None)
-        patch.setenv("ECHO_COMPILE_AHEAD", "false")
-        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
-        st.cache_resource.clear()
-        yield
-        state.engine().close()
-        st.cache_resource.clear()
-
-
 @pytest.fixture
 def answering_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store that answers, and whose clock a page asks."""
@@ -133,7 +120,7 @@ def shown_epoch(page: AppTest) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("own_engine")
 def test_replay_of_one_visitor_goes_on_where_it_was_when_somebody_goes_on_with_the_run(monkeypatch):
     config = TINY.model_copy(update={"seed": 11, "epochs": 100})
     open_page()  # so that there is an engine
@@ -165,7 +152,7 @@ def test_replay_of_one_visitor_goes_on_where_it_was_when_somebody_goes_on_with_t
     assert not page.session_state[state.PLAYING]
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("own_engine")
 def test_page_at_the_end_of_a_replay_follows_the_newest_windows_of_a_run_that_goes_on():
     config = TINY.model_copy(update={"seed": 12, "epochs": 100})
     open_page()
@@ -182,7 +169,7 @@ def test_page_at_the_end_of_a_replay_follows_the_newest_windows_of_a_run_that_go
     assert shown_epoch(page) == page.select_slider(key="replay").value == 40
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("own_engine")
 def test_picked_snapshot_stays_while_the_run_is_judged_and_pages_that_were_not_touched_show_its_score():
     config = TINY.model_copy(update={"seed": 13, "epochs": 100})
     open_page()

@@ -1,9 +1,7 @@
 """The Inside page and the question below a result, by Streamlit's own test runner, on runs that are stored by hand."""
 
-from collections.abc import Iterator
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from echo_app import state
@@ -13,7 +11,6 @@ from echo_core.engine import Busy, Engine
 from echo_core.evaluation.asking import ask
 from echo_core.records import Checkpoint
 from echo_core.store import RunRow
-from echo_core.workers import worker
 from tests.helpers.apptest import open_page
 from tests.helpers.cover import cover
 from tests.helpers.samples import COMBINATIONS, TABLE, TINY
@@ -21,23 +18,11 @@ from tests.helpers.stored import add_finished
 from tests.helpers.waiting import PATIENCE
 from tests.helpers.weights import random_weights
 
+pytestmark = pytest.mark.usefixtures("own_engine")
+
 #: A few kinds of runs: any two values of the table that can be combined meet in one of them. The first is drawn before
 #: each change; `test_inside_views` draws every view of every network then, without the page around it.
 FIRST, *OTHERS = ["-".join(map(str, row.values())) for row in cover(list(TABLE.values()), 2)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One engine for the module, with a store of its own, ended with it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(state, "browser_name", lambda: None)
-        patch.setattr(worker, "WARM_UP_STEPS", ())
-        patch.setenv("ECHO_COMPILE_AHEAD", "false")
-        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
-        st.cache_resource.clear()
-        yield
-        state.engine().close()
-        st.cache_resource.clear()
 
 
 def stored(config: RunConfig, seed: int = 0) -> RunRow:

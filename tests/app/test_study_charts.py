@@ -27,7 +27,7 @@ def fields(part: object) -> Iterator[str]:
 
 DRAWN = {
     "influence": [studies.dependence(2, 3, "influence", "Influence", 1.0, False),
-                  studies.dependence(20, 20, "gradient", "Gradient", None, False)],
+                  studies.dependence(20, 20, "gradient", "Gradient", 2.5, False)],
     "ablation": [studies.accuracy_of_parts(8, 2), studies.accuracy_by_name(8, "part", 0.9, 0.01)],
     "errors": [studies.accuracy_by_place("output", "Output", 1, 2, 0.01)],
     "forgetting": [studies.accuracy_by_place("lag", "Lag", 1, 5, None)],
@@ -42,6 +42,25 @@ def test_a_chart_draws_columns_that_its_table_has(what: str):
     columns = {*inspect(CONFIG, WEIGHTS, what, sequences=20).columns, *(["name"] if what == "ablation" else [])}
     for spec in DRAWN[what]:
         assert set(fields(spec)) <= columns
+
+
+def colour_scales(part: object) -> Iterator[dict]:
+    """The scales of colours that stand for numbers of the table."""
+    if isinstance(part, dict):
+        colour = part.get("color")
+        if isinstance(colour, dict) and "field" in colour and colour.get("type") == "quantitative":
+            yield colour.get("scale", {})
+        for value in part.values():
+            yield from colour_scales(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from colour_scales(value)
+
+
+def test_a_scale_of_colours_has_its_ends_before_there_is_data():
+    scales = [scale for specs in DRAWN.values() for spec in specs for scale in colour_scales(spec)]
+    assert len(scales) >= 3
+    assert [scale for scale in scales if len(scale.get("domain", [])) != 2] == []
 
 
 def test_what_a_window_reads_is_in_the_tooltips_of_its_own_map_alone():

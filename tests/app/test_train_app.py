@@ -2,13 +2,11 @@
 
 import random
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from echo_app import actions, state, store_outages
@@ -24,18 +22,7 @@ from echo_core.store import StoreError
 from tests.helpers.apptest import open_page
 from tests.helpers.waiting import PATIENCE
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One engine for the module, with a store of its own, ended with it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(state, "browser_name", lambda: None)  # the test runner has no browser, and mocks its cookies
-        patch.setenv("ECHO_COMPILE_AHEAD", "false")  # pages are drawn here faster than anybody reads them
-        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}")
-        st.cache_resource.clear()
-        yield
-        state.engine().close()
-        st.cache_resource.clear()
+pytestmark = pytest.mark.usefixtures("own_engine")
 
 
 def texts(page: AppTest) -> str:

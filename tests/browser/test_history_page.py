@@ -104,6 +104,7 @@ def test_settings_and_the_question_survive_a_look_inside(visit: Visit):
     finished(page)
     page.get_by_role("button", name="Look inside").click()
     page.get_by_role("tab", name="Step by step").wait_for()  # the Train page has a question of the same key
+    expect(page.locator(".st-key-ask input")).not_to_have_value("")  # the replay still played when it was pressed
     expect(page.locator(".st-key-inside_run input")).to_have_value(re.compile("units 33"))
     page.locator(".st-key-ask input").fill("1 2 3 4 5")
     for view in ("State and gates", "Where does it fail?", "Step by step"):

@@ -121,8 +121,8 @@ def _map(look: Look, name: str, values: Floats, is_many: bool) -> None:
         names = pieces.names_of(config)
         table["reads"] = [names[token] for token in look.window] * config.output_length
     st.markdown(f"**{title}**")
-    spec = studies.dependence(config.output_length, config.input_length, name, name.capitalize(),
-                              None if name == "gradient" else 1.0, not is_many)
+    top = (float(table[name].max()) or 1.0) if name == "gradient" else 1.0
+    spec = studies.dependence(config.output_length, config.input_length, name, name.capitalize(), top, not is_many)
     st.vega_lite_chart(table, spec, key=f"dependence_{name}", alt=(
         f"Heat map of {counted(config.output_length, 'output')} by {counted(config.input_length, 'input')}, {name}. "
         "The numbers are in the table below."))

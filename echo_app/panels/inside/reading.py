@@ -163,7 +163,7 @@ def cost(config: RunConfig, state: str, kind: str, sequences: int) -> float:
 
 
 def sequences_for(config: RunConfig, state: str, kind: str) -> int:
-    """Sequences to fit a probe to: all if that is quick, else thousands, at least so many that a fit is worth it."""
+    """Sequences to fit a probe to: the most, of a few numbers, that take little time; at least `_FEWEST_TO_FIT`."""
     most = STUDIES["probe"].sequences
     counts = (most, most // 2, most // 3, _FEWEST_TO_FIT)
     return next((count for count in counts if cost(config, state, kind, count) < _UNASKED * _A_SECOND), counts[-1])
