@@ -91,13 +91,15 @@ class Engine:
         return self._limits.within(self.dispatcher.remote_mb if is_remote else self.settings.share_mb)
 
     def submit(self, config: RunConfig, session: str | None = None, holder: str | None = None,
-               again: bool = False) -> str:
+               again: bool = False, background: bool = False) -> str:
         """Ask for a run and return its `run_id`; see `Queue.request` for what each state does with it.
 
         Args:
             session: Who asks, for a fair queue and one's share of it; by default the holder.
             holder: Who keeps the run going while connected; by default this engine, until it closes.
             again: Whether to train a finished run again, from nothing.
+            background: Whether a study asks: the run waits behind those of people, and no limit of the queue holds,
+                as a study has only a few runs in it.
         Raises:
             LimitExceeded: If this host does not allow the config, or too many runs wait (`QueueFull`).
         """
@@ -106,11 +108,13 @@ class Engine:
         if run and run.state is State.PAUSED and run.seconds > self.limits.max_seconds:
             raise LimitExceeded(f"a run may train for {counted(self.limits.max_seconds, 'second')} on this host "
                                 "(ECHO_MAX_SECONDS), and this one has. Try fewer epochs, or run your own copy.")
-        share = self.limits.max_queue_per_visitor if holder else None  # a program with an engine is not a visitor
+        # A program with an engine is no visitor.
+        share = self.limits.max_queue_per_visitor if holder and not background else None
+        most = None if background else self.limits.max_queue
         holder = holder or self._own_holder
         session = session or holder
         try:
-            run_id = self.store.queue.request(config, session, holder, self.limits.max_queue, again, share)
+            run_id = self.store.queue.request(config, session, holder, most, again, share, background)
         except QueueFull as error:
             raise QueueFull(f"{error} {self._when_to_come_back(session)}") from None
         self.dispatcher.wake()
@@ -210,6 +214,12 @@ class Engine:
                 del self._connected[holder]
 
     @property
+    def holders(self) -> list[str]:
+        """Everybody who is connected, with this engine."""
+        with self._lock:
+            return list(self._connected)
+
+    @property
     def num_connected(self) -> int:
         """Open pages, each of which reads the store: connected holders other than this engine."""
         with self._lock:
@@ -243,9 +253,7 @@ class Engine:
             looked_at = time.time()
             try:
                 if is_spared or time.monotonic() - renewed_at >= min(RENEW_SECONDS, often):
-                    with self._lock:
-                        holders = list(self._connected)
-                    self.store.queue.renew(holders)
+                    self.store.queue.renew(self.holders)
                     renewed_at = time.monotonic()
                 if not is_spared:
                     # After a restart pages need time to reconnect, so nobody counts as gone until then.

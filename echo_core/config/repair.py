@@ -114,7 +114,7 @@ def repair_settings(values: Mapping[str, object]) -> tuple[RunConfig, list[str]]
     refused: dict[str, str] = {}
     for name in [name for name in values if name in RunConfig.model_fields]:
         try:
-            accepted[name] = _check_field(name, values[name])
+            accepted[name] = check_field(name, values[name])
             if name == "text":
                 texts.refuse_blank(str(values[name]))
         except ValidationError as error:
@@ -140,7 +140,7 @@ def repair_settings(values: Mapping[str, object]) -> tuple[RunConfig, list[str]]
     return config, notes
 
 
-def _check_field(name: str, value: object) -> object:
+def check_field(name: str, value: object) -> object:
     """The value of one field, checked by that field's own rules alone."""
     field = RunConfig.model_fields[name]
     if isinstance(value, bool) and field.annotation in (int, float):

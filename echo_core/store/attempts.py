@@ -159,7 +159,8 @@ class Attempts:
             _write(connection, ticket, state=State.FINISHED, ended_at=now(), epoch=checkpoint.epoch, reason=None,
                    stop_requested=False, urgent=False, fingerprint=checkpoint.fingerprint, **_judged(evaluation))
             _replace_data(connection, CHECKPOINTS, ticket.run_id, checkpoint.epoch, data)
-            if checkpoint.moments:
+            background = select(RUNS.c.background).where(RUNS.c.run_id == ticket.run_id)
+            if checkpoint.moments and not connection.scalar(background):  # few extend one of a study's hundred runs
                 _replace_data(connection, MOMENTS, ticket.run_id, checkpoint.epoch, moments)
 
     def fail(self, ticket: Ticket, reason: str, checkpoint: Checkpoint | None = None) -> None:

@@ -1,8 +1,9 @@
 """The queue: asking for runs, and giving them to workers in an order that is fair and can be forecast.
 
-A run that lost its worker comes first. Then comes the session with the fewest running runs, then the one that was
-served longest ago, then the run that waits longest. So twelve runs of three sessions start as A1 B1 C1 A2 B2 C2 …,
-even if one session queued all of its runs before the others came.
+Runs that people ask for come before those of studies. Among each kind a run that lost its worker comes first. Then
+comes the session with the fewest running runs, then the one that was served longest ago, then the run that waits
+longest. So twelve runs of three sessions start as A1 B1 C1 A2 B2 C2 …, even if one session queued all of its runs
+before the others came.
 """
 
 from collections import Counter
@@ -42,12 +43,14 @@ class Waiting:
         session: Who queued it.
         queued_at: Seconds since 1970. Runs of equal times are in the order of their `run_id`.
         urgent: Whether it was running already and lost its worker.
+        background: Whether only a study has asked for it.
     """
 
     run_id: str
     session: str
     queued_at: float
     urgent: bool = False
+    background: bool = False
 
 
 def next_run(waiting: Iterable[Waiting], under_way: Mapping[str, int], served: Mapping[str, int]) -> Waiting | None:
@@ -58,7 +61,8 @@ def next_run(waiting: Iterable[Waiting], under_way: Mapping[str, int], served: M
         served: A counter's value when each session was last served: the larger, the later.
     """
     return min(waiting, default=None, key=lambda run: (
-        not run.urgent, under_way.get(run.session, 0), served.get(run.session, 0), run.queued_at, run.run_id))
+        run.background, not run.urgent, under_way.get(run.session, 0), served.get(run.session, 0), run.queued_at,
+        run.run_id))
 
 
 def begin_order(waiting: Iterable[Waiting], running: Sequence[str], served: Mapping[str, int]) -> list[str]:
@@ -93,7 +97,8 @@ class Queue:
     # --- asking for work -----------------------------------------------------------------------
 
     def request(self, config: RunConfig, session: str = "", holder: str | None = None,
-                max_queue: int | None = None, again: bool = False, max_share: int | None = None) -> str:
+                max_queue: int | None = None, again: bool = False, max_share: int | None = None,
+                background: bool = False) -> str:
         """Ask for a run, whatever its state; `holder` then holds it.
 
         A finished run is left as it is. A queued or running one is joined, and a Stop that its worker has not obeyed
@@ -104,13 +109,14 @@ class Queue:
             session: Who asks. Sessions take turns, and `max_share` counts the runs of one.
             holder: The browser that wants the run to go on. It holds the run, which becomes one of its runs.
             again: Whether to train a finished run again, from nothing; otherwise it is its own answer.
+            background: Whether a study asks. A run that only studies have asked for waits behind all others.
         Returns:
             The `run_id`.
         Raises:
             QueueFull: If the run would wait, and `max_queue` runs wait already, or `max_share` of this session.
         """
         with self._database.write(exclusive=True) as connection:
-            self._request(connection, config, session, holder, max_queue, again, max_share)
+            self._request(connection, config, session, holder, max_queue, again, max_share, background)
         return config.run_id
 
     def take(self, config: RunConfig, worker: str, session: str = "", holder: str | None = None) -> Ticket | None:
@@ -125,11 +131,13 @@ class Queue:
             return _start(connection, config.run_id, worker) if state == State.QUEUED else None
 
     def _request(self, connection: Connection, config: RunConfig, session: str, holder: str | None,
-                 max_queue: int | None, again: bool = False, max_share: int | None = None) -> None:
+                 max_queue: int | None, again: bool = False, max_share: int | None = None,
+                 background: bool = False) -> None:
         run_id, at = config.run_id, _queued_at(connection)
         state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == run_id))
+        listed = {} if background else {"background": False}  # a person's run from now on
         if state == State.FINISHED and not again:
-            connection.execute(change(run_id).values(deleted_at=None))
+            connection.execute(change(run_id).values(deleted_at=None, **listed))
             return _mark(connection, run_id, holder)
         if state is None or not State(state).is_active:
             _check_queue(connection, session, max_queue, max_share)
@@ -137,9 +145,9 @@ class Queue:
             connection.execute(insert(RUNS).values(
                 run_id=run_id, config=config.model_dump_json(),  # with every field, as a default may change
                 training_version=config.training_version, state=State.QUEUED, session=session, created_at=at,
-                queued_at=at, family=config.family, variant=config.variant, task=config.task))
+                queued_at=at, family=config.family, variant=config.variant, task=config.task, background=background))
         elif State(state).is_active:
-            connection.execute(change(run_id).values(stop_requested=False, reason=_unless_closed()))
+            connection.execute(change(run_id).values(stop_requested=False, reason=_unless_closed(), **listed))
         else:
             if state != State.INTERRUPTED:  # its holders stopped it, or were gone when it ended
                 connection.execute(delete(WATCHERS).where(WATCHERS.c.run_id == run_id))
@@ -150,7 +158,7 @@ class Queue:
                 afresh = {"restarts": 0, "fruitless": 0, "furthest": 0}
             connection.execute(change(run_id).values(
                 state=State.QUEUED, session=session, queued_at=at, ended_at=None, stop_requested=False,
-                urgent=False, deleted_at=None, **afresh))
+                urgent=False, deleted_at=None, **afresh, **listed))
         _mark(connection, run_id, holder)
         if holder is not None:
             connection.execute(delete(WATCHERS).where(WATCHERS.c.run_id == run_id, WATCHERS.c.holder == holder))
@@ -304,9 +312,9 @@ def _check_queue(connection: Connection, session: str, max_queue: int | None, ma
 
 
 def _waiting(connection: Connection) -> list[Waiting]:
-    columns = select(RUNS.c.run_id, RUNS.c.session, RUNS.c.queued_at, RUNS.c.urgent)
+    columns = select(RUNS.c.run_id, RUNS.c.session, RUNS.c.queued_at, RUNS.c.urgent, RUNS.c.background)
     rows = all_rows(connection, columns.where(_queued()))
-    return [Waiting(row.run_id, row.session, row.queued_at, row.urgent) for row in rows]
+    return [Waiting(row.run_id, row.session, row.queued_at, row.urgent, row.background) for row in rows]
 
 
 def _served(connection: Connection) -> dict[str, int]:

@@ -82,6 +82,7 @@ class Wanted:
         only_own: Only runs that this visitor asked for, and `shared` ones.
         shared: Runs that anybody may see.
         hidden: Whether to list the runs that the visitor has hidden, and no others.
+        studies: Whether to list also the runs that only a study has asked for.
         text: A query of words that the list shows, settings, or the beginning of a `run_id`; see `search`.
         variants, states: List runs with one of these; empty for all.
     """
@@ -90,6 +91,7 @@ class Wanted:
     only_own: bool = False
     shared: Collection[str] = ()
     hidden: bool = False
+    studies: bool = False
     text: str = ""
     variants: Collection[str] = ()
     states: Collection[State] = ()
@@ -131,6 +133,16 @@ class Runs:
         with self._database.read() as connection:
             row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, _present())).one_or_none()
         return run_row(row) if row else None
+
+    def of(self, run_ids: Collection[str]) -> dict[str, RunRow]:
+        """These runs by their `run_id`, without those that `get` would not find."""
+        wanted, found = list(run_ids), {}
+        with self._database.read() as connection:
+            for first in range(0, len(wanted), _DESCRIBED_AT_ONCE):
+                some = RUNS.c.run_id.in_(wanted[first:first + _DESCRIBED_AT_ONCE])
+                rows = all_rows(connection, select(RUNS).where(some, _present()))
+                found.update({run.run_id: run for row in rows if (run := run_row(row)) is not None})
+        return found
 
     def newest(self, limit: int = 100) -> list[RunRow]:
         """The newest runs in the order of age, without those whose settings this version cannot read."""
@@ -271,6 +283,8 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     conditions = [_present(), hidden.is_(True) if wanted.hidden else hidden.is_(False)]
     if wanted.only_own:
         conditions.append(MARKS.c.run_id.is_not(None) | RUNS.c.run_id.in_(wanted.shared))
+    if not wanted.studies:
+        conditions.append(RUNS.c.background.is_(False))
     if wanted.variants:
         conditions.append(RUNS.c.variant.in_(wanted.variants))
     if wanted.states:

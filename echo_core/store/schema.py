@@ -10,14 +10,27 @@ Who changes a table adds a migration: `migrations/README.md` says how.
 import math
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 #: The newest revision in migrations/versions, written here too so that opening a store that has it costs one query
 #: and never imports alembic. A test compares the two.
-HEAD = "0002"
+HEAD = "0003"
 
 
 class now(FunctionElement[float]):  # in statements it reads as a function
@@ -60,6 +73,8 @@ RUNS = Table(
     Column("attempt", Integer, nullable=False, default=0),   # every write of a worker carries it
     Column("session", Text, nullable=False),                 # who queued it, for fairness
     Column("urgent", Boolean, nullable=False, default=False),  # lost its worker: before all others
+    # Asked for by a study alone: it waits behind the runs that people ask for, and the history does not list it.
+    Column("background", Boolean, nullable=False, default=False, server_default=false()),
     Column("created_at", Double, nullable=False),
     Column("queued_at", Double, nullable=False),
     Column("started_at", Double),
@@ -136,6 +151,15 @@ SESSIONS = Table(
     "sessions", METADATA,
     Column("session", Text, primary_key=True),
     Column("served", Integer, nullable=False),               # a counter: the larger, the later
+)
+STUDIES = Table(                                             # its runs follow from its spec
+    "studies", METADATA,
+    Column("study_id", String(16), primary_key=True),
+    Column("spec", Text, nullable=False),                    # JSON
+    Column("created_at", Double, nullable=False),
+    Column("asked_at", Double, nullable=False),              # when somebody last pressed Start or Go on
+    Column("holder", Text),                                  # who wants it trained; null while it is paused
+    Column("visitor", Text, nullable=False),                 # who asked for it first
 )
 HANDSHAKES = Table(
     "handshakes", METADATA,

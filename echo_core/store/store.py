@@ -11,6 +11,7 @@ from echo_core.store.progress import ProgressOfRuns
 from echo_core.store.queue import Queue
 from echo_core.store.runs import Runs
 from echo_core.store.schema import HANDSHAKES, now
+from echo_core.store.studies import Studies
 from echo_core.store.upkeep import Upkeep
 
 #: Seconds after which a token of `leave_handshake` is deleted if nobody has taken it.
@@ -28,6 +29,7 @@ class Store:
     - `attempts`: what a worker writes about the run that it trains.
     - `progress`: what a run has produced: its curve, snapshots and weights.
     - `runs`: all runs: list, search, name, hide, delete.
+    - `studies`: which studies were asked for, and which are to be trained now.
     - `upkeep`: what an app repeats for all runs: notice lost workers, keep the store within its size.
 
     **Thread safety.** Any number of threads may use one store, and any number of processes the same database. What a
@@ -75,6 +77,7 @@ class Store:
         self.attempts = Attempts(self.database)
         self.progress = ProgressOfRuns(self.database)
         self.runs = Runs(self.database)
+        self.studies = Studies(self.database)
         self.upkeep = Upkeep(self.database)
 
     def __str__(self) -> str:

@@ -129,7 +129,7 @@ def _evictable(connection: Connection, excess: int) -> list[tuple[Any, Sequence[
         is_named = RUNS.c.run_id.in_(named) if table is CHECKPOINTS else RUNS.c.run_id.is_(None)
         held = [row.run_id for row in all_rows(connection, select(table.c.run_id).join(
             RUNS, RUNS.c.run_id == table.c.run_id).where(is_inactive()).order_by(
-            is_named, RUNS.c.state != State.FINISHED, RUNS.c.ended_at, RUNS.c.run_id))]
+            is_named, RUNS.c.background.is_(False), RUNS.c.state != State.FINISHED, RUNS.c.ended_at, RUNS.c.run_id))]
         for first in range(0, len(held), _EVICTED_AT_ONCE):
             if excess <= 0:
                 return found
