@@ -55,6 +55,7 @@ class Engine:
 
     Attributes:
         trouble: What is wrong with the store, as the keeper met it: one that can be read may still refuse to write.
+        own_holder: Who holds the runs that this engine itself asks for.
         loss: A message about lost runs, if the store was emptied or replaced while this engine had it open; or "".
     Args:
         settings: The store and the workers; by default from the environment.
@@ -69,8 +70,8 @@ class Engine:
         self.store = Store(self.settings.database_url, patience=LOCKED_SECONDS)
         self.trouble: Trouble | None = None
         self.loss, self._losses_reported = "", 0
-        self._own_holder = f"engine-{uuid.uuid4().hex}"
-        self._connected = Counter([self._own_holder])
+        self.own_holder = f"engine-{uuid.uuid4().hex}"
+        self._connected = Counter([self.own_holder])
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self.dispatcher = Dispatcher(self.store, self.settings, self._limits)
@@ -111,7 +112,7 @@ class Engine:
         # A program with an engine is no visitor.
         share = self.limits.max_queue_per_visitor if holder and not background else None
         most = None if background else self.limits.max_queue
-        holder = holder or self._own_holder
+        holder = holder or self.own_holder
         session = session or holder
         try:
             run_id = self.store.queue.request(config, session, holder, most, again, share, background)
@@ -212,6 +213,12 @@ class Engine:
             self._connected[holder] -= 1
             if self._connected[holder] <= 0:
                 del self._connected[holder]
+
+    @property
+    def num_workers(self) -> int:
+        """Runs that train at one time: here, or on a remote cluster the workers that it has now, at least one."""
+        is_remote = self.settings.dask_scheduler_address is not None
+        return max(1, len(list(self.dispatcher.roster))) if is_remote else self.settings.num_workers
 
     @property
     def holders(self) -> list[str]:

@@ -26,6 +26,7 @@ from echo_core.cli.options import (
     run_with_weights,
 )
 from echo_core.cli.signals import BROKEN_PIPE, escape_what_a_stream_cannot_write
+from echo_core.cli.sweeping import sweep
 from echo_core.cli.training import Outcome, load_tensorflow, print_json, report, settle, train_all
 from echo_core.config import RunConfig, compatibility
 from echo_core.config.presets import PRESETS, short_name
@@ -207,6 +208,7 @@ def combinations() -> None:
 cli.add_command(ask)
 cli.add_command(judge)
 cli.add_command(inspect)
+cli.add_command(sweep)
 
 
 # --- arguments --------------------------------------------------------------------------

@@ -93,6 +93,11 @@ class Study:
         return [dict(zip(names, values, strict=True)) for values in product(*(axis.values for axis in self.over))]
 
     @property
+    def ranks_untuned(self) -> bool:
+        """Whether networks are compared at one learning rate, which says little about which is the better one."""
+        return not self.tune and any(axis.field in ("cell", "variant") for axis in self.over)
+
+    @property
     def num_runs(self) -> int:
         """Runs of the whole study, with those that tune."""
         each = self.seeds + (len(RATES) * TUNING_SEEDS if self.tune else 0)
