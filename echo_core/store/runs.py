@@ -17,10 +17,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, case, cast, func,
 from sqlalchemy.types import BigInteger, Double
 
 from echo_core.config import RunConfig
+from echo_core.config.search import Description, Query, describe
 from echo_core.records import Evaluation, State
 from echo_core.store.database import Database, all_rows
 from echo_core.store.schema import MARKS, PROGRESS, RUNS, now
-from echo_core.store.search import Description, Query, describe
 
 #: Seconds for which a deleted run can be brought back.
 UNDO_SECONDS = 600.0

@@ -5,7 +5,7 @@ import pytest
 from echo_core.config import RunConfig
 from echo_core.config.labels import TITLES, name_in_words
 from echo_core.config.presets import PRESETS, short_name
-from echo_core.store.search import Query, describe
+from echo_core.config.search import Query, describe
 
 RUN_ID = "0f3a" * 4
 
