@@ -35,8 +35,9 @@ _PATIENCE_SECONDS = 60.0
               help="Vary a setting; may be given twice for a grid. Whole numbers may be a range: output_length=1-5.")
 @click.option("--seeds", metavar="N", type=click.IntRange(1, MAX_SEEDS), default=5, show_default=True,
               help="Runs of each setting, which differ in their seed alone.")
-@click.option("--measure", type=click.Choice([each.value for each in Measure]), default=Measure.WINDOWS.value,
-              show_default=True, help="What is looked at; any other can be looked at later without training.")
+@click.option("--measure", metavar="NAME", type=click.Choice([each.value for each in Measure]),
+              default=Measure.WINDOWS.value, show_default=True,
+              help=f"What is looked at: {', '.join(each.value for each in Measure)}. It needs no new training.")
 @click.option("--tune", is_flag=True,
               help=f"First choose the learning rate of each setting from {', '.join(map(written, RATES))}.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
