@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from echo_core.config import RunConfig, written
 from echo_core.config.repair import check_field, explain, repair_settings, with_settings
+from echo_core.config.sizes import by_nearness
 
 #: The most settings varied at once, seeds, and runs of one study.
 MAX_AXES, MAX_SEEDS, MAX_RUNS = 2, 200, 2000
@@ -25,6 +26,10 @@ MAX_AXES, MAX_SEEDS, MAX_RUNS = 2, 200, 2000
 RATES, TUNING_SEEDS, FIRST_TUNING_SEED = (0.001, 0.003, 0.01, 0.03), 2, 1_000_000
 #: Fields that cannot be varied: a seed is chance and no setting, and a text brings a task of its own.
 _FIXED = ("seed", "text")
+
+#: Fields that may move where the base does not fit a setting, the fewest first.
+_MOVING = (("batch_size",), ("batch_size", "output_length", "echo_start", "lag"),
+           ("batch_size", "output_length", "echo_start", "lag", "input_length", "sequence_length", "stateful"))
 
 #: The value of each varied field.
 Setting = Mapping[str, Any]
@@ -116,14 +121,22 @@ class Study:
         try:
             return with_settings(self.base, asked), {}
         except ValueError as error:
-            config, _ = repair_settings({**{name: value for name, value in self.base.model_dump().items()
-                                            if name not in _FOLLOWING or name in asked}, **asked})
-            if any(getattr(config, name) != _typed(name, value) for name, value in asked.items()):
-                said = ", ".join(f"{name}={written(value)}" for name, value in setting.items())
-                raise ValueError(f"{said} cannot be trained: {' '.join(explain(error))}") from None
-            before = self.base.model_dump()
-            return config, {name: value for name, value in config.model_dump().items()
-                            if name not in asked and value != before[name]}
+            for moving in _MOVING:
+                if config := self._fitted(asked, moving):
+                    before = self.base.model_dump()
+                    return config, {name: value for name, value in config.model_dump().items()
+                                    if name not in asked and value != before[name]}
+            said = ", ".join(f"{name}={written(value)}" for name, value in setting.items())
+            raise ValueError(f"{said} cannot be trained: {' '.join(explain(error))}") from None
+
+    def _fitted(self, asked: Setting, moving: Sequence[str]) -> RunConfig | None:
+        """The config with all that was asked, in which only some other fields may move; None if there is none."""
+        fixed = {**{name: value for name, value in self.base.model_dump().items() if name not in moving}, **asked}
+        config, _ = repair_settings(fixed)
+        if "batch_size" not in asked:  # as near to the windows of the base as divides
+            size = by_nearness(self.base.batch_size, config.num_windows)[0]
+            config = config.model_copy(update={"batch_size": size})
+        return config if all(getattr(config, name) == _typed(name, value) for name, value in fixed.items()) else None
 
     def trials(self, rates: Mapping[int, float] | None = None) -> Iterator[Trial]:
         """The runs that count: the first seed of each setting, then the second, and so on.
@@ -229,7 +242,3 @@ def _check_axes(over: Sequence[Axis], tune: bool) -> None:
     if tune and "learning_rate" in fields:
         raise ValueError("tune must be off where learning_rate is varied, as each would choose it; received both. "
                          "Try only one of them.")
-
-
-#: Fields that move with a varied one, where the base does not fit it.
-_FOLLOWING = ("batch_size", "input_length", "output_length", "echo_start", "sequence_length", "lag", "stateful")

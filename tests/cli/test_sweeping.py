@@ -1,0 +1,132 @@
+"""The command `sweep`, with real workers: its table, what it refuses, and that it goes on after it was killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from statistics import mean
+
+import psutil
+import pytest
+
+from echo_core.records import State
+from echo_core.store import Store
+from tests.helpers.command import command_store, echo_core
+from tests.helpers.waiting import PATIENCE, until
+
+ROOT = Path(__file__).parents[2]
+#: A network that is compiled in a second and trained in a blink.
+TINY = ["--set", "variant=encoder_decoder", "--set", "vocab_size=10", "--set", "sequence_length=8",
+        "--set", "input_length=3", "--set", "output_length=2", "--set", "units=6", "--set", "batch_size=6"]
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+
+@pytest.fixture
+def store(tmp_path: Path, environment) -> Iterator[Store]:
+    with command_store(tmp_path) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["--over", "units=8,8"], "units must have different values"),
+    (["--over", "seed=1,2"], "a seed is chance and no setting"),
+    (["--over", "units=8", "--over", "units=9"], "two different settings"),
+    (["--over", "units=8", "--seeds", "0"], "0 is not in the range"),
+    (["--over", "units=8", "--preset", "slow"], "preset must be one of"),
+    (["--over", "units=8,5000"], "units must be at most 1024 on this host"),
+    (["--over", "learning_rate=0.1", "--tune"], "tune must be off"),
+    (["--over", "units=8", "--measure", "luck"], "'luck' is not one of"),
+    ([], "Missing option '--over'")])
+def test_what_cannot_be_asked_is_refused_in_one_line_before_anything_starts(store, arguments: list[str], said: str):
+    result = echo_core("sweep", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert store.runs.newest() == []
+
+
+def sweep(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start the command in a process of its own."""
+    surroundings = {**os.environ, "DATABASE_URL": f"sqlite:///{folder / 'runs.db'}",
+                    "ECHO_XLA_CACHE": str(folder / "xla"), "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.Popen([sys.executable, "-m", "echo_core", "sweep", *TINY, "--json", *arguments], text=True,
+                            cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def attempts(store: Store) -> dict[str, int]:
+    return {run.run_id: run.attempt for run in store.runs.newest(1000) if run.state is State.FINISHED}
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    with suppress(psutil.Error):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+    process.kill()
+    process.communicate()
+
+
+def test_a_sweep_that_ctrl_c_stopped_goes_on_and_trains_nothing_twice(tmp_path: Path):
+    grid = ["--set", "epochs=3000", "--over", "learning_rate=0.01,0.02", "--seeds", "3"]
+    with closing(Store(f"sqlite:///{tmp_path / 'runs.db'}")) as store:
+        first = sweep(tmp_path, *grid)
+        try:
+            until(lambda: len(attempts(store)) >= 2)
+            first.send_signal(signal.SIGINT)
+            out, said = first.communicate(timeout=PATIENCE)
+        finally:
+            end(first)
+        assert (first.returncode, out) == (130, "")
+        assert "of 6 runs have ended. The same command goes on" in said
+        before = attempts(store)
+        assert 2 <= len(before) < 6
+
+        second = sweep(tmp_path, *grid)
+        out, said = second.communicate(timeout=PATIENCE)
+        assert second.returncode == 0, said
+        after = attempts(store)
+        assert {run_id: after[run_id] for run_id in before} == before
+        rows = json.loads(out)["rows"]
+        for row in rows:
+            scores = [store.runs.get(each["run_id"]).evaluation.window_accuracy for each in row["runs"]]
+            assert (row["n"], row["failures"], row["waiting"]) == (3, 0, 0)
+            assert row["mean"] == pytest.approx(mean(scores))
+            assert row["low"] <= row["mean"] <= row["high"]
+        assert [row["learning_rate"] for row in rows] == [0.01, 0.02]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["a worker", "the process"])
+def test_a_kill_costs_time_and_changes_no_row(tmp_path: Path, victim: str):
+    grid = ["--set", "epochs=20000", "--over", "learning_rate=0.01,0.02", "--seeds", "3"]
+    undisturbed = sweep(tmp_path, *grid, DATABASE_URL=f"sqlite:///{tmp_path / 'other.db'}")
+    expected, said = undisturbed.communicate(timeout=3 * PATIENCE)
+    assert undisturbed.returncode == 0, said
+    with closing(Store(f"sqlite:///{tmp_path / 'runs.db'}")) as store:
+        killed = sweep(tmp_path, *grid)
+        try:
+            until(lambda: len(attempts(store)) >= 1)
+            until(lambda: any(run.state is State.RUNNING and run.epoch > 100 for run in store.runs.newest()))
+            if victim == "a worker":
+                worker = next(run.worker for run in store.runs.newest() if run.state is State.RUNNING)
+                port = int(worker.rpartition(":")[2])
+                next(child for child in psutil.Process(killed.pid).children(recursive=True)
+                     if any(place.laddr.port == port for place in child.net_connections() if place.status == "LISTEN")
+                     ).kill()
+                out, said = killed.communicate(timeout=3 * PATIENCE)
+            else:
+                killed.kill()
+                killed.communicate()
+                time.sleep(1.0)
+                before = attempts(store)
+                again = sweep(tmp_path, *grid)
+                out, said = again.communicate(timeout=3 * PATIENCE)
+                assert {run_id: attempts(store)[run_id] for run_id in before} == before
+        finally:
+            end(killed)
+        assert json.loads(out) == json.loads(expected), said
