@@ -19,13 +19,17 @@ def main() -> None:
     head = st.container(horizontal=True, vertical_alignment="center", key="head")
     head.title("Echo Lab", anchor=False, width="content")
     history = st.Page(lambda: _history(train), title="History", icon=":material/history:", url_path="history")
-    train = st.Page(lambda: _train(head, inside), title="Train", icon=":material/play_arrow:", url_path="train",
-                    default=True)
+    train = st.Page(lambda: _train(head, inside, studies), title="Train", icon=":material/play_arrow:",
+                    url_path="train", default=True)
     inside = st.Page(lambda: _inside(head, train), title="Inside", icon=":material/visibility:", url_path="inside")
-    st.navigation([train, inside, history], position="top").run()
+    studies = st.Page(lambda: _studies(head, train), title="Studies", icon=":material/query_stats:",
+                      url_path="studies")
+    st.navigation([train, inside, history, studies], position="top").run()
 
 
-def _train(head: Any, inside: Any) -> None:
+def _train(head: Any, inside: Any, studies: Any) -> None:
+    if "study" in st.query_params:  # a link to a study
+        st.switch_page(studies, query_params=st.query_params.to_dict())
     head.markdown("An LSTM (long short-term memory) is a neural network with a memory. It reads numbers and says them "
                   "again. Press **Train** and watch it learn to remember.")
     from echo_app.pages.train import train_page  # late: the first visitor sees the page sooner
@@ -38,6 +42,13 @@ def _inside(head: Any, train: Any) -> None:
     from echo_app.pages.inside import inside_page
 
     inside_page(open_train=lambda: st.switch_page(train))
+
+
+def _studies(head: Any, train: Any) -> None:
+    head.markdown("Ask what a setting does, and get an answer that says how sure it is.")
+    from echo_app.pages.studies import studies_page
+
+    studies_page(open_train=lambda: st.switch_page(train))
 
 
 def _history(train: Any) -> None:

@@ -14,6 +14,8 @@ from echo_core.store import RunRow
 
 #: The parameter for the first of several seeds, if the link's run has another one.
 FIRST_SEED = "first_seed"
+#: The parameters of a link to a study: its id, and what is looked at.
+STUDY, LOOK_AT = "study", "look_at"
 MOST_SEEDS = 2**31
 #: Characters of a packed text that a link may carry.
 LONGEST_LINKED_TEXT = 1536
@@ -25,6 +27,9 @@ def open_link(given: dict[str, list[str]]) -> None:
     Without settings, those of the first visit are loaded.
     """
     query = {name: values[0] for name, values in given.items() if len(values) == 1}
+    if re.fullmatch("[0-9a-f]{16}", study_id := query.pop(STUDY, "")):
+        st.session_state[state.STUDY] = study_id
+    query.pop(LOOK_AT, None)  # which the page itself reads
     run_id, seeds, first_seed = query.pop("run", None), query.pop("seeds", None), query.pop(FIRST_SEED, "")
     run = state.store().runs.get(run_id) if run_id and re.fullmatch("[0-9a-f]{16}", run_id) else None
     if run:
@@ -35,7 +40,7 @@ def open_link(given: dict[str, list[str]]) -> None:
             st.session_state[state.SEEDS] = tuple(together) if run.config in together else ()
         state.load(run.config)
         return
-    has_settings = bool(given.keys() - {"run", "seeds", FIRST_SEED})
+    has_settings = bool(given.keys() - {"run", "seeds", FIRST_SEED, STUDY, LOOK_AT})
     name = query.pop(state.PRESET, None if has_settings else FIRST)
     preset = PRESETS.get(name or "")
     wanted: dict[str, Any] = {**(preset.config.to_query() if preset else {}), **query}
@@ -65,6 +70,12 @@ def share_links(config: RunConfig, run: RunRow | None) -> tuple[str | None, str 
     fits = len(settings["text"]) <= LONGEST_LINKED_TEXT
     return (f"{base}?{urlencode(settings)}" if fits else None,
             f"{base}?{urlencode(address(run.config, run.run_id))}" if run else None)
+
+
+def study_link(study_id: str, look_at: str) -> str:
+    """A link to a study, from its own page."""
+    base = str(st.context.url or "").split("?")[0].rstrip("/").removesuffix("/studies")
+    return f"{base}/?{urlencode({STUDY: study_id, LOOK_AT: look_at})}"
 
 
 def put_address_back() -> None:

@@ -24,6 +24,7 @@ from echo_core.engine import Engine
 from echo_core.machine import give_back_arrays
 from echo_core.store import EVERYBODY, RunRow, Store, Wanted
 from echo_core.store.errors import public_reason
+from echo_core.sweeps.running import Runner
 from echo_core.text import words as texts
 
 PRESET = "preset"          # name of the preset that the settings equal, or OWN
@@ -60,6 +61,7 @@ DELETED = "deleted_runs"   # run_ids of the last deletion, which can be undone
 IMPORT = "import_config"   # a file of settings
 ASKED = "asked"            # what the visitor asks the network, as it is typed
 WINDOW = "asked_window"    # run_id and the last question that its network could read, as integers
+STUDY = "study"            # the study on the Studies page
 MOMENT = "moment"          # epoch of the moment that the Inside page looks at; None is the newest
 
 OWN = "own"
@@ -79,6 +81,12 @@ def engine() -> Engine:
     threadpool_limits(1, user_api="blas")  # two that wait for each other take ten times as long while a worker trains
     give_back_arrays()
     return Engine()
+
+
+@st.cache_resource(show_spinner=False)
+def runner() -> Runner:
+    """The thread that trains the studies of connected visitors, which ends with the engine."""
+    return Runner(engine())
 
 
 def has_few_sessions() -> bool:
@@ -160,7 +168,7 @@ def set_defaults() -> None:
     session[UNKNOWN_RUN], session[TRAINED_BEFORE] = None, None
     session[PLAYING], session[SLOW], session[REPLAY_AT] = False, False, None
     session[SEEDS], session[SELECTED], session[DELETED] = (), [], []
-    session[WINDOW], session[MOMENT] = None, None
+    session[WINDOW], session[MOMENT], session[STUDY] = None, None, None
 
 
 def refresh() -> None:

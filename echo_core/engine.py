@@ -16,6 +16,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from typing import Self
 
 from echo_core.config import RunConfig
@@ -74,6 +75,7 @@ class Engine:
         self._connected = Counter([self.own_holder])
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._close_first: list[Callable[[], None]] = []
         self.dispatcher = Dispatcher(self.store, self.settings, self._limits)
         self._keeper = threading.Thread(target=self._keep, name="echo keeper", daemon=True)
         self._keeper.start()
@@ -236,6 +238,10 @@ class Engine:
         """`starting`, `warming` (runs can be submitted, and wait), `ready`, or a sentence that says what is wrong."""
         return self.dispatcher.status
 
+    def on_close(self, act: Callable[[], None]) -> None:
+        """Have `close` call this first: whoever uses this engine from a thread of their own ends it then."""
+        self._close_first.append(act)
+
     def close(self) -> None:
         """End all threads and processes that it started, in a few seconds. Local runs pause at a checkpoint."""
         with self._lock:
@@ -243,6 +249,8 @@ class Engine:
                 return
             self._closing.set()
         atexit.unregister(self.close)
+        for act in self._close_first:
+            act()
         self.dispatcher.close()
         self._keeper.join()
         self.store.close()

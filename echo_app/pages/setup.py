@@ -42,6 +42,7 @@ def _prepare_session() -> None:
     """
     if state.READY not in st.session_state:
         state.engine()  # first, as it may raise
+        state.runner()
         state.set_defaults()
         links.open_link({name: st.query_params.get_all(name) for name in st.query_params})
         st.session_state[state.READY] = True  # last, so that a link that meets a store outage is opened again

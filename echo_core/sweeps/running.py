@@ -126,9 +126,10 @@ class Runner:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="echo studies", daemon=True)
         self._thread.start()
+        engine.on_close(self.close)
 
     def close(self) -> None:
-        """End the thread; call it before the engine's `close`."""
+        """End the thread; the engine's `close` calls it too."""
         self._closing.set()
         self._thread.join()
 
