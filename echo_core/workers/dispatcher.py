@@ -2,9 +2,9 @@
 
 Each worker has at most one run of ours, pinned to it, and a run is claimed in the store only when its worker is free.
 A worker of a local cluster has a second thread for a short task: it makes a file, or compiles a network ahead. With
-enough memory a local cluster has one worker more than train at a time, the standby, which takes the next run while
-another's process is replaced. Dask's own queue is not used: it hands tasks to busy workers, blames a killed worker on
-all tasks that wait there, and repeats tasks whose futures are held.
+enough memory a local cluster gets one worker more, the standby, which takes the next run while another's process is
+replaced, or while a core is free. Dask's own queue is not used: it hands tasks to busy workers, blames a killed worker
+on all tasks that wait there, and repeats tasks whose futures are held.
 """
 
 import atexit
@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from echo_core import machine
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.records import State
 from echo_core.settings import Limits, Settings
@@ -331,14 +332,20 @@ class Dispatcher:
         idle.future = self._submitted(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps)
 
     def _may_train(self) -> bool:
-        """Whether one more run may train now: a local cluster's standby waits for its turn."""
-        return self._is_remote or sum(each.ticket is not None for each in self.roster) < self.settings.num_workers
+        """Whether one more run may train now: a local cluster's standby waits for its turn, or for a free core.
+
+        Small networks hardly use more than one core each (docs/decisions/0057).
+        """
+        training = sum(each.ticket is not None for each in self.roster)
+        return self._is_remote or training < max(self.settings.num_workers, machine.cores())
 
     def _stand_by(self) -> None:
-        """Start one worker more in good time before one has to be replaced, where the machine has memory for it."""
+        """Start one worker more where the machine has memory for it: in good time before one has to be replaced, or
+        when a run waits for a worker while a core is free."""
         if self._is_remote or self._standby_decided or not self.settings.standby:
             return
-        if self.roster.will_soon_restart():
+        is_full = all(each.ticket for each in self.roster) and self._may_train()
+        if self.roster.will_soon_restart() or (is_full and self._store.queue.order()):
             self.cluster.grow(self.settings.num_workers + 1, FAR_TOO_MUCH * self.settings.recycle_mb)
             self._standby_decided = True
 

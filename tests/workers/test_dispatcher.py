@@ -202,3 +202,34 @@ def test_a_network_wanted_in_the_moment_in_which_another_is_handed_out_is_compil
     engine.compile_ahead(first)
     next_task(cluster, "ahead").succeed(1)
     assert next_task(cluster, "ahead", 1).args == (second,)
+
+
+def test_a_run_that_waits_while_a_core_is_free_gets_a_worker_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("echo_core.machine.cores", lambda: 2)
+    with engine_with_fake_workers(f"sqlite:///{tmp_path / 'runs.db'}", workers=1, threads=2) as (engine, cluster):
+        monkeypatch.setattr(cluster, "grow", lambda number, _: cluster.start_worker(f"w{number}"))
+        first = engine.submit(config(1))
+        cluster.start_worker("w1")
+        next_task(cluster, "warm").succeed(1)
+        assert next_task(cluster, "run").args[1] == first
+        look_round(engine)
+        assert list(cluster.workers()) == ["w1"]
+        second, third = engine.submit(config(2)), engine.submit(config(3))
+        until(lambda: list(cluster.workers()) == ["w1", "w2"])
+        next_task(cluster, "warm", 1).succeed(1)
+        assert next_task(cluster, "run", 1).args[1] == second
+        look_round(engine)
+        assert engine.store.runs.get(third).state is State.QUEUED
+
+
+def test_on_one_core_the_standby_waits_for_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("echo_core.machine.cores", lambda: 1)
+    with engine_with_fake_workers(f"sqlite:///{tmp_path / 'runs.db'}", workers=1, threads=1) as (engine, cluster):
+        first, second = engine.submit(config(1)), engine.submit(config(2))
+        for address in ("w1", "w2"):
+            cluster.start_worker(address)
+        for step in range(2):
+            next_task(cluster, "warm", step).succeed(1)
+        next_task(cluster, "run")
+        look_round(engine)
+        assert [engine.store.runs.get(run_id).state for run_id in (first, second)] == [State.RUNNING, State.QUEUED]
