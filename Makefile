@@ -5,6 +5,7 @@
 #   make test-all set up and pass all tests: also the slow ones, and ten times the random examples
 #   make mutants  set up and count the changed lines of code that the quick tests notice
 #   make bench    set up and run the benchmarks
+#   make findings set up, train the studies of the findings and write what they found: an hour on two cores
 #   make lint     ruff and the type checker alone
 #   make clean    remove caches and environments; the runs in .echo stay
 #
@@ -30,7 +31,7 @@ DEV  := $(VENV)/.installed-dev
 PEERS := $(VENV)-bench/.installed
 MUTANTS := $(VENV)-mutants/.installed
 
-.PHONY: help run test test-all mutants bench lint browser postgres clean
+.PHONY: help run test test-all mutants bench findings lint browser postgres clean
 .DELETE_ON_ERROR:
 
 help:
@@ -54,6 +55,9 @@ mutants: $(MUTANTS) postgres
 
 bench: $(PEERS)
 	$(PYTHON3) -m benchmarks.bench $(ARGS)
+
+findings: $(DEV)
+	$(PYTHON3) -m benchmarks.findings $(ARGS)
 
 lint: $(DEV)
 	$(PYTHON3) -m ruff check .
