@@ -41,7 +41,8 @@ def main(train: bool, url: str) -> None:
     with Engine(settings) as engine:
         if train:
             train_all(engine)
-        made = f"Made on {datetime.now(UTC):%Y-%m-%d}. " + ". ".join(machine()) + "."
+        processor, software, threads = machine()
+        made = (f"Made on {datetime.now(UTC):%Y-%m-%d}. {processor}. {software.partition(', jax')[0]}. {threads}.")
         KEPT.write_text(findings.gather(engine.store, made))
     found = findings.read()
     PAGE.write_text("\n".join(page(found)) + "\n")
