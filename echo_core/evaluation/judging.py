@@ -96,13 +96,13 @@ def _check_free(config: RunConfig, name: str, value: object) -> None:
                          f"received {value}. Try a run of variant=encoder_decoder.")
 
 
-def wilson_interval(share: float, number: int) -> tuple[float, float]:
-    """The 95 % interval of a share that was seen in `number` trials.
+def wilson_interval(share: float, number: int, quantile: float = Z95) -> tuple[float, float]:
+    """The interval of a share that was seen in `number` trials: that of 95 %, unless another quantile is given.
 
     `wilson_interval(1.0, 2000) -> (0.998…, 1.0)`. Source: E. B. Wilson (1927), Probable inference, the law of
     succession, and statistical inference, JASA 22, 209–212.
     """
-    spread = Z95**2 / number
+    spread = quantile**2 / number
     centre = (share + spread / 2) / (1 + spread)
-    half = Z95 / (1 + spread) * math.sqrt(share * (1 - share) / number + spread / (4 * number))
+    half = quantile / (1 + spread) * math.sqrt(share * (1 - share) / number + spread / (4 * number))
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))  # rounding would leave out 0 and 1

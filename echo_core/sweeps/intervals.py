@@ -1,13 +1,14 @@
 """Means over seeds with their 95 % intervals, and two settings compared over the same seeds.
 
-Plain values in, frozen records out. SciPy is imported by the functions that need it: pages that show no study never
-wait for it. Why each method was chosen, with its measured coverage: docs/decisions/0058.
+Plain values in, frozen records out. Which methods, and how often their intervals hold: docs/decisions/0058.
 """
 
+import bisect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +18,18 @@ from echo_core.evaluation.judging import wilson_interval
 #: The share of intervals that hold the true value.
 CONFIDENCE = 0.95
 
-#: More seeds than this, for each of two settings, are never proposed.
+#: More seeds than this are never proposed.
 MOST_SEEDS = 1000
+
+Interval = tuple[float, float]
 
 
 class Kind(StrEnum):
-    """What the values of seeds are."""
+    """What the value of a seed is."""
 
-    SHARE = "share"  # each is 1 for a seed that does something, or 0
-    ACCURACY = "accuracy"  # each is a share of the windows of one seed
-    AMOUNT = "amount"  # any number: epochs, seconds, bits
+    SHARE = "share"  # 1 for a seed that does something, or 0
+    ACCURACY = "accuracy"  # a share of the windows of that seed
+    AMOUNT = "amount"  # a number of at least 0: epochs, seconds, bits
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Estimate:
 
     Attributes:
         mean: NaN without seeds.
-        low: Lower end of the 95 % interval; None where it cannot be told, like `high`.
+        low: Lower end of the 95 % interval; None, like `high`, where it cannot be told.
         n: Seeds.
         method: In words, for a table.
     """
@@ -49,16 +52,17 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of first minus second over the seeds that both have.
+    """The mean of first minus second, over the seeds that both have.
 
     Attributes:
         mean: NaN without such seeds.
-        low: Lower end of the interval; None where it cannot be told, like `high`.
-        n: Pairs, one a seed.
-        confidence: Of the interval: 0.95, corrected for the number of comparisons.
-        can_tell: Whether the interval leaves out 0.
-        more_seeds: About how many more seeds would tell, if mean and spread stay as they are. None if the interval
-            tells already, cannot be told yet, or would take more than `MOST_SEEDS`.
+        low: Lower end of the interval; None, like `high`, with fewer than two pairs.
+        n: Pairs of values, one a seed.
+        confidence: That of the interval: 0.95, corrected for the number of comparisons.
+        can_tell: Whether the interval leaves out 0. Where all pairs have the same difference, and an amount's interval
+            has no width, there must also be enough pairs for that to be no luck.
+        more_seeds: About how many more seeds would tell, if mean and spread stay as they are. None if it can be told
+            already, if there are too few pairs to know the spread, or if it would take more than `MOST_SEEDS` in all.
         method: In words, for a table.
     """
 
@@ -75,24 +79,47 @@ class Difference:
 def estimate(values: Sequence[float], kind: Kind, trials: int | None = None) -> Estimate:
     """The mean of one value a seed, with its 95 % interval.
 
-    `estimate([1, 1, 1, 0, 1], Kind.SHARE) -> Estimate(mean=0.8, low=0.376, high=0.964, n=5, …)`
+    `estimate([1, 1, 1, 0, 1], Kind.SHARE) -> Estimate(mean=0.8, low=0.376, high=0.964, n=5, method="Wilson, 95 %")`
+
+    Few seeds do not show what is rare: where one seed in ten fails, the interval of five seeds that all learnt is
+    short, and too high.
 
     Args:
-        values: One a seed, all finite: a run that failed has a value that says so, or is counted elsewhere.
-        trials: For `Kind.ACCURACY`, the windows that each value is a share of.
+        values: One a seed, all finite. A run without a value is no number here: count it elsewhere.
+        trials: For accuracies: the windows of one seed, as many as share no number.
     Raises:
         ValueError: If a value is not of its kind, or trials are missing.
     """
     numbers = _checked(values, kind, trials)
     n = len(numbers)
     mean = float(numbers.mean()) if n else math.nan
-    if kind is Kind.SHARE and n:
-        return Estimate(mean, *wilson_interval(mean, n), n, "Wilson, 95 %")
-    method = "Student's t over seeds, 95 %"
-    if n < 2:
-        return Estimate(mean, None, None, n, method)
-    half = _t_quantile(CONFIDENCE, n - 1) * float(numbers.std(ddof=1)) / math.sqrt(n)
-    return Estimate(mean, mean - half, mean + half, n, method)
+    if not n or (n == 1 and kind is not Kind.SHARE):
+        return Estimate(mean, None, None, n, "none: an interval needs two seeds")
+    if kind is Kind.SHARE:
+        interval, method = wilson_interval(mean, n), "Wilson"
+    elif _all_equal(numbers):
+        if kind is Kind.AMOUNT or trials is None:
+            return Estimate(mean, None, None, n, "none: all seeds have the same value")
+        interval, method = wilson_interval(mean, n * trials), "Wilson over the windows of all seeds"
+    else:
+        interval, method = _t_interval(numbers, kind)
+    return Estimate(mean, *interval, n, f"{method}, 95 %")
+
+
+def _t_interval(values: NDArray[np.float64], kind: Kind) -> tuple[Interval, str]:
+    """Student's t for the mean, taken on a scale on which it can leave neither [0, 1] nor the positive amounts.
+
+    On that scale the interval is symmetric, and its half width is that of the mean divided by the scale's slope there.
+    Source: the method `xlogit` of `svyciprop` in R's package survey, whose clusters of people are our seeds.
+    """
+    mean = float(values.mean())
+    half = _t_half(float(values.std(ddof=1)), CONFIDENCE, len(values))
+    if kind is Kind.ACCURACY:
+        logit, step = math.log(mean / (1 - mean)), half / (mean * (1 - mean))
+        return (1 / (1 + math.exp(step - logit)), 1 / (1 + math.exp(-step - logit))), "Student's t on the logit scale"
+    if values.min() > 0:
+        return (mean * math.exp(-half / mean), mean * math.exp(half / mean)), "Student's t on the log scale"
+    return (max(0.0, mean - half), mean + half), "Student's t"
 
 
 def compare(first: Mapping[int, float], second: Mapping[int, float], kind: Kind, comparisons: int = 1,
@@ -100,43 +127,108 @@ def compare(first: Mapping[int, float], second: Mapping[int, float], kind: Kind,
     """First minus second, over the seeds that both have.
 
     Args:
-        first: Value by seed, like `second`; what values may be is that of `estimate`.
-        comparisons: How many are made of one study. Each interval is so much wider that all of them together hold
-            their true values in 95 of 100 studies (Bonferroni).
+        first: Value by seed, like `second`; they are what `estimate` takes.
+        comparisons: Pairs of settings that are compared in one study. Each interval is wider for it, so that in 95 of
+            100 studies all of them hold (Bonferroni).
     Raises:
         ValueError: If a value is not of its kind, trials are missing, or comparisons are below 1.
     """
     if comparisons < 1:
-        raise ValueError(f"comparisons must be at least 1; received {comparisons}. Try the pairs compared.")
+        raise ValueError(f"comparisons must be at least 1; received {comparisons}. Try the pairs that are compared.")
     seeds = sorted(first.keys() & second.keys())
-    differences = (_checked([first[seed] for seed in seeds], kind, trials)
-                   - _checked([second[seed] for seed in seeds], kind, trials))
+    one, other = (_checked([values[seed] for seed in seeds], kind, trials) for values in (first, second))
     n, confidence = len(seeds), 1 - (1 - CONFIDENCE) / comparisons
-    mean = float(differences.mean()) if n else math.nan
-    method = "Student's t over pairs of one seed"
-    if n < 2:
-        return Difference(mean, None, None, n, confidence, False, None, method)
-    half = _t_quantile(confidence, n - 1) * float(differences.std(ddof=1)) / math.sqrt(n)
-    return Difference(mean, mean - half, mean + half, n, confidence, half < abs(mean), None, method)
+    mean = float((one - other).mean()) if n else math.nan
+    if not n or (n == 1 and kind is not Kind.SHARE):
+        return Difference(mean, None, None, n, confidence, False, None, "none: an interval needs two pairs of runs")
+    interval, method = _interval_by_pairs(one, other, kind, confidence, trials)
+    tied = kind is not Kind.SHARE and _all_equal(one - other)
+
+    def tells(pairs: int) -> bool:
+        low, high = interval(pairs)
+        # Without a spread, luck is counted: of pairs of equal settings at most a quarter have one difference above 0.
+        luck = 2 * 0.25 ** pairs if tied else 0.0
+        return not low <= 0 <= high and luck <= 1 - confidence
+
+    can_tell = tells(n)
+    enough = n if can_tell else bisect.bisect_left(range(MOST_SEEDS + 1), True, lo=n + 1, key=tells)
+    more_seeds = enough - n if n < enough <= MOST_SEEDS else None
+    return Difference(mean, *interval(n), n, confidence, can_tell, more_seeds, f"{method}, {100 * confidence:.4g} %")
+
+
+def _interval_by_pairs(one: NDArray[np.float64], other: NDArray[np.float64], kind: Kind, confidence: float,
+                       trials: int | None) -> tuple[Callable[[int], Interval], str]:
+    """From a number of pairs to the interval that so many would have with the mean and spread of these.
+
+    Returns:
+        That function, and the name of the method.
+    """
+    differences = one - other
+    mean, z = float(differences.mean()), NormalDist().inv_cdf((1 + confidence) / 2)
+    if kind is Kind.SHARE:
+        better, worse = float((differences > 0).mean()), float((differences < 0).mean())
+        return lambda pairs: _bonett_price(better, worse, pairs, z), "Bonett and Price over pairs of one seed"
+    if not _all_equal(differences):
+        spread = float(differences.std(ddof=1))
+        least, most = (-1.0, 1.0) if kind is Kind.ACCURACY else (-math.inf, math.inf)
+
+        def by_t(pairs: int) -> Interval:
+            half = _t_half(spread, confidence, pairs)
+            return max(least, mean - half), min(most, mean + half)
+
+        return by_t, "Student's t over pairs of one seed"
+    if kind is Kind.AMOUNT or trials is None:
+        return lambda pairs: (mean, mean), "The same difference in all pairs"
+    windows = trials
+    return (lambda pairs: _newcombe(float(one.mean()), float(other.mean()), pairs * windows, z),
+            "Newcombe over the windows of all seeds")
+
+
+def _bonett_price(better: float, worse: float, pairs: int, z: float) -> Interval:
+    """The interval of better minus worse, shares of pairs in which the one or the other alone is 1.
+
+    Source: D. G. Bonett and R. M. Price (2012), Adjusted Wald confidence interval for a difference of binomial
+    proportions based on paired data, Journal of Educational and Behavioral Statistics 37, 479–488.
+    """
+    first, second = (pairs * better + 1) / (pairs + 2), (pairs * worse + 1) / (pairs + 2)
+    half = z * math.sqrt((first + second - (first - second) ** 2) / (pairs + 2))
+    return max(-1.0, first - second - half), min(1.0, first - second + half)
+
+
+def _newcombe(first: float, second: float, trials: int, z: float) -> Interval:
+    """The interval of the difference of two shares, each of so many trials, from Wilson's of each.
+
+    Source: R. G. Newcombe (1998), Interval estimation for the difference between independent proportions, Statistics
+    in Medicine 17, 873–890, method 10.
+    """
+    (low, high), (second_low, second_high) = (wilson_interval(share, trials, z) for share in (first, second))
+    return (first - second - math.hypot(first - low, second_high - second),
+            first - second + math.hypot(high - first, second - second_low))
+
+
+def _t_half(spread: float, confidence: float, number: int) -> float:
+    """Half of Student's interval for the mean of a number of values with this standard deviation."""
+    from scipy.special import stdtrit  # not at the top: only pages that show studies shall wait for it
+
+    return float(stdtrit(number - 1, (1 + confidence) / 2)) * spread / math.sqrt(number)
+
+
+def _all_equal(values: NDArray[np.float64]) -> bool:
+    """Whether values are the same but for rounding."""
+    return float(np.ptp(values)) <= 1e-12 * max(1.0, float(np.abs(values).max()))
 
 
 def _checked(values: Sequence[float], kind: Kind, trials: int | None) -> NDArray[np.float64]:
-    numbers = np.asarray(values, dtype=float)
-    if kind is Kind.ACCURACY and (trials is None or trials < 1):
-        raise ValueError(f"trials must be the windows of each accuracy; received {trials}. Try 2000.")
-    wrong = ~np.isfinite(numbers)
-    rule = "finite"
-    if kind is Kind.SHARE:
-        rule, wrong = "0 or 1 for a share of seeds", ~np.isin(numbers, (0, 1))
-    elif kind is Kind.ACCURACY:
-        rule, wrong = "between 0 and 1 for an accuracy", ~((numbers >= 0) & (numbers <= 1))
-    if wrong.any():
-        raise ValueError(f"values must be {rule}; received {numbers[wrong][0]:g}. "
-                         "Try another kind, or leave such seeds out and count them as failures.")
+    if kind is Kind.ACCURACY and len(values) and (trials is None or trials < 1):
+        raise ValueError(f"trials must be at least 1, because each accuracy is a share of so many windows; received "
+                         f"{trials}. Try the windows that a run was judged on.")
+    numbers = np.asarray(values, dtype=np.float64)
+    rule, right = {
+        Kind.SHARE: ("0 or 1 for a share of seeds", np.isin(numbers, (0, 1))),
+        Kind.ACCURACY: ("in [0, 1] for an accuracy", (numbers >= 0) & (numbers <= 1)),
+        Kind.AMOUNT: ("at least 0 for an amount", (numbers >= 0) & (numbers < math.inf)),
+    }[kind]
+    if not right.all():
+        raise ValueError(f"values must be {rule}; received {numbers[~right][0]:g}. "
+                         "Try another kind, or count runs without a value elsewhere.")
     return numbers
-
-
-def _t_quantile(confidence: float, freedom: int) -> float:
-    from scipy.special import stdtrit  # a quarter of a second, once
-
-    return float(stdtrit(freedom, (1 + confidence) / 2))

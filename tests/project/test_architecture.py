@@ -171,6 +171,10 @@ def test_only_functions_of_the_worker_and_the_command_line_import_those_who_trai
     assert offenders(improper) == []
 
 
+def test_scipy_is_imported_by_functions_alone_so_that_no_page_waits_for_it_that_shows_no_interval():
+    assert offenders(lambda found: found.package == "scipy" and not found.in_function) == []
+
+
 def test_records_know_numpy_alone():
     outside = {found.package for found in IMPORTS if found.importer == "echo_core.records"} - sys.stdlib_module_names
     assert outside == {"numpy"}
