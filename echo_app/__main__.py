@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _prepare() -> None:
-    for page in ("train", "inside", "history"):
+    for page in ("train", "inside", "history", "studies", "findings"):
         importlib.import_module(f"echo_app.pages.{page}")
     from echo_core.settings import Settings
     from echo_core.store import Store, StoreError

@@ -344,7 +344,7 @@ class Dispatcher:
         when a run waits for a worker while a core is free."""
         if self._is_remote or self._standby_decided or not self.settings.standby:
             return
-        is_full = all(each.ticket for each in self.roster) and self._may_train()
+        is_full = any(self.roster) and all(each.ticket for each in self.roster) and self._may_train()
         if self.roster.will_soon_restart() or (is_full and self._store.queue.order()):
             self.cluster.grow(self.settings.num_workers + 1, FAR_TOO_MUCH * self.settings.recycle_mb)
             self._standby_decided = True
