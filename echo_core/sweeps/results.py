@@ -51,7 +51,6 @@ class Row:
     Attributes:
         changed: What had to change beside the setting.
         rate: The learning rate that was tuned for it; None where nothing is tuned, or it is not known yet.
-        windows: That each accuracy is a share of.
     """
 
     setting: Setting
@@ -83,7 +82,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Results:
-    """All settings of a study, in the order of the grid."""
+    """All settings of a study, in the order of the grid.
+
+    Attributes:
+        trials: Independent windows that each accuracy is a share of; None before any run has ended.
+    """
 
     study: Study
     measure: Measure
@@ -136,7 +139,7 @@ def results(study: Study, store: Store, measure: Measure, value: ValueOf | None 
     rates = tuned_rates(study, store)
     trials = list(study.trials(rates))
     runs = store.runs.of([trial.config.run_id for trial in trials])
-    windows = min((run.evaluation.windows for run in runs.values() if run.evaluation), default=None)
+    windows = min((_independent(run) for run in runs.values() if run.evaluation), default=None)
     by_place: dict[int, list[Outcome]] = {}
     for trial in trials:
         by_place.setdefault(trial.place, []).append(_outcome(trial, runs.get(trial.config.run_id), measure, value))
@@ -148,6 +151,15 @@ def results(study: Study, store: Store, measure: Measure, value: ValueOf | None 
         rows.append(Row(setting, study.config_of(setting, study.base.seed)[1], rates.get(place) if rates else None,
                         tuple(outcomes), estimate(known, MEASURES[measure].kind, windows or 1)))
     return Results(study, measure, tuple(rows), windows)
+
+
+def _independent(run: RunRow) -> int:
+    """Judged windows that share no number: one number that is not learnt makes each window wrong that has it."""
+    assert run.evaluation is not None
+    config, windows = run.config, run.evaluation.windows
+    if config.task == "pairs":
+        return windows
+    return max(1, windows // config.windows_per_sequence) * max(1, config.sequence_length // config.input_length)
 
 
 def tuned_rates(study: Study, store: Store) -> dict[int, float] | None:
