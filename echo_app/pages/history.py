@@ -23,6 +23,8 @@ from echo_core.text.plurals import counted
 PAGE_SIZE = 25
 _TABLE = "runs_table"
 _PAGE, _FILTERS, _LISTED = "runs_page", ("runs_text", "runs_states", "runs_variants", "runs_hidden"), "runs_listed"
+#: Key of the toggle that lists also the runs that only studies have asked for.
+_STUDIES = "runs_of_studies"
 #: Labels of the sort orders -> fields of the store's query.
 _SORTING = {"When": "created_at", "Windows right": "window_accuracy", "Numbers right": "token_accuracy", "Loss": "loss",
             "Seconds": "seconds", "Epochs": "epoch", "State": "state", "Name": "name", "Network": "variant"}
@@ -67,6 +69,8 @@ def _filters() -> None:
             st.multiselect("Network", tuple(VARIANTS), key="runs_variants", on_change=_first_page,
                            placeholder="any network", format_func=lambda name: VARIANTS[name].title)
             st.toggle("Hidden ones", key="runs_hidden", on_change=_first_page)
+            st.toggle("Runs of studies", key=_STUDIES, on_change=_first_page, help="Also those that only a study has "
+                      "asked for.")
 
 
 def _first_page() -> None:
@@ -81,7 +85,8 @@ def _find() -> tuple[Sequence[ListedRun], int]:
     session = st.session_state
     wanted = state.wanted(
         text=session["runs_text"].strip(), states=session["runs_states"], variants=session["runs_variants"],
-        hidden=session["runs_hidden"], sort=_SORTING[session["runs_sort"]], descending=not session["runs_ascending"])
+        hidden=session["runs_hidden"], studies=session[_STUDIES], sort=_SORTING[session["runs_sort"]],
+        descending=not session["runs_ascending"])
     at = session.get(_PAGE, 0)
     found = state.store().runs.find(wanted, PAGE_SIZE, at * PAGE_SIZE)
     last = max(0, math.ceil(found.total / PAGE_SIZE) - 1)
@@ -99,7 +104,9 @@ def _nothing(total: int) -> None:
     elif total:
         st.info("These runs were made by another version of Echo Lab, which can read them.", icon=":material/history:")
     else:
-        st.info("There are no runs yet. Press Train on the first page, and they are kept here.",
+        of_studies = (" Runs that only studies have asked for are listed by a switch of Filter."
+                      if not st.session_state[_STUDIES] and state.store().studies.newest(limit=1) else "")
+        st.info(f"There are no runs yet. Press Train on the first page, and they are kept here.{of_studies}",
                 icon=":material/history:")
 
 

@@ -304,6 +304,20 @@ def test_on_a_hosted_copy_visitors_list_their_own_and_may_not_pause_those_of_oth
     assert f"study_open_{STUDY.study_id}" in keys(open_studies())
 
 
+def test_the_history_lists_runs_of_studies_when_it_is_asked_to(store: Store):
+    def script() -> None:
+        from echo_app.pages.history import runs_page
+
+        runs_page(lambda: None)
+
+    end_all(store, {0: (0.5, 0.6, 0.7)})
+    ask_for(store, holder=None)
+    page = AppTest.from_function(script, default_timeout=PATIENCE).run()
+    assert "listed by a switch of Filter" in said(page)
+    page.toggle(key="runs_of_studies").set_value(True).run()
+    assert len(page.dataframe[0].value) == 3
+
+
 def test_the_list_has_each_study_with_how_far_it_is(store: Store):
     end(store, trials(STUDY, 0)[0], 0.5)
     ask_for(store, holder=None)

@@ -1,11 +1,12 @@
 """Every seed of a study as a dot, with the mean of each setting and its interval.
 
 Both charts draw one table, a row for each seed and one for each mean. Columns: role (`SEED`, `FAILED`, `MISSED` or
-`MEAN`), x (the value of the axis, moved a little so that dots stand side by side), shift (the same for rows, from -1
-to 1), value, low, high, n, setting, seed, series, shown (the value in words) and run_id. A click on a dot selects its
-`run_id` by the selection `PICK`.
+`MEAN`), x (the value of the axis) or row (the place of a choice), both moved a little so that dots stand side by side,
+value, low, high, n, setting, seed, series, shown (the value in words) and run_id. A click on a dot selects its `run_id`
+by the selection `PICK`.
 """
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -60,7 +61,7 @@ class Measured:
 
 def _axis(measured: Measured) -> alt.Axis:
     """Ticks from 0 to the top alone, not in the lane."""
-    format_ = "%" if measured.is_share else "~s" if measured.top >= 10_000 else "~g"
+    format_ = "%" if measured.is_share else ",.0f" if measured.top >= 8 else "~g"
     return alt.Axis(values=[measured.top * part / 4 for part in range(5)], format=format_, labelFlush=False)
 
 
@@ -115,21 +116,22 @@ def by_number(measured: Measured, field: str, values: tuple[float, ...], is_log:
 
 @lru_cache(maxsize=64)
 def by_choice(measured: Measured, names: tuple[str, ...]) -> Spec:
-    """A row of dots for each choice, with the mean and its interval. Columns: as above, with `setting` as the row."""
-    y = alt.Y("setting:N", title=None, sort=list(names), scale=alt.Scale(domain=list(names)), axis=alt.Axis(
-        labelLimit=_LONGEST_NAME, labelOverlap=False, labelFlush=False, grid=False))
+    """A row of dots for each choice, with the mean and its interval. The column `row` is the place in `names`."""
+    rows = len(names)
+    scale = alt.Scale(domain=[rows - 0.5, -0.5], nice=False)
+    axis = alt.Axis(values=list(range(rows)), labelExpr=f"{json.dumps(names)}[datum.value]", grid=False,
+                    labelLimit=_LONGEST_NAME, labelOverlap=False, labelFlush=False, ticks=False)
+    y = alt.Y("row:Q", title=None, scale=scale, axis=axis)
     x, low = (alt.X(f"{name}:Q", title=measured.title, axis=_axis(measured),
                     scale=alt.Scale(domain=list(measured.domain), nice=False)) for name in ("value", "low"))
-    shift = alt.YOffset("shift:Q", scale=alt.Scale(domain=[-1, 1]))
     means = alt.Chart().transform_filter(f"datum.role === '{MEAN}'")
     tips = _mean_tips()
     layers = [
-        means.mark_bar(size=_BAR, opacity=0.8, clip=True, aria=False).encode(
-            y=y, yOffset=shift, x=low, x2="high:Q", tooltip=tips),
-        _dots(None).encode(x=x, y=y, yOffset=shift),
+        means.mark_bar(size=_BAR, opacity=0.8, clip=True, aria=False).encode(y=y, x=low, x2="high:Q", tooltip=tips),
+        _dots(None).encode(x=x, y=y),
         means.mark_point(shape="diamond", filled=True, size=_MEAN, opacity=1, clip=True).encode(
-            x=x, y=y, yOffset=shift, tooltip=tips)]
-    return to_spec(alt.layer(*layers), height=len(names) * _ROW + _AXIS)
+            x=x, y=y, tooltip=tips)]
+    return to_spec(alt.layer(*layers), height=rows * _ROW + _AXIS)
 
 
 def _by_series(title: str | None, series: tuple[str, ...]) -> dict[str, Any]:

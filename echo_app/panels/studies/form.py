@@ -11,7 +11,7 @@ import streamlit as st
 
 from echo_app import links, state, store_outages
 from echo_app.formatting import duration, plain
-from echo_app.panels.studies import acting, questions, reading, words
+from echo_app.panels.studies import acting, questions, reading
 from echo_core.config import RunConfig
 from echo_core.config.labels import TITLES, label_of, name_in_words
 from echo_core.config.presets import PRESETS
@@ -28,8 +28,8 @@ _HELD = "study_held"
 OWN, HELD = "own", "held"
 NOTHING = ""
 _AXES = (1, 2)
-#: Characters of a list of values, and settings of which it is said what has to follow.
-_LONGEST, _MOST_FOLLOWING = 200, 3
+#: Characters of a list of values.
+_LONGEST = 200
 
 
 def prepare() -> None:
@@ -39,6 +39,7 @@ def prepare() -> None:
         ask(questions.FIRST)
         linked = st.query_params.get(links.LOOK_AT)
         session[acting.MEASURE] = Measure(linked) if linked in list(Measure) else session[LOOK_AT]
+        session[state.PRESSED] = bool(session[state.STUDY])  # on a telephone a linked study is below the form
 
 
 def ask(name: str) -> None:
@@ -65,6 +66,11 @@ def load(study: Study) -> None:
 
 def form() -> None:
     """Draw the form, what it takes, and Start."""
+    with st.container(key="study_form_parts", gap="small"):
+        _parts()
+
+
+def _parts() -> None:
     examples()
     base = _base()
     fields = questions.fields(base)
@@ -85,9 +91,15 @@ def form() -> None:
         st.error(plain(problem), icon=":material/block:")
     elif study:
         store_outages.draw_optional(_what_it_takes, study)
+    _start(study)
+    if study:
+        _notes(study)
+    store_outages.draw_refusal()
+
+
+def _start(study: Study | None) -> None:
     st.button("Start", type="primary", key="study_start", icon=":material/play_arrow:", disabled=study is None,
               on_click=acting.start if study else None, args=(study, st.session_state[LOOK_AT]) if study else None)
-    store_outages.draw_refusal()
 
 
 def examples() -> None:
@@ -221,14 +233,14 @@ def _what_it_takes(study: Study) -> None:
             f"About **{duration(max(1, round(far.seconds_left)))}** on {counted(workers, 'worker')} here; it stands "
             "back for whoever presses Train.")
     st.markdown(f"**{counted(far.total, 'run')}**: {each}.{known} {left}")
+
+
+def _notes(study: Study) -> None:
+    """Say what a study cannot tell, and which settings have to follow the varied ones."""
     if study.ranks_untuned:
         st.caption("All will have the same learning rate, and which network is best at one rate says little.")
-    follow = [f"{plain(words.setting_in_words(study, setting))} needs {plain(_changes(changed))}"
-              for setting in study.settings if (changed := study.config_of(setting, study.base.seed)[1])]
+    follow = dict.fromkeys(field for setting in study.settings
+                           for field in study.config_of(setting, study.base.seed)[1])
     if follow:
-        more = f", and {len(follow) - _MOST_FOLLOWING} more" if len(follow) > _MOST_FOLLOWING else ""
-        st.caption(f"What does not fit follows: {'; '.join(follow[:_MOST_FOLLOWING])}{more}.")
-
-
-def _changes(changed: Any) -> str:
-    return ", ".join(f"{label_of(field).lower()} {value}" for field, value in changed.items())
+        named = " and ".join(label_of(field).lower() for field in follow)
+        st.caption(f"Where a value does not fit the other settings, {named} follow it; the table says how.")

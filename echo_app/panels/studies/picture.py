@@ -23,10 +23,10 @@ from echo_core.sweeps.study import Axis
 
 #: Lines that are told apart at a glance; more become a heat map.
 _MOST_LINES = 4
-#: Values double, or more, at each step from this ratio on.
-_DOUBLES = 1.5
 #: The share of the distance to the next value that dots and lines spread over.
 _SPREAD = 0.55
+#: The share of a row on each side of its middle that its dots spread over.
+_ROW_SPREAD = 0.3
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,18 @@ def _is_numeric(axis: Axis) -> bool:
                                         for value in axis.values)
 
 
+def _is_more_even_by_ratio(values: tuple[float, ...]) -> bool:
+    """Whether a logarithmic scale puts increasing values at more equal distances: 8, 16, 32, and not 1, 2, 3."""
+    if values[0] <= 0:
+        return False
+    steps, ratios = ([after - before for before, after in pairwise(row)]
+                     for row in (values, tuple(map(math.log, values))))
+    return max(ratios) / min(ratios) < max(steps) / min(steps)
+
+
 def _line(found: Results, axis: Axis, other: Axis | None) -> Picture:
     values = tuple(sorted(float(value) for value in axis.values))
-    is_log = values[0] > 0 and len(values) > 1 and all(after / before >= _DOUBLES for before, after in pairwise(values))
+    is_log = _is_more_even_by_ratio(values)
     names = tuple(words.value_of_field(found.study, other.field, value) for value in other.values) if other else ()
     table = _table(found, _Places(axis.field, values, is_log, other))
     label = label_of(axis.field)
@@ -121,7 +130,7 @@ class _Places:
         lines = len(self.other.values) if self.other else 1
         line = self.other.values.index(row.setting[self.other.field]) if self.other else 0
         room = _SPREAD / lines
-        away = (line - (lines - 1) / 2) * room + shift * room * 0.35
+        away = (line - (lines - 1) / 2) * room + shift * room * 0.45
         value = float(row.setting[self.field])
         if self.is_log:
             step = min(math.log(after / before) for before, after in pairwise(self.values))
@@ -132,7 +141,7 @@ class _Places:
 def _table(found: Results, places: _Places | None) -> pd.DataFrame:
     """A row for each seed that has ended and one for each mean; see `charts.sweeps.seeds`."""
     measured, rows = _measured(found), []
-    for row in found.rows:
+    for place, row in enumerate(found.rows):
         name = words.setting_in_words(found.study, row.setting)
         series = (words.value_of_field(found.study, places.other.field, row.setting[places.other.field])
                   if places and places.other else "")
@@ -142,14 +151,14 @@ def _table(found: Results, places: _Places | None) -> pd.DataFrame:
                 continue
             role, value, shown = _dot(found.measure, outcome, measured)
             rows.append({**common, "role": role, "x": places.x_of(row, shift) if places else None,
-                         "shift": shift, "value": value, "low": None, "high": None, "seed": str(outcome.seed),
-                         "shown": shown, "run_id": outcome.run_id})
+                         "row": place + _ROW_SPREAD * shift, "value": value, "low": None, "high": None,
+                         "seed": str(outcome.seed), "shown": shown, "run_id": outcome.run_id})
         if not math.isnan(row.estimate.mean):
             interval = words.interval_in_words(found.measure, row.estimate.low, row.estimate.high)
-            rows.append({**common, "role": MEAN, "x": places.x_of(row, 0.0) if places else None, "shift": 0.0,
+            rows.append({**common, "role": MEAN, "x": places.x_of(row, 0.0) if places else None, "row": place,
                          "value": row.estimate.mean, "low": row.estimate.low, "high": row.estimate.high, "seed": "",
                          "shown": f"{words.in_unit(found.measure, row.estimate.mean)} ({interval})", "run_id": ""})
-    return pd.DataFrame(rows, columns=["role", "x", "shift", "value", "low", "high", "n", "setting", "series", "seed",
+    return pd.DataFrame(rows, columns=["role", "x", "row", "value", "low", "high", "n", "setting", "series", "seed",
                                        "shown", "run_id"])
 
 

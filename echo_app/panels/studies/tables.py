@@ -67,8 +67,8 @@ def seeds(found: Results) -> None:
     if session.get(acting.SEEDS_OF) not in range(len(names)):
         session[acting.SEEDS_OF] = 0
     place = st.selectbox("Seeds of", range(len(names)), key=acting.SEEDS_OF, format_func=names.__getitem__,
-                         persist_state="session", width=260, help="Each opens its run: its replay, and from there its "
-                         "inside.")
+                         persist_state="session", width=260, help="Each seed, with its result, opens its run: "
+                         "the replay, and from there the inside.")
     row = found.rows[place]
     if not any(outcome.state for outcome in row.outcomes):
         st.caption("None of them has been asked for yet.")
@@ -77,8 +77,7 @@ def seeds(found: Results) -> None:
         for outcome in row.outcomes[:_MOST_BUTTONS]:
             st.button(f"{outcome.seed}: {plain(_result(found, outcome))}",
                       key=f"study_seed_{outcome.run_id}_{outcome.seed}", disabled=outcome.state is None,
-                      on_click=acting.open_run, args=(outcome.run_id,),
-                      help="Seed, and its result. Opens the run on the Train page.")
+                      on_click=acting.open_run, args=(outcome.run_id,))
     if len(row.outcomes) > _MOST_BUTTONS:
         st.caption(f"And {counted(len(row.outcomes) - _MOST_BUTTONS, 'more seed')}, whose dots above open their runs.")
 

@@ -18,6 +18,8 @@ from echo_core.sweeps.study import Study
 from echo_core.text.plurals import counted
 
 _CHART = "study_chart"
+#: Pixels of Pause and of Go on, which take each other's place.
+_BUTTON = 105
 #: Seconds between two looks at a study that rests: somebody may go on with it elsewhere.
 _RESTING_POLL = 5.0
 
@@ -100,9 +102,11 @@ def _progress(row: StudyRow, study: Study, far: Standing) -> None:
                       on_click=acting.remove, args=(row, study), help="Takes it out of the list. Its runs stay.")
         else:
             if row.holder is not None:
-                st.button("Pause", key="study_pause", icon=":material/pause:", on_click=acting.pause, args=(study,))
+                st.button("Pause", key="study_pause", icon=":material/pause:", on_click=acting.pause, args=(study,),
+                          width=_BUTTON)
             else:
-                st.button("Go on", key="study_go_on", icon=":material/resume:", on_click=acting.start, args=(study,))
+                st.button("Go on", key="study_go_on", icon=":material/resume:", on_click=acting.start, args=(study,),
+                          width=_BUTTON)
             st.button("Cancel", key="study_cancel", icon=":material/close:", on_click=acting.remove, args=(row, study),
                       help="Ends it and takes it out of the list. Runs that have ended stay.")
 
