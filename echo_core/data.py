@@ -266,18 +266,18 @@ def shown_examples(config: RunConfig) -> Examples:
     return Examples(shown.inputs[:MAX_SHOWN_WINDOWS], shown.expected[:MAX_SHOWN_WINDOWS])
 
 
-def unseen_sequences(config: RunConfig) -> Ints:
+def unseen_sequences(config: RunConfig, windows: int = MIN_JUDGED_WINDOWS) -> Ints:
     """The sequences that a run is judged on: (sequences, sequence_length).
 
-    Enough for at least 2,000 windows, from another random stream than training.
+    Enough for at least `windows` windows, from another random stream than training. Fewer are the first of more.
     """
-    count = -(-MIN_JUDGED_WINDOWS // config.windows_per_sequence)
+    count = -(-windows // config.windows_per_sequence)
     return _stream(config, 2).integers(0, config.vocab_size, size=(count, config.sequence_length))
 
 
-def judged_examples(config: RunConfig) -> Examples:
-    """The examples that a run is judged on: at least 2,000 unseen windows, or the pairs that it was trained on."""
-    return text_examples(config) if config.task == "pairs" else to_examples(config, unseen_sequences(config))
+def judged_examples(config: RunConfig, windows: int = MIN_JUDGED_WINDOWS) -> Examples:
+    """The examples that a run is judged on: at least `windows` unseen windows, or the pairs that it was trained on."""
+    return text_examples(config) if config.task == "pairs" else to_examples(config, unseen_sequences(config, windows))
 
 
 def network_input(config: RunConfig, inputs: ArrayLike) -> OneHot:

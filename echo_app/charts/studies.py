@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from echo_app.charts.curves import GREY, Spec, to_spec
+from echo_app.charts.curves import COLOURS, DASHES, GREY, Spec, to_spec
 
 #: Up to this many rows and columns, a heat map shows its values as numbers.
 _MOST_NUMBERS = 10
@@ -21,6 +21,8 @@ _BAR = 4
 _SHARE = alt.Scale(domain=[0, 1])
 _PERCENT = alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1])
 _RIGHT = "Answers right"
+#: The least share that can be told from 0 in a picture.
+_VISIBLE = 0.03
 
 
 @lru_cache(maxsize=64)
@@ -70,6 +72,39 @@ def accuracy_by_place(column: str, title: str, first: int, last: int, chance: fl
             align="right", baseline="bottom", dy=-3, color=GREY).encode(
                 x=alt.datum(last + 0.5), y=alt.datum(chance), text=alt.datum("chance"))]
     return to_spec(alt.layer(*layers))
+
+
+@lru_cache(maxsize=64)
+def accuracy_by_length(shares: tuple[str, str], title: str, first: int, last: int, trained: int,
+                       chance: float) -> Spec:
+    """Two shares against length, each with the band of its interval, and a line at the trained length.
+
+    Columns: length, share (one of `shares`), accuracy, low, high, n.
+
+    Args:
+        chance: The accuracy of pure guessing of one number, drawn as a dashed line where it can be told from 0.
+    """
+    x = alt.X("length:Q", title=title, scale=alt.Scale(domain=[first - 0.5, last + 0.5], nice=False, zero=False),
+              axis=alt.Axis(tickMinStep=1, tickCount=12, format="d", grid=False, labelFlush=False))
+    y, low = (alt.Y(f"{column}:Q", title=_RIGHT, scale=_SHARE, axis=_PERCENT) for column in ("accuracy", "low"))
+    legend = alt.Legend(orient="top", title=None, symbolType="stroke", symbolSize=600, symbolStrokeWidth=2,
+                        symbolOpacity=1)
+    colour = alt.Color("share:N", sort=list(shares), legend=legend,
+                       scale=alt.Scale(domain=list(shares), range=COLOURS[:2]))
+    dash = alt.StrokeDash("share:N", sort=list(shares), legend=legend,
+                          scale=alt.Scale(domain=list(shares), range=DASHES[:2]))
+    tips = ["share:N", alt.Tooltip("length:Q", title="length"), *_interval("accuracy", ".1%", "windows")]
+    layers = [_line_at((1, 0), x=alt.datum(trained)), alt.Chart().mark_text(
+                  baseline="bottom", dy=-7, color=GREY).encode(
+                      x=alt.datum(trained), y=alt.value(0), text=alt.datum("trained")),
+              alt.Chart().mark_area(opacity=0.2).encode(x=x, y=low, y2="high:Q", color=colour),
+              alt.Chart().mark_line(strokeWidth=2).encode(x=x, y=y, color=colour, strokeDash=dash),
+              alt.Chart().mark_point(filled=True, size=50, opacity=1).encode(x=x, y=y, color=colour, tooltip=tips)]
+    if chance >= _VISIBLE:
+        layers += [_line_at(y=alt.datum(chance)), alt.Chart().mark_text(
+            align="right", baseline="bottom", dy=-3, color=GREY).encode(
+                x=alt.datum(last + 0.5), y=alt.datum(chance), text=alt.datum("chance, one number"))]
+    return to_spec(alt.layer(*layers), height=300)
 
 
 @lru_cache(maxsize=64)
@@ -162,7 +197,7 @@ def _line_at(dash: tuple[int, int] = (5, 4), **where: Any) -> alt.Chart:
     return alt.Chart().mark_rule(strokeDash=list(dash), color=GREY).encode(**where)
 
 
-def _interval(value: str, format_: str) -> list[Any]:
-    """A value, its interval and the number behind it, for a tooltip."""
+def _interval(value: str, format_: str, of: str = "sequences") -> list[Any]:
+    """A value, its interval and the number of what is behind it, for a tooltip."""
     return [alt.Tooltip(f"{value}:Q", format=format_), alt.Tooltip("low:Q", format=format_, title="at least"),
-            alt.Tooltip("high:Q", format=format_, title="at most"), alt.Tooltip("n:Q", format=",d", title="sequences")]
+            alt.Tooltip("high:Q", format=format_, title="at most"), alt.Tooltip("n:Q", format=",d", title=of)]

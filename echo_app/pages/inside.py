@@ -15,14 +15,14 @@ from echo_app.panels.inside import (
     compare,
     dependence,
     failures,
+    lengths,
     missing,
-    moments,
     reading,
     remembering,
     states,
     steps,
 )
-from echo_app.panels.inside.look import VIEW, Look
+from echo_app.panels.inside.look import VIEW, Look, pick_moment
 
 #: Key of `st.session_state`: the run in the box above the views.
 RUN = "inside_run"
@@ -30,7 +30,7 @@ RUN = "inside_run"
 _POLL = 2.0
 #: Title -> what draws it.
 VIEWS: Mapping[str, Callable[[Look], None]] = MappingProxyType({view.TITLE: view.draw for view in (
-    steps, states, reading, dependence, missing, failures, remembering, compare)})
+    steps, states, reading, dependence, missing, failures, remembering, lengths, compare)})
 
 
 def inside_page(open_train: Callable[[], None]) -> None:
@@ -80,7 +80,7 @@ def _inside(run_id: str, waits: bool, titles: Mapping[str, str]) -> None:
     left, right = st.columns(HALVES, gap="medium", vertical_alignment="bottom")
     left.selectbox("Run", list(titles), key=RUN, format_func=titles.__getitem__, on_change=_open)
     with right:
-        checkpoint = moments.pick(run)
+        checkpoint = pick_moment(run)
     if checkpoint is None:
         return
     if waits:

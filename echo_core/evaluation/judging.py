@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from echo_core.config import RunConfig, written
 from echo_core.config.repair import with_settings
-from echo_core.data import unseen_sequences
+from echo_core.data import MIN_JUDGED_WINDOWS, unseen_sequences
 from echo_core.evaluation.scores import evaluate
 from echo_core.records import Evaluation, Floats
 
@@ -36,8 +36,9 @@ class Judged:
     token_interval: tuple[float, float]
 
 
-def judge_run(config: RunConfig, weights: Sequence[Floats], settings: Mapping[str, object]) -> Judged:
-    """Judge a network on at least 2,000 unseen windows of the lengths in `settings`, by default those of its training.
+def judge_run(config: RunConfig, weights: Sequence[Floats], settings: Mapping[str, object],
+              windows: int = MIN_JUDGED_WINDOWS) -> Judged:
+    """Judge a network on unseen windows of the lengths in `settings`, by default those of its training.
 
     No two windows overlap, unless `settings` has a `sequence_length` or the run masks gaps, which stand at the
     ends of longer sequences. With its own `sequence_length`, a run is judged on the windows of its own score.
@@ -45,13 +46,14 @@ def judge_run(config: RunConfig, weights: Sequence[Floats], settings: Mapping[st
     Args:
         weights: In the order of `build_model(config).trainable_variables`.
         settings: Some of `FREE`, as text or as numbers.
+        windows: How many at least.
     Raises:
         ValueError: If the network cannot read such windows, or its weights are not finite.
         pydantic.ValidationError: If such lengths cannot be.
     """
     judged = with_lengths(config, settings)
-    evaluation = evaluate(judged, weights)
-    independent = len(unseen_sequences(judged)) * max(1, judged.sequence_length // judged.input_length)
+    evaluation = evaluate(judged, weights, windows)
+    independent = len(unseen_sequences(judged, windows)) * max(1, judged.sequence_length // judged.input_length)
     return Judged(judged, evaluation, independent, wilson_interval(evaluation.window_accuracy, independent),
                   wilson_interval(evaluation.token_accuracy, independent))
 
@@ -86,14 +88,19 @@ def _check_free(config: RunConfig, name: str, value: object) -> None:
         because = "because it is part of what was trained" if name in RunConfig.model_fields else "as it is no setting"
         raise ValueError(f"{name} cannot be set to judge a run, {because}; received {value}. Try one of "
                          f"{', '.join(FREE)}.")
-    because = ""
-    if name == "input_length" and config.traits.reads_all_at_once:
-        because = "it reads all numbers in one step, with weights of their own for each"
-    elif name == "output_length" and config.traits.one_vector_for_all:
-        because = "its readout gives all numbers at once, with weights of their own for each"
+    because = why_fixed(config, name)
     if because and str(value).strip() != written(getattr(config, name)):
         raise ValueError(f"{name} must stay {getattr(config, name)} for variant {config.variant}, because {because}; "
                          f"received {value}. Try a run of variant=encoder_decoder.")
+
+
+def why_fixed(config: RunConfig, name: str) -> str:
+    """Why a length must stay as it was in training, to be read after "because"; empty where it need not."""
+    if name == "input_length" and config.traits.reads_all_at_once:
+        return "it reads all numbers in one step, with weights of their own for each"
+    if name == "output_length" and config.traits.one_vector_for_all:
+        return "its readout gives all numbers at once, with weights of their own for each"
+    return ""
 
 
 def wilson_interval(share: float, number: int, quantile: float = Z95) -> tuple[float, float]:

@@ -1,20 +1,22 @@
 """Scores of a network on unseen windows, and its answers to given windows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from echo_core.config import RunConfig
+from echo_core.config.cells import CELLS
 from echo_core.config.checks import check_count, windows_of
-from echo_core.data import Examples, judged_examples, scale, shown_examples, unscale
+from echo_core.config.sizes import JUDGED
+from echo_core.data import MIN_JUDGED_WINDOWS, Examples, judged_examples, scale, shown_examples, unscale
 from echo_core.networks.definition import States
 from echo_core.networks.in_numpy import forward, softmax
 from echo_core.records import Evaluation, Floats, Ints, Snapshot
 
-#: Windows in one forward pass, so that an evaluation of a large network stays small in memory.
-_SLICE = 512
+#: The numbers that gates, states and probabilities of one forward pass may take: 64 MB.
+_MOST_NUMBERS = 2**24
 
 
 class Answers(NamedTuple):
@@ -29,6 +31,18 @@ class Answers(NamedTuple):
     confidence: Floats
 
 
+def numbers_per_window(config: RunConfig) -> int:
+    """Numbers that a forward pass over one window makes, about: gates, states, and probabilities in three copies."""
+    gates = (CELLS[config.cell].num_gates + 2) * config.units * (config.input_length + config.output_length)
+    return gates + 3 * config.num_classes * config.answer_steps
+
+
+def slices(config: RunConfig, windows: int) -> Iterator[slice]:
+    """Parts of `windows` windows that are small enough for one forward pass each; all at once would take gigabytes."""
+    size = max(1, min(JUDGED, _MOST_NUMBERS // numbers_per_window(config)))
+    return (slice(start, min(start + size, windows)) for start in range(0, windows, size))
+
+
 def predict(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> Floats:
     """The network's output for each window, (windows, answer_steps, num_classes): probabilities, or scaled numbers.
 
@@ -39,16 +53,14 @@ def predict(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) ->
             are those of another network.
     """
     asked = windows_of(config, windows)
-    parts = (forward(config, weights, asked[start:start + _SLICE]).outputs for start in range(0, len(asked), _SLICE))
+    parts = (forward(config, weights, asked[part]).outputs for part in slices(config, len(asked)))
     return np.concatenate([part if config.representation == "linear" else softmax(part) for part in parts])
 
 
 def answer(config: RunConfig, weights: Sequence[Floats], windows: ArrayLike) -> Answers:
     """The answer to each window, from a zero state. Raises ValueError as `predict`."""
     asked = windows_of(config, windows)
-    # Slice by slice: all probabilities of many windows and classes would take gigabytes.
-    parts = [read_off(config, predict(config, weights, asked[start:start + _SLICE]))
-             for start in range(0, len(asked), _SLICE)]
+    parts = [read_off(config, predict(config, weights, asked[part])) for part in slices(config, len(asked))]
     return Answers(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
@@ -91,8 +103,8 @@ def attention_weights(config: RunConfig, weights: Sequence[Floats], windows: Arr
     return np.asarray(looked)
 
 
-def evaluate(config: RunConfig, weights: Sequence[Floats]) -> Evaluation:
-    """Token and window accuracy on at least 2,000 unseen windows, or on the pairs of the training.
+def evaluate(config: RunConfig, weights: Sequence[Floats], windows: int = MIN_JUDGED_WINDOWS) -> Evaluation:
+    """Token and window accuracy on at least `windows` unseen windows, or on the pairs of the training.
 
     Raises:
         ValueError: If the weights are not finite numbers, because the answers would mean nothing.
@@ -100,7 +112,7 @@ def evaluate(config: RunConfig, weights: Sequence[Floats]) -> Evaluation:
     if not all(np.isfinite(array).all() for array in weights):
         raise ValueError("weights must be finite numbers to be judged; received NaN or infinity. Try the weights of an "
                          "earlier epoch.")
-    examples = judged_examples(config)
+    examples = judged_examples(config, windows)
     return score(config, examples, answer(config, weights, examples.inputs).predicted)
 
 

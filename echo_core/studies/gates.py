@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from echo_core.config import RunConfig
+from echo_core.evaluation.scores import slices
 from echo_core.records import Floats, Ints
 from echo_core.studies.inside import Inside, gate_names, layer_names, look_inside
 from echo_core.studies.interventions import reading_steps
-from echo_core.studies.samples import Stream, mean_interval, random_windows, sample, slices
+from echo_core.studies.samples import Stream, mean_interval, random_windows, sample
 
 #: Below and above these values a gate is nearly shut and nearly open.
 SHUT, OPEN = 0.1, 0.9

@@ -8,10 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from echo_core.config import RunConfig
-from echo_core.evaluation.scores import attention_weights, predict
+from echo_core.evaluation.scores import attention_weights, predict, slices
 from echo_core.networks.in_numpy import NumpyOps, forward
 from echo_core.records import Floats, Ints
-from echo_core.studies.samples import Stream, sample, share_row, slices
+from echo_core.studies.samples import Stream, sample, share_row
 
 #: Windows that one study answers at most: with more sequences, fewer symbols are tried at each place.
 MAX_ANSWERED = 12_000

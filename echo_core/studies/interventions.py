@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.config.checks import check_weights
-from echo_core.evaluation.scores import read_off
+from echo_core.evaluation.scores import read_off, slices
 from echo_core.networks.definition import CellState, LayerWeights, run
 from echo_core.networks.in_numpy import NumpyOps, forward
 from echo_core.networks.steps import GATES
 from echo_core.records import Floats, Ints
 from echo_core.studies.inside import GATE_WORDS, LookElsewhere, gate_names, layer_names
-from echo_core.studies.samples import Stream, accuracy_by_output, sample, share_row, slices
+from echo_core.studies.samples import Stream, accuracy_by_output, sample, share_row
 
 #: A bias that shuts or opens a gate for good: its sigmoid is exactly 0 or 1 in float32.
 _PINNED = np.float32(1e6)

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from echo_core.config import RunConfig
 from echo_core.evaluation.judging import wilson_interval
+from echo_core.evaluation.scores import slices
 from echo_core.networks.definition import CellState
 from echo_core.networks.in_numpy import forward
 from echo_core.records import Floats, Ints
 from echo_core.studies.interventions import reading_steps
-from echo_core.studies.samples import Stream, random_windows, slices
+from echo_core.studies.samples import Stream, random_windows
 
 #: What is added to the variance of each feature, in sequences.
 RIDGE = 1.0

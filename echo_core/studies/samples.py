@@ -1,7 +1,7 @@
-"""Sequences for studies, slices that bound memory, and intervals of what is measured on them."""
+"""Sequences for studies, and intervals of what is measured on them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -10,15 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from echo_core.config import RunConfig
-from echo_core.config.cells import CELLS
 from echo_core.config.checks import check_count
 from echo_core.data import TASKS, scale, text_examples
 from echo_core.evaluation.judging import Z95, wilson_interval
-from echo_core.evaluation.scores import predict
+from echo_core.evaluation.scores import predict, slices
 from echo_core.records import Floats, Ints
-
-#: Windows in one forward pass at most, and the numbers that its gates may take: 64 MB.
-_MOST_WINDOWS, _MOST_NUMBERS = 2048, 2**24
 
 
 class Stream(IntEnum):
@@ -75,13 +71,6 @@ def random_windows(config: RunConfig, sequences: int, stream: Stream, seed: int 
     check_count("sequences", sequences)
     draw = np.random.Generator(np.random.Philox(key=[config.seed if seed is None else seed, 1000 + stream]))
     return draw.integers(0, config.vocab_size, size=(sequences, config.input_length), dtype=np.int32)
-
-
-def slices(config: RunConfig, windows: int) -> Iterator[slice]:
-    """Parts of `windows` windows that are small enough for one forward pass each."""
-    of_a_window = (CELLS[config.cell].num_gates + 2) * config.units * (config.input_length + config.output_length)
-    size = max(1, min(_MOST_WINDOWS, _MOST_NUMBERS // of_a_window))
-    return (slice(start, min(start + size, windows)) for start in range(0, windows, size))
 
 
 def likelihoods(config: RunConfig, weights: Sequence[Floats], judged: Sample) -> Floats:

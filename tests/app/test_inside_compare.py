@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from echo_app.panels.inside import compare, moments, states
+from echo_app.panels.inside import compare, states
 from echo_app.panels.inside.look import Look
 from echo_core.studies.errors import errors
 from tests.helpers.drawn_views import look_at, open_views
@@ -40,7 +40,7 @@ def test_two_runs_have_layers_of_their_own_and_the_quantities_that_both_have():
     look_at(LSTM, epoch=0), look_at(small(variant="no_memory")), look_at(small(cell="gru"))],
     ids=["another moment", "a run without a state", "another run"])
 def test_answers_and_accuracies_of_both_are_drawn(other: Look, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(moments, "pick_other", lambda look: other)
+    monkeypatch.setattr(compare, "pick_other", lambda look: other)
     look = look_at(LSTM, epoch=9)
     page = open_views(look, "compare")
     assert len([html for html in page.get("html") if "<ul" in html.proto.body]) == 2
@@ -51,12 +51,12 @@ def test_answers_and_accuracies_of_both_are_drawn(other: Look, monkeypatch: pyte
 
 
 def test_nothing_is_drawn_before_another_moment_is_there(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(moments, "pick_other", lambda look: None)
+    monkeypatch.setattr(compare, "pick_other", lambda look: None)
     assert not open_views(look_at(LSTM), "compare").get("html")
 
 
 def test_a_network_that_diverged_is_named_and_not_drawn(monkeypatch: pytest.MonkeyPatch):
     diverged = look_at(LSTM, [np.full_like(weight, np.nan) for weight in look_at(LSTM).weights])
-    monkeypatch.setattr(moments, "pick_other", lambda look: diverged)
+    monkeypatch.setattr(compare, "pick_other", lambda look: diverged)
     page = open_views(look_at(LSTM), "compare")
     assert "no finite numbers" in page.info[0].value

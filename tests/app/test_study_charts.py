@@ -25,6 +25,8 @@ def fields(part: object) -> Iterator[str]:
             yield from fields(value)
 
 
+BY_LENGTH = [studies.accuracy_by_length(("windows right", "numbers right"), "Numbers", 1, 20, 5, chance)
+             for chance in (0.01, 0.1)]
 DRAWN = {
     "influence": [studies.dependence(2, 3, "influence", "Influence", 1.0, False),
                   studies.dependence(20, 20, "gradient", "Gradient", 2.5, False)],
@@ -42,6 +44,17 @@ def test_a_chart_draws_columns_that_its_table_has(what: str):
     columns = {*inspect(CONFIG, WEIGHTS, what, sequences=20).columns, *(["name"] if what == "ablation" else [])}
     for spec in DRAWN[what]:
         assert set(fields(spec)) <= columns
+
+
+def test_accuracy_by_length_draws_both_shares_and_a_line_at_the_trained_length():
+    for spec in BY_LENGTH:
+        assert set(fields(spec)) == {"length", "share", "accuracy", "low", "high", "n"}
+        rules = [layer["encoding"]["x"]["datum"] for layer in spec["layer"]
+                 if layer["mark"]["type"] == "rule" and "x" in layer["encoding"]]
+        assert rules == [5]
+    levels = [[layer["encoding"]["y"]["datum"] for layer in spec["layer"] if layer["mark"]["type"] == "rule"
+               and "y" in layer["encoding"]] for spec in BY_LENGTH]
+    assert levels == [[], [0.1]]  # 1 % cannot be told from 0
 
 
 def colour_scales(part: object) -> Iterator[dict]:
@@ -69,7 +82,7 @@ def test_what_a_window_reads_is_in_the_tooltips_of_its_own_map_alone():
 
 
 def test_a_spec_brings_no_data_but_one_row_for_each_constant():
-    for spec in (spec for specs in DRAWN.values() for spec in specs):
+    for spec in (spec for specs in [*DRAWN.values(), BY_LENGTH] for spec in specs):
         assert not {"data", "datasets"} & set(spec)
         for layer in spec.get("layer", []):
             is_constant = not list(fields(layer["encoding"]))

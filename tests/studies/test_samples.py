@@ -8,6 +8,7 @@ import pytest
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.data import shown_examples, text_examples, to_examples
+from echo_core.evaluation.scores import slices
 from echo_core.studies.inside import look_inside
 from echo_core.studies.samples import (
     Stream,
@@ -16,7 +17,6 @@ from echo_core.studies.samples import (
     random_windows,
     sample,
     share_row,
-    slices,
 )
 from tests.helpers.samples import ALL, small
 from tests.helpers.weights import random_weights

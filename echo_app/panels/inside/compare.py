@@ -8,8 +8,8 @@ import streamlit as st
 from echo_app.charts import answers
 from echo_app.charts import inside as pictures
 from echo_app.components.heat_maps import Cell, HeatMap, Layer, heat_maps
-from echo_app.panels.inside import moments, pieces, states
-from echo_app.panels.inside.look import TIMESTEP, UNIT, Look, affordable, study
+from echo_app.panels.inside import pieces, states
+from echo_app.panels.inside.look import TIMESTEP, UNIT, Look, affordable, pick_other, study
 from echo_core.config.presets import short_name
 from echo_core.evaluation.asking import ask, spell_question
 from echo_core.studies.inspecting import STUDIES
@@ -22,7 +22,7 @@ def draw(look: Look) -> None:
     st.subheader("Two moments, or two runs, side by side", anchor=False)
     st.markdown("Both networks read the window at hand, and both pictures of a quantity have one scale, so a deeper "
                 "colour is a larger value. Pick the untrained network, epoch 0, to see what training has changed.")
-    other = moments.pick_other(look)
+    other = pick_other(look)
     if other is None:
         return
     if not other.is_finite:

@@ -1,6 +1,7 @@
 """What several views are made of: names of symbols, a table that a study may refuse, the numbers behind a picture, and
 more sequences for whoever wants narrower intervals."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -8,7 +9,7 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from echo_app.formatting import plain
+from echo_app.formatting import duration, plain
 from echo_app.panels.inside.look import Look, study
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
@@ -95,10 +96,11 @@ def ask_for_all(what: str, moment: tuple[object, ...]) -> None:
 
 
 def with_progress(items: Sequence[T], says: str) -> Iterator[T]:
-    """The items, with a bar that shows how many are done once they take a while."""
+    """The items, with a bar that shows how many are done and the time left once they take a while."""
     place, began = st.empty(), time.monotonic()
     for done, item in enumerate(items):
-        if time.monotonic() - began > _PATIENCE:
-            place.progress(done / len(items), f"{says}: {done} of {len(items)}")
+        if done and (taken := time.monotonic() - began) > _PATIENCE:
+            left = duration(math.ceil(taken / done * (len(items) - done)))
+            place.progress(done / len(items), f"{says}: {done} of {len(items)}, about {left} left")
         yield item
     place.empty()
