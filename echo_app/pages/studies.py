@@ -43,7 +43,7 @@ def _page(open_train: Callable[[], None]) -> None:
             _nothing()
     if session.pop(state.PRESSED, False):
         st.html("<script>if (innerWidth < 640) document.querySelector('.st-key-study_bar')?.scrollIntoView("
-                "{behavior: 'smooth', block: 'center'})</script>", unsafe_allow_javascript=True)
+                "{behavior: 'smooth', block: 'start'})</script>", unsafe_allow_javascript=True)
 
 
 def _form() -> None:
@@ -77,4 +77,5 @@ _STYLE = """<style>
 .st-key-study_list button > div { justify-content: flex-start; }
 .st-key-study_list button p, .st-key-study_examples button p { white-space: normal; }
 .st-key-study_bar [data-testid="stProgress"] { flex: 1 1 14rem; }
+.st-key-study_bar { scroll-margin-top: 10rem; }
 </style>"""

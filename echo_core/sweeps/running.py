@@ -6,6 +6,7 @@ has lost nothing: whoever asks again goes on with the runs that have not ended.
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
 
 from echo_core import machine
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at the studies that are to be trained.
 LOOK_SECONDS = 0.25
+#: A look at a study of a thousand runs takes a while: between two looks the thread rests for so many times as long.
+_REST = 10.0
 #: Runs of a study in the queue for each worker: one that trains, and one that waits, so that no worker rests.
 AHEAD = 2
 
@@ -134,8 +137,9 @@ class Runner:
         self._thread.join()
 
     def _work(self) -> None:
-        is_away = False
-        while not self._closing.wait(LOOK_SECONDS):
+        is_away, took = False, 0.0
+        while not self._closing.wait(max(LOOK_SECONDS, _REST * took)):
+            began = time.monotonic()
             try:
                 for row in self._engine.store.studies.held(self._engine.holders):
                     self._train(row.study_id, row.spec, row.holder)
@@ -144,12 +148,18 @@ class Runner:
                 if not is_away:
                     logger.warning("studies cannot go on at the moment", exc_info=True)
                 is_away = True
+            took = time.monotonic() - began
 
     def _train(self, study_id: str, spec: str, holder: str | None) -> None:
+        studies = self._engine.store.studies
         try:
-            is_done = top_up(Study.from_json(spec), self._engine, holder)
+            study = Study.from_json(spec)
+            is_done = top_up(study, self._engine, holder)
+            now = studies.get(study_id)
+            if not is_done and (now is None or now.holder is None):  # it was paused while runs were asked for
+                pause(study, self._engine, holder)
         except ValueError as error:  # of another version, or a limit that was lowered
             logger.warning("study %s cannot go on: %s", study_id, error)
             is_done = True
         if is_done:
-            self._engine.store.studies.rest(study_id)
+            studies.rest(study_id)

@@ -23,6 +23,9 @@ PICK = "pick"
 _HEIGHT, _ROW, _AXIS, _LONGEST_NAME = 320, 46, 70, 130
 #: The share of the axis beside its end in which failed and missed seeds stand.
 _LANE = 0.12
+#: A circle for a seed; a cross and a triangle for those at the edge. A scale of shapes would also be in the legend.
+_SHAPES = {"condition": [{"test": f"datum.role === '{FAILED}'", "value": "cross"},
+                         {"test": f"datum.role === '{MISSED}'", "value": "triangle-up"}], "value": "circle"}
 #: Area of a dot, of a mean, and the width of an interval's bar, in pixels.
 _DOT, _MEAN, _BAR = 55, 130, 3
 
@@ -61,7 +64,7 @@ class Measured:
 
 def _axis(measured: Measured) -> alt.Axis:
     """Ticks from 0 to the top alone, not in the lane."""
-    format_ = "%" if measured.is_share else ",.0f" if measured.top >= 8 else "~g"
+    format_ = "%" if measured.is_share else ",.0f" if measured.top >= 8 else "~r"
     return alt.Axis(values=[measured.top * part / 4 for part in range(5)], format=format_, labelFlush=False)
 
 
@@ -74,12 +77,6 @@ def _tips(series: str | None) -> list[Any]:
 def _mean_tips() -> list[Any]:
     return [alt.Tooltip("setting:N", title="Setting"), alt.Tooltip("shown:N", title="Mean"),
             alt.Tooltip("n:Q", title="Seeds")]
-
-
-def _shape() -> alt.Shape:
-    """A circle for a seed; a cross and a triangle for those at the edge."""
-    return alt.Shape("role:N", legend=None, scale=alt.Scale(domain=[SEED, FAILED, MISSED],
-                                                            range=["circle", "cross", "triangle-up"]))
 
 
 @lru_cache(maxsize=64)
@@ -96,22 +93,24 @@ def by_number(measured: Measured, field: str, values: tuple[float, ...], is_log:
     gap = values[1] / values[0] if is_log else values[1] - values[0]
     ends = (values[0] / gap**0.5, values[-1] * gap**0.5) if is_log else (values[0] - gap / 2, values[-1] + gap / 2)
     scale = alt.Scale(type="log" if is_log else "linear", domain=list(ends), nice=False)
-    axis = alt.Axis(values=list(values), format="~g", grid=False, labelOverlap=True, labelFlush=False)
+    axis = alt.Axis(values=list(values), format=",~r", grid=False, labelOverlap=True, labelFlush=False)
     x = alt.X("x:Q", title=field, scale=scale, axis=axis)
     y, low = (alt.Y(f"{name}:Q", title=measured.title, axis=_axis(measured),
                     scale=alt.Scale(domain=list(measured.domain), nice=False)) for name in ("value", "low"))
-    told = _by_series(series_title, series)
-    dash = {"strokeDash": alt.StrokeDash("series:N", legend=None, scale=alt.Scale(domain=list(series)))} if told else {}
+    line, told = _by_series(series_title, series)
     means = alt.Chart().transform_filter(f"datum.role === '{MEAN}'")
     tips = _mean_tips()
     layers = [
-        means.mark_line(strokeWidth=1.5, opacity=0.6, clip=True, aria=False).encode(x=x, y=y, **told, **dash),
+        means.mark_line(strokeWidth=1.5, opacity=0.6, clip=True, aria=False).encode(x=x, y=y, **line),
         means.mark_bar(size=_BAR, opacity=0.8, clip=True, aria=False).encode(
             x=x, y=low, y2="high:Q", tooltip=tips, **told),
         _dots(series_title).encode(x=x, y=y, **told),
         means.mark_point(shape="diamond", filled=True, size=_MEAN, opacity=1, clip=True).encode(
             x=x, y=y, tooltip=tips, **told)]
-    return to_spec(alt.layer(*layers), height=_HEIGHT + (30 if series else 0))
+    together = alt.layer(*layers)
+    if series:  # the lines alone have a legend
+        together = together.resolve_scale(color="independent", strokeDash="independent")
+    return to_spec(together, height=_HEIGHT + (30 if series else 0))
 
 
 @lru_cache(maxsize=64)
@@ -134,15 +133,18 @@ def by_choice(measured: Measured, names: tuple[str, ...]) -> Spec:
     return to_spec(alt.layer(*layers), height=rows * _ROW + _AXIS)
 
 
-def _by_series(title: str | None, series: tuple[str, ...]) -> dict[str, Any]:
+def _by_series(title: str | None, series: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Channels of the lines, which differ in colour and dashes and are in the legend, and those of all else."""
     if title is None:
-        return {}
-    return {"color": alt.Color("series:N", title=title, sort=list(series), scale=alt.Scale(domain=list(series)),
-                               legend=alt.Legend(orient="top", symbolType="diamond", labelLimit=200))}
+        return {}, {}
+    scale, legend = alt.Scale(domain=list(series)), alt.Legend(orient="top", labelLimit=200, symbolSize=600)
+    line = {"color": alt.Color("series:N", title=title, scale=scale, legend=legend),
+            "strokeDash": alt.StrokeDash("series:N", title=title, scale=scale, legend=legend)}
+    return line, {"color": alt.Color("series:N", scale=scale, legend=None)}
 
 
 def _dots(series: str | None) -> Any:
     pick = alt.selection_point(PICK, fields=["run_id"], on="click", clear=False)
     return alt.Chart().transform_filter(f"datum.role !== '{MEAN}'").mark_point(
         filled=True, size=_DOT, opacity=0.55, cursor="pointer", clip=True).encode(
-            shape=_shape(), tooltip=_tips(series)).add_params(pick)
+            shape=_SHAPES, tooltip=_tips(series)).add_params(pick)

@@ -9,8 +9,8 @@ from echo_core.sweeps.running import Standing
 from echo_core.sweeps.study import MAX_SEEDS, Study
 from echo_core.text.plurals import counted
 
-#: Sentences that are in sight at once.
-_MOST = 8
+#: Sentences that are in sight at once, and seeds that one would train for as many answers as they give.
+_MOST, _FEW = 8, 20
 
 
 def comparison(found: Results, far: Standing) -> None:
@@ -23,30 +23,36 @@ def comparison(found: Results, far: Standing) -> None:
     session = st.session_state
     if session.get(acting.AGAINST) not in range(len(names)):
         session[acting.AGAINST] = _own_place(found)
-    st.markdown("**Against each other**, over the same seeds")
+    st.markdown("**Against each other**")
     place = st.selectbox("Compare with", range(len(names)), key=acting.AGAINST, format_func=names.__getitem__,
                          persist_state="session", width=260)
+    if not found.rows[place].values:
+        st.caption("None of its seeds has a value, so nothing can be compared with it. Pick another one.")
+        return
     differences = found.compared_with(place)
-    lines = [words.difference_in_words(found.measure, plain(names[other]), plain(names[place]), difference,
-                                       len(differences)) for other, difference in differences.items()]
+    corrected = f", corrected for {len(differences)} comparisons" if len(differences) > 1 else ""
+    st.caption(f"Over the seeds that both have, which differ in nothing else. Each 95 % interval is of the "
+               f"difference{corrected}; where it holds 0, chance may have made it.")
+    lines = [words.difference_in_words(found.measure, plain(names[other]), plain(names[place]), difference)
+             for other, difference in differences.items()]
     st.markdown("\n".join(f"- {line}" for line in lines[:_MOST]))
     if len(lines) > _MOST:
         more = st.expander(f"{len(lines) - _MOST} more", key="study_more_differences")
         more.markdown("\n".join(f"- {line}" for line in lines[_MOST:]))
     open_ones = [difference.more_seeds for difference in differences.values() if difference.more_seeds]
     if open_ones and far.is_done:
-        _more_seeds(found.study, min(open_ones))
+        _more_seeds(found.study, max((more for more in open_ones if more <= _FEW), default=min(open_ones)))
 
 
 def _own_place(found: Results) -> int:
-    """The place of the setting that the study began with, or else of the first."""
-    base = found.study.base
-    return next((place for place, row in enumerate(found.rows)
-                 if all(getattr(base, field) == value for field, value in row.setting.items())), 0)
+    """The place of the setting that the study began with, or else of the first; of those with a value."""
+    base, known = found.study.base, [place for place, row in enumerate(found.rows) if row.values]
+    return next((place for place in known if all(
+        getattr(base, field) == value for field, value in found.rows[place].setting.items())), known[0])
 
 
 def _more_seeds(study: Study, more: int) -> None:
-    """Draw the button that trains as many more seeds as would tell one more pair apart."""
+    """Draw the button that trains so many more seeds of each setting."""
     seeds = min(MAX_SEEDS, study.seeds + more)
     if seeds == study.seeds:
         st.caption(f"A study has at most {MAX_SEEDS} seeds.")

@@ -138,7 +138,7 @@ def base_of(chosen: str) -> RunConfig:
 def _base_in_words(name: str) -> str:
     if name in PRESETS:
         return PRESETS[name].title
-    return f"{'Train page' if name == OWN else 'That study'}: {shortened(name_in_words(base_of(name)), 60)}"
+    return f"{'Train page' if name == OWN else 'This question'}: {shortened(name_in_words(base_of(name)), 60)}"
 
 
 def _axis(place: int, base: RunConfig, fields: Sequence[str]) -> None:

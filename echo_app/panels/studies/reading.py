@@ -15,9 +15,9 @@ from echo_core.sweeps.running import Standing, standing
 from echo_core.sweeps.study import Study
 
 #: Seconds for which a standing is shared by all sessions: of a study at hand, and of one in the list that rests.
-AT_HAND, _RESTING = 0.5, 20.0
-#: Seconds between two polls of a study, more for each session beyond a few, and the most.
-_POLL, _POLL_PER_SESSION, _SLOWEST_POLL = 1.0, 0.1, 4.0
+_AT_HAND, _RESTING = 0.5, 60.0
+#: Seconds between two polls of a study, more for each of its runs and for each session beyond a few, and the most.
+_POLL, _POLL_PER_RUN, _POLL_PER_SESSION, _SLOWEST_POLL = 1.0, 0.005, 0.1, 4.0
 #: Seconds after which counting shows how far it is.
 _PATIENCE = 0.4
 
@@ -25,10 +25,10 @@ _HASH_STUDY: Any = {Study: lambda study: study.study_id}
 _HASH_RUN: Any = {RunRow: lambda run: (run.run_id, run.attempt, run.state)}
 
 
-def pace() -> float:
-    """Seconds between two polls, given the sessions that are connected now."""
+def pace(study: Study) -> float:
+    """Seconds between two polls of a study, given the sessions that are connected now."""
     crowd = max(0, state.engine().num_connected - state.FEW_SESSIONS)
-    return min(_SLOWEST_POLL, _POLL + _POLL_PER_SESSION * crowd)
+    return min(_SLOWEST_POLL, _POLL + _POLL_PER_RUN * study.num_runs + _POLL_PER_SESSION * crowd)
 
 
 def study_of(row: StudyRow) -> Study | None:
@@ -46,7 +46,7 @@ def _standing(study: Study, time_bucket: int) -> Standing:
 
 def standing_of(study: Study, is_resting: bool = False) -> Standing:
     """How far a study is; one that rests in a list may be some seconds old."""
-    return _standing(study, state.time_bucket(_RESTING if is_resting else AT_HAND))
+    return _standing(study, state.time_bucket(_RESTING if is_resting else _AT_HAND))
 
 
 def standing_now(study: Study) -> Standing:

@@ -17,12 +17,16 @@ from echo_core.text.plurals import counted
 _MOST_BUTTONS = 40
 
 STYLE = """<style>
-.echo-study { overflow-x: auto; max-width: 100%; }
+.echo-study { overflow: auto; max-width: 100%; max-height: 26rem; }
 .echo-study table { border-collapse: collapse; font-size: 0.875rem; font-variant-numeric: tabular-nums; margin: 0; }
 .echo-study th, .echo-study td { text-align: right; padding: 0.25rem 0.75rem; white-space: nowrap; border: 0;
   border-bottom: 1px solid rgba(128, 128, 128, 0.3); }
 .echo-study th:first-child, .echo-study td:first-child { text-align: left; padding-left: 0; }
 .echo-study th { font-weight: 600; opacity: 0.8; }
+@media (max-width: 640px) {
+  .echo-study td:first-child { white-space: normal; min-width: 7rem; }
+  .echo-study th, .echo-study td { padding: 0.25rem 0.4rem; }
+}
 .st-key-study_runs button { min-height: 2rem; padding: 0.1rem 0.5rem; }
 .st-key-study_examples button { padding: 0; min-height: 1.9rem; text-align: left; }
 .st-key-study_examples button > div { justify-content: flex-start; }

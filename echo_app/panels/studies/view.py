@@ -36,13 +36,10 @@ def panel(study_id: str, link: Callable[[], str]) -> None:
     study = reading.study_of(row)
     if study is None:
         return _unreadable(row)
-    live = reading.is_under_way(row, reading.standing_now(study))
-    every = reading.pace() if live else None if row.holder is None and _is_done(study) else _RESTING_POLL
+    far = reading.standing_of(study)
+    live = reading.is_under_way(row, far)
+    every = reading.pace(study) if live else None if far.is_done else _RESTING_POLL
     store_outages.fragment(_panel, run_every=every, key="study_panel")(study_id, live, link())
-
-
-def _is_done(study: Study) -> bool:
-    return reading.standing_of(study).is_done
 
 
 def _unknown() -> None:

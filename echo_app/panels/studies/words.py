@@ -72,12 +72,11 @@ def interval_in_words(measure: Measure, low: float | None, high: float | None) -
     return "–" if low is None or high is None else f"{in_unit(measure, low)} to {in_unit(measure, high)}"
 
 
-def difference_in_words(measure: Measure, name: str, base: str, found: Difference, comparisons: int) -> str:
-    """`**units 16** is **12.3 points better** than units 8 (95 % interval 3.1 to 20.2, …)`, in Markdown.
+def difference_in_words(measure: Measure, name: str, base: str, found: Difference) -> str:
+    """`**units 16** is **12.3 percentage points better** than units 8 (95 % interval 3.1 to 20.2, 5 seeds).`
 
     Args:
-        name, base: Escaped names of the two settings.
-        comparisons: How many are made of the study.
+        name, base: Names of the two settings, escaped for Markdown.
     """
     if found.n == 0:
         return f"**{name}** and {base} have no seed with a value in common yet."
@@ -85,8 +84,7 @@ def difference_in_words(measure: Measure, name: str, base: str, found: Differenc
         return f"**{name}** and {base} have one seed in common. It takes at least two to tell them apart."
     sign = 1 if found.mean >= 0 else -1
     low, high = sorted((sign * found.low, sign * found.high))
-    corrected = f", corrected for {comparisons} comparisons" if comparisons > 1 else ""
-    interval = f"95 % interval {_plain(measure, low)} to {_plain(measure, high)}{corrected}, {found.n} seeds"
+    interval = f"95 % interval {_plain(measure, low)} to {_plain(measure, high)}, {found.n} seeds"
     size, word = _difference(measure, abs(found.mean), sign)
     if found.can_tell:
         return f"**{name}** is **{size} {word}** than {base} ({interval})."
