@@ -20,7 +20,7 @@ WAYS: Mapping[str, tuple[str, ...]] = MappingProxyType({
 _MULTIPLES = (0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4)
 #: Operations that a length may take, which is at most about a second on one core; those that computing a gate or a
 #: probability counts as; and the fewest windows, whatever they take.
-_OPERATIONS, _FUNCTION, _FEWEST = 3e10, 150, 50
+_OPERATIONS, _FUNCTION, _FEWEST = 5e10, 150, 50
 
 
 def ways(config: RunConfig) -> tuple[str, ...]:
