@@ -16,7 +16,9 @@ import pytest
 
 from echo_core.records import State
 from echo_core.store import Store
+from tests.helpers.clusters import dask_cluster
 from tests.helpers.command import command_store, echo_core
+from tests.helpers.postgres import Server
 from tests.helpers.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +102,12 @@ def test_a_sweep_that_ctrl_c_stopped_goes_on_and_trains_nothing_twice(tmp_path: 
         assert [row["learning_rate"] for row in rows] == [0.01, 0.02]
 
 
+def kill_listener(family: psutil.Process, port: int) -> None:
+    """Kill the process among the descendants of one that listens on a port."""
+    next(child for child in family.children(recursive=True)
+         if any(place.laddr.port == port for place in child.net_connections() if place.status == "LISTEN")).kill()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["a worker", "the process"])
 def test_a_kill_costs_time_and_changes_no_row(tmp_path: Path, victim: str):
@@ -114,10 +122,7 @@ def test_a_kill_costs_time_and_changes_no_row(tmp_path: Path, victim: str):
             until(lambda: any(run.state is State.RUNNING and run.epoch > 100 for run in store.runs.newest()))
             if victim == "a worker":
                 worker = next(run.worker for run in store.runs.newest() if run.state is State.RUNNING)
-                port = int(worker.rpartition(":")[2])
-                next(child for child in psutil.Process(killed.pid).children(recursive=True)
-                     if any(place.laddr.port == port for place in child.net_connections() if place.status == "LISTEN")
-                     ).kill()
+                kill_listener(psutil.Process(killed.pid), int(worker.rpartition(":")[2]))
                 out, said = killed.communicate(timeout=3 * PATIENCE)
             else:
                 killed.kill()
@@ -130,3 +135,25 @@ def test_a_kill_costs_time_and_changes_no_row(tmp_path: Path, victim: str):
         finally:
             end(killed)
         assert json.loads(out) == json.loads(expected), said
+
+
+@pytest.mark.slow
+def test_a_cluster_of_separate_processes_trains_a_study_and_a_lost_worker_costs_it_nothing_but_time(
+        tmp_path: Path, postgres_server: Server):
+    grid = ["--set", "epochs=20000", "--over", "learning_rate=0.01,0.02", "--seeds", "4"]
+    with postgres_server.database() as url, closing(Store(url)) as store:
+        common = {"DATABASE_URL": url, "ECHO_XLA_CACHE": str(tmp_path / "xla")}
+        with dask_cluster(tmp_path, 2, **common) as address:
+            started = sweep(tmp_path, *grid, **common, DASK_SCHEDULER_ADDRESS=address)
+            try:
+                until(lambda: len({run.worker for run in store.runs.newest() if run.state is State.RUNNING}) == 2)
+                lost = next(run for run in store.runs.newest() if run.state is State.RUNNING)
+                kill_listener(psutil.Process(), int(str(lost.worker).rpartition(":")[2]))
+                out, said = started.communicate(timeout=4 * PATIENCE)
+            finally:
+                end(started)
+        assert started.returncode == 0, said
+        rows = json.loads(out)["rows"]
+        assert [(row["n"], row["failures"], row["waiting"]) for row in rows] == [(4, 0, 0), (4, 0, 0)]
+        assert len(store.runs.newest()) == 8
+        assert store.runs.get(lost.run_id).restarts == 1
