@@ -14,6 +14,7 @@ from echo_core.sweeps.measures import LEARNT_AT, MEASURES, Measure
 from echo_core.sweeps.results import Results, Row
 from echo_core.text.plurals import counted
 
+_LEARNT = f"{100 * LEARNT_AT:.0f} %"
 #: The tables of a question: of each of its studies by measure.
 Tables = Sequence[Mapping[Measure, Results]]
 
@@ -44,8 +45,13 @@ def mean_text(row: Row, measure: Measure) -> str:
         return f"none of {counted(len(row.outcomes), 'seed')}"
     interval = "" if found.low is None or found.high is None else (
         f", {_plain(found.low, measure)} to {value_text(found.high, measure)}")
-    left_out = f"; {lost} of {len(row.outcomes)} seeds never got there" if lost else ""
-    return f"{value_text(found.mean, measure)} ({found.n} seeds{interval}{left_out})"
+    left_out = f"; {lost} of {len(row.outcomes)} never got there" if lost else ""
+    return f"{value_text(found.mean, measure)} ({counted(found.n, 'seed')}{interval}{left_out})"
+
+
+def _after(row: Row) -> str:
+    """When a setting has learnt: `after 223 epochs (…)`."""
+    return f"after {mean_text(row, Measure.EPOCHS)}" if row.estimate.n else "in no seed"
 
 
 def _plain(value: float, measure: Measure) -> str:
@@ -73,7 +79,7 @@ def _reliability(tables: Tables) -> str:
     for title, table in zip(("Whole echo", "Partial echo"), tables, strict=True):
         row, windows = table[Measure.LEARNT].rows[0], table[Measure.WINDOWS].rows[0]
         learnt = round(row.estimate.mean * row.estimate.n)
-        said.append(f"{title}: {learnt} of {row.estimate.n} seeds end with at least {LEARNT_AT:.0%} of their unseen "
+        said.append(f"{title}: {learnt} of {row.estimate.n} seeds end with at least {_LEARNT} of their unseen "
                     f"windows right (95 % interval {100 * (row.estimate.low or 0):.0f} to "
                     f"{100 * (row.estimate.high or 0):.0f} %), and {_perfect(windows)} with all of them. "
                     f"On average {mean_text(windows, Measure.WINDOWS)} are right.")
@@ -89,11 +95,11 @@ def _linear(tables: Tables) -> str:
     best = {kind: max((row for row in windows.rows if row.setting["representation"] == kind),
                       key=lambda row: row.estimate.mean) for kind in ("one_hot", "linear")}
     tokens = _row(numbers, **best["linear"].setting)
-    return (f"It fails. With one-hot numbers {best['one_hot'].setting['units']} units get "
+    return (f"Far worse. With one-hot numbers {best['one_hot'].setting['units']} units get "
             f"{mean_text(best['one_hot'], Measure.WINDOWS)} of the windows right, with scaled ones the best of "
             f"{written(len(windows.rows) // 2)} sizes, {best['linear'].setting['units']} units, "
             f"{mean_text(best['linear'], Measure.WINDOWS)}, and {value_text(tokens.estimate.mean, Measure.NUMBERS)} of "
-            "single numbers. More units do not mend it: a near number is a wrong number."
+            "single numbers, because a near number is a wrong number."
             if best["linear"].estimate.mean < 0.5 else
             f"Scaled numbers get {mean_text(best['linear'], Measure.WINDOWS)} of the windows right, one-hot ones "
             f"{mean_text(best['one_hot'], Measure.WINDOWS)}.")
@@ -109,9 +115,8 @@ def _masked(tables: Tables) -> str:
         said.append(f"{units} units: {verdict}")
     pair = [_row(epochs, missing=kind, units=sizes[-1]) for kind in ("mask", "drop")]
     return (f"Windows right with masked rows minus dropped ones, corrected for {len(sizes)} comparisons: "
-            f"{'; '.join(said)}. With {sizes[-1]} units 99 % of the numbers are right after "
-            f"{mean_text(pair[0], Measure.EPOCHS)} with masked rows and {mean_text(pair[1], Measure.EPOCHS)} without. "
-            "Each is judged on windows of its own kind.")
+            f"{'; '.join(said)}. With {sizes[-1]} units 99 % of the numbers are right {_after(pair[0])} with masked "
+            f"rows, {_after(pair[1])} without. Each is judged on windows of its own kind, and those with gaps are harder.")
 
 
 def _longer(tables: Tables) -> str:
@@ -121,7 +126,7 @@ def _longer(tables: Tables) -> str:
         good = [row for row in rows if row.estimate.mean >= LEARNT_AT]
         last = rows[-1]
         most = f"up to {good[-1].setting['output_length']}" if good else "none of the lengths"
-        said.append(f"{_NAMES[variant]} echoes {most} of ten numbers with {LEARNT_AT:.0%} of the windows right, and "
+        said.append(f"{_NAMES[variant]} echoes {most} of ten numbers with {_LEARNT} of the windows right, and "
                     f"gets all ten right in {mean_text(last, Measure.WINDOWS)}")
     return f"At the same size and budget {'; '.join(said)}."
 
@@ -137,8 +142,8 @@ def _stateless(tables: Tables) -> str:
                 f"Carrying the state makes a difference at batch size {', '.join(map(written, told))}: without it "
                 + "; ".join(_difference_text(differences[size], Measure.WINDOWS) for size in told) + ".")
     one = [_row(epochs, stateful=state, batch_size=1) for state in (False, True)]
-    said.append(f"At batch size 1, which the tutorial names, 99 % of the numbers are right after "
-                f"{mean_text(one[0], Measure.EPOCHS)} without the state, {mean_text(one[1], Measure.EPOCHS)} with it.")
+    said.append(f"At batch size 1, which the tutorial names, 99 % of the numbers are right {_after(one[0])} without "
+                f"the state, {_after(one[1])} with it.")
     ends = [_row(windows, stateful=False, batch_size=size) for size in (sizes[0], sizes[-1])]
     said.append(f"The batch size matters far more: {mean_text(ends[0], Measure.WINDOWS)} at {sizes[0]}, "
                 f"{mean_text(ends[1], Measure.WINDOWS)} at {sizes[-1]}, as it decides how many updates an epoch has.")
@@ -151,13 +156,13 @@ def _topology(tables: Tables) -> str:
         rows = [row for row in windows.rows if row.setting["variant"] == variant]
         good = [row for row in rows if row.estimate.mean >= LEARNT_AT]
         if not good:
-            said.append(f"{_NAMES[variant]} does not reach {LEARNT_AT:.0%} of the windows with "
+            said.append(f"{_NAMES[variant]} does not reach {_LEARNT} of the windows with "
                         f"{rows[-1].setting['units']} units: {mean_text(rows[-1], Measure.WINDOWS)}")
             continue
         fewest = good[0].setting["units"]
         speed = _row(epochs, variant=variant, units=fewest)
-        said.append(f"{_NAMES[variant]} needs {fewest} units and {mean_text(speed, Measure.EPOCHS)}")
-    return f"For {LEARNT_AT:.0%} of the windows, of the sizes that were tried: {'; '.join(said)}."
+        said.append(f"{_NAMES[variant]} {fewest}, with 99 % of the numbers right {_after(speed)}")
+    return f"The fewest units with {_LEARNT} of the windows right, of those that were tried: {'; '.join(said)}."
 
 
 def _capacity(tables: Tables) -> str:
@@ -173,7 +178,8 @@ def _capacity(tables: Tables) -> str:
 
 
 def _time(tables: Tables) -> str:
-    titles = {"lag": "the delay", "vocab_size": "the vocabulary", "output_length": "the length of the echo"}
+    titles = {"input_length": "the numbers read, of which the first two are asked,", "vocab_size": "the vocabulary",
+              "output_length": "the length of the echo"}
     said = []
     for table in tables:
         epochs = table[Measure.EPOCHS]
@@ -187,7 +193,7 @@ def _time(tables: Tables) -> str:
         said.append(f"{titles[field]} from {first.setting[field]} to {last.setting[field]}: from "
                     f"{mean_text(first, Measure.EPOCHS)} to {mean_text(last, Measure.EPOCHS)}"
                     + (f"; at {', '.join(map(written, never))} no seed got there" if never else ""))
-    return f"Epochs until 99 % of the numbers are right, with {'; with '.join(said)}."
+    return f"Epochs until 99 % of the numbers are right, as one thing grows: {'; '.join(said)}."
 
 
 def _attention(tables: Tables) -> str:
@@ -205,10 +211,9 @@ def _recipe(tables: Tables) -> str:
     few = _row(rate, learning_rate=0.01, sequences_per_epoch=1)
     both = _row(rate, learning_rate=0.001, sequences_per_epoch=1)
     wide = _row(size, units=150, schedule="constant")
-    return (f"The recipe. Until 99 % of the numbers are right quick takes {mean_text(full, Measure.EPOCHS)}; at the "
-            f"tutorial's rate of 0.001 {mean_text(slow, Measure.EPOCHS)}; with one sequence an update instead of "
-            f"eight {mean_text(few, Measure.EPOCHS)}; with both {mean_text(both, Measure.EPOCHS)}. With the tutorial's "
-            f"150 units instead of 64 it takes {mean_text(wide, Measure.EPOCHS)}.")
+    return (f"The recipe. 99 % of the numbers of quick are right {_after(full)}; at the tutorial's rate of 0.001 "
+            f"{_after(slow)}; with one sequence an update instead of eight {_after(few)}; with both {_after(both)}. "
+            f"With the tutorial's 150 units instead of 64 they are right {_after(wide)}.")
 
 
 def _values(results: Results, field: str) -> list[Any]:

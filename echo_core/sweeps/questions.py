@@ -102,8 +102,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "time", "How does the time to learn grow with the delay, the vocabulary and the length?",
         "Nobody says.",
-        (Asked("lag", {"input_length": 12, "output_length": 12, "batch_size": 8, "schedule": "constant"},
-               (Axis("lag", (0, 1, 2, 4, 8)),), 5, (Measure.EPOCHS, Measure.WINDOWS)),
+        (Asked("quick", {"epochs": 3000, "sequence_length": 40, "sequences_per_epoch": 4, "batch_size": 144},
+               (Axis("input_length", (2, 5, 10, 20)),), 5, (Measure.EPOCHS, Measure.WINDOWS)),
          Asked("quick", {"epochs": 2000}, (Axis("vocab_size", (10, 30, 100, 300, 1000)),), 5,
                (Measure.EPOCHS, Measure.WINDOWS)),
          Asked("quick", {"epochs": 4000}, (Axis("output_length", (1, 2, 3, 4, 5)),), 5,
