@@ -116,7 +116,7 @@ def _masked(tables: Tables) -> str:
     pair = [_row(epochs, missing=kind, units=sizes[-1]) for kind in ("mask", "drop")]
     return (f"Windows right with masked rows minus dropped ones, corrected for {len(sizes)} comparisons: "
             f"{'; '.join(said)}. With {sizes[-1]} units 99 % of the numbers are right {_after(pair[0])} with masked "
-            f"rows, {_after(pair[1])} without. Each is judged on windows of its own kind, and those with gaps are harder.")
+            f"rows, {_after(pair[1])} without. Each is judged on windows of its own kind; those with gaps are harder.")
 
 
 def _longer(tables: Tables) -> str:
