@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Self
 
-from echo_core import machine
 from echo_core.config import RunConfig
 from echo_core.records import Checkpoint, State
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
@@ -219,14 +218,10 @@ class Engine:
 
     @property
     def num_workers(self) -> int:
-        """Runs that train at one time: on a remote cluster the workers that it has now, at least one.
-
-        On a local one the standby is counted, as it trains while a core is free, where memory allows.
-        """
+        """Runs that train at one time: on a remote cluster as many as it has workers now, at least one."""
         if self.settings.dask_scheduler_address is not None:
             return max(1, len(list(self.dispatcher.roster)))
-        workers = self.settings.num_workers
-        return max(workers, min(machine.cores(), workers + self.settings.standby))
+        return self.settings.num_at_once
 
     @property
     def holders(self) -> list[str]:

@@ -132,6 +132,14 @@ class Settings(BaseSettings):
         return self.workers or max(1, min(machine.cores() // self.threads, by_memory))
 
     @property
+    def num_at_once(self) -> int:
+        """Runs that train at one time: as many as the host has set workers, or else also the standby's on a free core.
+
+        Small networks hardly use more than one core each (docs/decisions/0057).
+        """
+        return self.workers or max(self.num_workers, min(machine.cores(), self.num_workers + self.standby))
+
+    @property
     def share_mb(self) -> int:
         """Megabytes that each worker may take."""
         return max(1, (self.memory_mb - APP_MB) // self.num_workers)

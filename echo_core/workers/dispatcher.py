@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from echo_core import machine
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.records import State
 from echo_core.settings import Limits, Settings
@@ -332,12 +331,8 @@ class Dispatcher:
         idle.future = self._submitted(idle, f"warm-{idle.process}-{idle.steps}", worker.warm_up, idle.steps)
 
     def _may_train(self) -> bool:
-        """Whether one more run may train now: a local cluster's standby waits for its turn, or for a free core.
-
-        Small networks hardly use more than one core each (docs/decisions/0057).
-        """
-        training = sum(each.ticket is not None for each in self.roster)
-        return self._is_remote or training < max(self.settings.num_workers, machine.cores())
+        """Whether one more run may train now: a local cluster's standby waits for its turn, or for a free core."""
+        return self._is_remote or sum(each.ticket is not None for each in self.roster) < self.settings.num_at_once
 
     def _stand_by(self) -> None:
         """Start one worker more where the machine has memory for it: in good time before one has to be replaced, or

@@ -160,3 +160,13 @@ def test_lowering_a_limit_leaves_history_readable(bare):
 def test_a_full_queue_is_a_limit_too():
     assert issubclass(QueueFull, LimitExceeded)
     assert issubclass(LimitExceeded, ValueError)
+
+
+def test_a_standby_trains_on_a_free_core_unless_the_host_has_set_the_workers(monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    enough = {"threads": 2, "memory_mb": 100_000}
+    assert Settings(**enough).num_at_once == 2
+    assert Settings(**enough, standby=False).num_at_once == 1
+    assert Settings(**enough, workers=1).num_at_once == 1
+    monkeypatch.setattr(machine, "cores", lambda: 1)
+    assert Settings(**{**enough, "threads": 1}).num_at_once == 1

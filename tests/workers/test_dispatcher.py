@@ -206,7 +206,7 @@ def test_a_network_wanted_in_the_moment_in_which_another_is_handed_out_is_compil
 
 def test_a_run_that_waits_while_a_core_is_free_gets_a_worker_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("echo_core.machine.cores", lambda: 2)
-    with engine_with_fake_workers(f"sqlite:///{tmp_path / 'runs.db'}", workers=1, threads=2) as (engine, cluster):
+    with engine_with_fake_workers(f"sqlite:///{tmp_path / 'runs.db'}", threads=2) as (engine, cluster):
         monkeypatch.setattr(cluster, "grow", lambda number, _: cluster.start_worker(f"w{number}"))
         first = engine.submit(config(1))
         cluster.start_worker("w1")
@@ -224,7 +224,7 @@ def test_a_run_that_waits_while_a_core_is_free_gets_a_worker_more(tmp_path: Path
 
 def test_on_one_core_the_standby_waits_for_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("echo_core.machine.cores", lambda: 1)
-    with engine_with_fake_workers(f"sqlite:///{tmp_path / 'runs.db'}", workers=1, threads=1) as (engine, cluster):
+    with engine_with_fake_workers(f"sqlite:///{tmp_path / 'runs.db'}", threads=1) as (engine, cluster):
         first, second = engine.submit(config(1)), engine.submit(config(2))
         for address in ("w1", "w2"):
             cluster.start_worker(address)
