@@ -57,7 +57,8 @@ MEASURES: Mapping[Measure, MeasureTraits] = MappingProxyType({
         "Epochs until 99 %", "Epochs until 99 % of the newest thousand numbers of training were right. A seed that "
         "never gets there is counted as missed and is not in the mean.", Kind.AMOUNT, more_is_better=False),
     Measure.SECONDS: MeasureTraits(
-        "Seconds until 99 %", "The same in seconds of training on the machine that trained it, with compiling.",
+        "Seconds until 99 %", "Seconds of training until then, with compiling, on the machine that trained it. A seed "
+        "that never gets there is counted as missed and is not in the mean.",
         Kind.AMOUNT, more_is_better=False),
     Measure.BITS: MeasureTraits(
         "Bits kept", "Bits of the asked numbers that the answers keep, over 2,000 unseen sequences.", Kind.AMOUNT),

@@ -13,8 +13,10 @@ from echo_app import state
 from echo_app.formatting import plain
 from echo_core.config import RunConfig
 from echo_core.store import Store
+from echo_core.sweeps.study import Axis, Study
 from tests.helpers.apptest import open_page
 from tests.helpers.hostile import HOSTILE, HOSTILE_WORD, PAIRS, keep_run
+from tests.helpers.waiting import PATIENCE
 
 #: Elements that show text unchanged, and fields of other elements in which a browser reads no Markdown.
 #: Components get text as data, and set it as text.
@@ -65,6 +67,21 @@ def test_settings_of_hostile_pairs_are_plain_beside_the_run_of_them():
     assert read_as_markup(page) == []
     page.selectbox(key="preset").select("whole").run()
     assert any(plain("![x](http") in words.value for words in page.markdown if "Showing" in words.value)
+    assert read_as_markup(page) == []
+
+
+def test_studies_of_hostile_pairs_are_plain(store: Store):
+    def script() -> None:
+        from echo_app.pages.studies import studies_page
+
+        studies_page(lambda: None)
+
+    study = Study(PAIRS, (Axis("units", (4, 8)),), seeds=2)
+    store.studies.ask(study.study_id, study.to_json(), "nobody")
+    page = AppTest.from_function(script, default_timeout=PATIENCE)
+    page.query_params["study"] = study.study_id
+    page.run()
+    assert "units" in page.subheader[0].value.lower()
     assert read_as_markup(page) == []
 
 

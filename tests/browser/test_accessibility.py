@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from echo_core.store import RunRow, Store
+from echo_core.sweeps.study import Axis, Study
 from tests.helpers.page import settled
 from tests.helpers.samples import small
 from tests.helpers.server import Server, serve_quick
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.browser
 
 VisitAt = Callable[..., Page]
 IN_BOTH = pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["light", "dark"])
+STUDY = Study(small(seed=5), (Axis("units", (4, 5)),), seeds=3)
 #: With attention, as its views show everything that others show.
 CONFIGS = [small(variant="attention", seed=seed) for seed in (0, 1)]
 
@@ -28,6 +30,9 @@ def runs_and_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
     folder = tmp_path_factory.mktemp("app")
     with closing(Store(f"sqlite:///{folder / 'runs.db'}")) as store:
         runs = [add_finished(store, config) for config in CONFIGS]
+        for trial in STUDY.trials():
+            add_finished(store, trial.config)
+        store.studies.ask(STUDY.study_id, STUDY.to_json(), "nobody")
     with serve_quick(folder) as running:
         yield runs, running
         assert running.trouble() == []
@@ -69,6 +74,14 @@ def test_history_and_a_comparison_have_no_violation(
     expect(page.get_by_text("1 picked")).to_be_visible()
     tick(page, 1)
     expect(page.locator(".echo-differences")).to_be_visible()
+    assert violations(page) == []
+
+
+@IN_BOTH
+def test_the_studies_page_has_no_violation_with_its_form_and_with_a_study(
+        visit_at: VisitAt, runs_and_server: tuple[list[RunRow], Server], dark: bool):
+    page = visit_at(runs_and_server[1], f"?study={STUDY.study_id}", dark=dark, shown=".st-key-study_chart svg")
+    expect(page.locator(".echo-study tbody tr")).to_have_count(2)
     assert violations(page) == []
 
 

@@ -68,7 +68,8 @@ def test_a_study_goes_from_its_form_to_its_answer_a_run_and_a_link(visit: Visit,
     with page.expect_download() as download:
         press(page, "study_csv")
     assert download.value.path().read_text().startswith("units,n,failures,")
-    page.locator(".st-key-study_runs button:visible").first.click()
+    seed, dot = ".st-key-study_runs button:visible", ".st-key-study_chart .mark-symbol path"
+    page.locator(seed if width < 640 else dot).first.click()
     expect(page.locator(".st-key-progress")).to_contain_text("Finished")
     with closing(Store(f"sqlite:///{server.log.parent / 'runs.db'}")) as store:
         run = store.runs.get(urlparse(page.url).query.split("run=")[1].split("&")[0])

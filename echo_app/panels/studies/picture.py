@@ -25,6 +25,8 @@ from echo_core.sweeps.study import Axis
 _MOST_LINES = 4
 #: The share of the distance to the next value that dots and lines spread over.
 _SPREAD = 0.55
+#: An interval that ends beyond so many times the largest value is cut.
+_ROOM = 1.5
 #: The share of a row on each side of its middle that its dots spread over.
 _ROW_SPREAD = 0.3
 
@@ -206,6 +208,8 @@ def _top(found: Results) -> float:
     ends = [max(row.values.values(), default=0.0) for row in found.rows]
     ends += [row.estimate.mean for row in found.rows if not math.isnan(row.estimate.mean)]
     largest = max(ends, default=0.0)
+    highs = [row.estimate.high for row in found.rows if row.estimate.high is not None]
+    largest = max(largest, min(max(highs, default=0.0), _ROOM * largest))
     if largest <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(largest))

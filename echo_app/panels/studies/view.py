@@ -115,7 +115,7 @@ def _line(row: StudyRow, far: Standing) -> str:
     if row.holder is None:
         return f"Paused: {ended}{failed}"
     left = f" · about {duration(max(1, round(far.seconds_left)))} left"
-    if row.holder not in state.engine().holders:
+    if row.holder not in state.engine().holders and not far.training:
         return f"Waits until whoever asked for it is back: {ended}{failed}"
     status = state.workers_status()
     if status not in ("ready", "starting", "warming"):
