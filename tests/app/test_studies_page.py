@@ -209,6 +209,15 @@ def test_a_study_is_paused_gone_on_with_removed_and_brought_back(store: Store):
     assert not page.exception
 
 
+def test_a_paused_study_that_is_brought_back_is_still_paused(store: Store):
+    ask_for(store, holder=None)
+    page = open_studies(study=STUDY.study_id)
+    page.button(key="study_cancel").click().run()
+    page.button(key="study_undo").click().run()
+    assert store.studies.get(STUDY.study_id).holder is None
+    assert "study_go_on" in keys(page)
+
+
 def test_a_finished_study_shows_its_table_and_each_seed_opens_its_run(store: Store):
     end_all(store, {0: (0.5, 0.7, 0.9), 1: (1.0, 1.0, 1.0)})
     ask_for(store, holder=None)

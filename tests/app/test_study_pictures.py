@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -96,6 +97,8 @@ def test_every_seed_stands_nearest_to_its_own_setting_and_no_two_of_a_setting_on
         assert len(own) == 5 * number / 3
         assert all(min(UNITS.values, key=lambda value: abs(value - x)) == units for x in own.x)
         assert own.groupby("series").x.nunique().eq(5).all()
+        ends = sorted((line.x.min(), line.x.max()) for _, line in own.groupby("series"))
+        assert all(before[1] < after[0] for before, after in pairwise(ends))
 
 
 def test_means_and_intervals_are_those_of_the_results():
