@@ -97,7 +97,7 @@ QUESTIONS: tuple[Question, ...] = (
         "capacity", "How many bits do N units learn to hold?",
         "Networks memorise far less than their state could hold (arXiv 2212.11085).",
         (Asked("ten_without_attention", {}, (Axis("cell", ("lstm", "gru", "simple_rnn")),
-                                             Axis("units", (8, 16, 32, 64))), 5,
+                                             Axis("units", (8, 16, 32))), 5,
                (Measure.BITS, Measure.NUMBERS), tune=True),)),
     Question(
         "time", "How does the time to learn grow with the delay, the vocabulary and the length?",

@@ -87,6 +87,19 @@ def test_the_studies_page_has_no_violation_with_its_form_and_with_a_study(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_no_finding_has_a_violation(
+        visit_at: VisitAt, runs_and_server: tuple[list[RunRow], Server], dark: bool):
+    page = visit_at(runs_and_server[1], dark=dark)
+    page.get_by_role("link", name="Findings").click()
+    page.get_by_role("radio").first.wait_for(state="attached")
+    for question in page.get_by_role("radio").all():
+        question.check(force=True)
+        expect(page.get_by_text("The numbers").first).to_be_visible()
+        assert violations(page) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_view_of_the_inside_page_has_a_violation(
         visit_at: VisitAt, runs_and_server: tuple[list[RunRow], Server], dark: bool):
     runs, server = runs_and_server
