@@ -31,6 +31,7 @@ def _page(open_train: Callable[[], None]) -> None:
     acting.put_address()
     session = st.session_state
     session[_DRAWN] = session[state.STUDY]
+    form.examples()
     left, right = st.columns([2, 3], gap="large")
     with left:
         store_outages.fragment(_form, key="study_form")()
@@ -73,8 +74,10 @@ The form is set to a first question. Press **Start**.""")
 
 _STYLE = """<style>
 @media (min-width: 641px) { .stMainBlockContainer { padding-left: 2rem; padding-right: 2rem; } }
-.st-key-study_list button { padding: 0; min-height: 1.9rem; text-align: left; }
-.st-key-study_list button > div { justify-content: flex-start; }
+.st-key-study_examples { gap: 0 1.5rem; }
+.st-key-study_form_parts { gap: 0.625rem; }
+:is(.st-key-study_list, .st-key-study_examples) button { padding: 0; min-height: 1.9rem; text-align: left; }
+:is(.st-key-study_list, .st-key-study_examples) button > div { justify-content: flex-start; }
 .st-key-study_list button p, .st-key-study_examples button p { white-space: normal; }
 .st-key-study_bar [data-testid="stProgress"] { flex: 1 1 14rem; }
 .st-key-study_bar { scroll-margin-top: 10rem; }

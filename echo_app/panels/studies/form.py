@@ -66,12 +66,11 @@ def load(study: Study) -> None:
 
 def form() -> None:
     """Draw the form, what it takes, and Start."""
-    with st.container(key="study_form_parts", gap="small"):
+    with st.container(key="study_form_parts"):
         _parts()
 
 
 def _parts() -> None:
-    examples()
     base = _base()
     fields = questions.fields(base)
     for place in _AXES:
@@ -104,8 +103,8 @@ def _start(study: Study | None) -> None:
 
 def examples() -> None:
     """Draw the example questions."""
-    with st.container(key="study_examples", gap=None):
-        st.caption("Questions to begin with")
+    with st.container(horizontal=True, vertical_alignment="center", key="study_examples"):
+        st.caption("Questions to begin with", width="content")
         for name, question in questions.QUESTIONS.items():
             st.button(question.words, key=f"study_ask_{name}", type="tertiary", icon=":material/help:",
                       on_click=ask, args=(name,))

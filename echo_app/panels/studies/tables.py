@@ -28,8 +28,6 @@ STYLE = """<style>
   .echo-study th, .echo-study td { padding: 0.25rem 0.4rem; }
 }
 .st-key-study_runs button { min-height: 2rem; padding: 0.1rem 0.5rem; }
-.st-key-study_examples button { padding: 0; min-height: 1.9rem; text-align: left; }
-.st-key-study_examples button > div { justify-content: flex-start; }
 </style>"""
 
 

@@ -17,6 +17,8 @@ from echo_core.text.plurals import counted, shortened
 _AMOUNTS: Mapping[Measure, tuple[str, str, str]] = MappingProxyType({
     Measure.EPOCHS: ("epochs", "later", "sooner"), Measure.SECONDS: ("seconds", "later", "sooner"),
     Measure.BITS: ("bits", "better", "worse")})
+#: Differences from which on their digits are not all 0.
+_SEEN: Mapping[Kind, float] = MappingProxyType({Kind.SHARE: 0.0005, Kind.ACCURACY: 0.0005, Kind.AMOUNT: 1e-9})
 #: Values of an axis that a title names.
 _NAMED = 8
 
@@ -85,14 +87,15 @@ def difference_in_words(measure: Measure, name: str, base: str, found: Differenc
     sign = 1 if found.mean >= 0 else -1
     low, high = sorted((sign * found.low, sign * found.high))
     interval = f"95 % interval {_plain(measure, low)} to {_plain(measure, high)}, {found.n} seeds"
-    size, word = _difference(measure, abs(found.mean), sign)
+    (size, word), kind = _difference(measure, abs(found.mean), sign), MEASURES[measure].kind
     if found.can_tell:
         return f"**{name}** is **{size} {word}** than {base} ({interval})."
     if found.mean == 0 and low == high:
         return f"**{name}** and {base} are exactly alike in {found.n} seeds."
     more = (f"; about {counted(found.more_seeds, 'more seed')} would" if found.more_seeds else
             ": if there is a difference, it is too small for any number of seeds that one would train")
-    return f"**{name}** or {base}: **cannot tell yet**{more}. It is {size} {word} so far ({interval})."
+    so_far = f"It is {size} {word} so far" if abs(found.mean) >= _SEEN[kind] else "They are alike so far"
+    return f"**{name}** or {base}: **cannot tell yet**{more}. {so_far} ({interval})."
 
 
 def _difference(measure: Measure, size: float, sign: int) -> tuple[str, str]:
@@ -106,5 +109,5 @@ def _difference(measure: Measure, size: float, sign: int) -> tuple[str, str]:
 def _plain(measure: Measure, value: float) -> str:
     """A number without its unit: points of a share, or an amount."""
     if MEASURES[measure].kind is not Kind.AMOUNT:
-        return f"{100 * value:.1f}".replace("-", "−")
+        return f"{round(100 * value, 1) + 0.0:.1f}".replace("-", "−")  # the sum has no negative zero
     return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
