@@ -174,7 +174,7 @@ def _capacity(tables: Tables) -> str:
     best = max(bits.rows, key=lambda row: row.estimate.mean)
     return (f"Of {asked:.0f} bits asked, with the learning rate tuned for each: {'; '.join(said)} units. The most is "
             f"{mean_text(best, Measure.BITS)}: {best.estimate.mean / best.setting['units']:.2f} bits a unit, where a "
-            "state of 32-bit numbers could hold all of them in three.")
+            "state of 32-bit numbers could hold all of them in three of its units.")
 
 
 def _time(tables: Tables) -> str:
