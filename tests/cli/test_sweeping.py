@@ -74,11 +74,11 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def test_a_sweep_that_ctrl_c_stopped_goes_on_and_trains_nothing_twice(tmp_path: Path):
-    grid = ["--set", "epochs=3000", "--over", "learning_rate=0.01,0.02", "--seeds", "3"]
+    grid = ["--set", "epochs=20000", "--over", "learning_rate=0.01,0.02", "--seeds", "3"]
     with closing(Store(f"sqlite:///{tmp_path / 'runs.db'}")) as store:
         first = sweep(tmp_path, *grid)
         try:
-            until(lambda: len(attempts(store)) >= 2)
+            until(lambda: attempts(store))
             first.send_signal(signal.SIGINT)
             out, said = first.communicate(timeout=PATIENCE)
         finally:
@@ -86,7 +86,7 @@ def test_a_sweep_that_ctrl_c_stopped_goes_on_and_trains_nothing_twice(tmp_path: 
         assert (first.returncode, out) == (130, "")
         assert "of 6 runs have ended. The same command goes on" in said
         before = attempts(store)
-        assert 2 <= len(before) < 6
+        assert 1 <= len(before) < 6
 
         second = sweep(tmp_path, *grid)
         out, said = second.communicate(timeout=PATIENCE)
