@@ -53,12 +53,18 @@ def test_what_cannot_be_asked_is_refused_in_one_line_before_anything_starts(stor
     assert store.runs.newest() == []
 
 
+def heed_ctrl_c() -> None:
+    """A shell has its background processes ignore Ctrl-C, and what they start inherits that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def sweep(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     """Start the command in a process of its own."""
     surroundings = {**os.environ, "DATABASE_URL": f"sqlite:///{folder / 'runs.db'}",
                     "ECHO_XLA_CACHE": str(folder / "xla"), "PYTHONPATH": str(ROOT), **environment}
     return subprocess.Popen([sys.executable, "-m", "echo_core", "sweep", *TINY, "--json", *arguments], text=True,
-                            cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                            cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            preexec_fn=heed_ctrl_c)
 
 
 def attempts(store: Store) -> dict[str, int]:
