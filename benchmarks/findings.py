@@ -33,17 +33,17 @@ BEGIN, END = "<!-- findings -->", "<!-- /findings -->"
 
 
 @click.command()
-@click.option("--train/--no-train", default=True, help="Whether to train what the store lacks.")
+@click.option("--train/--no-train", default=True, help="Without training, the documents are written from kept values.")
 @click.option("--store", "url", default=sqlite_url(DATA_FOLDER / "findings.db"), help="Where the runs are kept.")
 def main(train: bool, url: str) -> None:
     """Train the studies of the findings and write what they found."""
-    settings = for_studies(Settings(DATABASE_URL=url).model_copy(update={"store_mb": 20_000}))
-    with Engine(settings) as engine:
-        if train:
+    if train:
+        settings = for_studies(Settings(DATABASE_URL=url).model_copy(update={"store_mb": 20_000}))
+        with Engine(settings) as engine:
             train_all(engine)
-        processor, software, threads = machine()
-        made = (f"Made on {datetime.now(UTC):%Y-%m-%d}. {processor}. {software.partition(', jax')[0]}. {threads}.")
-        KEPT.write_text(findings.gather(engine.store, made))
+            processor, software, threads = machine()
+            made = f"Made on {datetime.now(UTC):%Y-%m-%d}. {processor}. {software.partition(', jax')[0]}. {threads}."
+            KEPT.write_text(findings.gather(engine.store, made))
     found = findings.read()
     PAGE.write_text("\n".join(page(found)) + "\n")
     README.write_text(with_findings(README.read_text(), found))

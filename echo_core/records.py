@@ -30,6 +30,11 @@ class State(StrEnum):
         """Whether it is queued or running."""
         return self in (State.QUEUED, State.RUNNING)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more comes of it unless somebody asks for it again."""
+        return self in (State.FINISHED, State.FAILED)
+
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:

@@ -117,7 +117,8 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=0)] = Field(
         0, description="worker processes; 0 is as many as cores and memory allow")
     worker_mb: Positive = Field(900, description="an idle worker's own memory above which it is recycled")
-    standby: bool = Field(True, description="one more warm worker while others are recycled, where memory allows")
+    standby: bool = Field(True, description="one more warm worker, where memory allows: it trains on a free core, or "
+                          "while another is recycled")
     compile_ahead: bool = Field(True, description="compile the network at a page's controls before Train is pressed")
     unwatched_seconds: Annotated[float, Field(gt=0)] = Field(300.0, description="until a run that nobody holds pauses")
     store_mb: Positive = Field(2000, description="space for runs; beyond it the oldest unnamed ones lose their weights")

@@ -73,7 +73,7 @@ def _study(asked: Asked, of_measure: Mapping[Measure, Results], key: str) -> Non
     found = of_measure[Measure(str(measure))]
     drawn = picture.picture(found)
     st.vega_lite_chart(drawn.table, drawn.spec, key=f"picture_{key}", alt=drawn.alt)
-    st.caption(drawn.reading.replace(": press one to open its run", "").replace(" Press one for its seeds below.", ""))
+    st.caption(drawn.reading)
     with st.expander("The numbers"):
         st.html(tables.to_html(found))
         st.caption("Repeat it on a command line:")

@@ -76,8 +76,9 @@ def _study(preset: str | None, pairs: tuple[str, ...], over: tuple[str, ...], se
 
 def _train(study: Study, engine: Engine, quiet: bool) -> None:
     before = standing(study, engine.store, engine.num_workers)
-    click.echo(f"{counted(before.total, 'run')} on {counted(engine.num_workers, 'worker')}, {before.ended} of them "
-               f"trained before; about {_duration(before.seconds_left)}.", err=True)
+    # How many workers a cluster has is known once it has answered.
+    where = "the cluster" if engine.settings.dask_scheduler_address else counted(engine.num_workers, "worker")
+    click.echo(f"{counted(before.total, 'run')} on {where}, {before.ended} of them trained before.", err=True)
     engine.store.studies.ask(study.study_id, study.to_json(), engine.own_holder)
     with click.progressbar(length=before.total, label="Training", show_eta=False, file=sys.stderr,
                            item_show_func=lambda text: text) as bar:

@@ -66,12 +66,11 @@ def _versus(results: Results, first: Row, second: Row, comparisons: int) -> Diff
     return compare(first.values, second.values, MEASURES[results.measure].kind, comparisons, results.trials)
 
 
-def _difference_text(found: Difference, measure: Measure) -> str:
-    """A difference in words; without a sign, as the sentence around it says which is more."""
-    scale, unit = (100, "points") if MEASURES[measure].kind is not Kind.AMOUNT else (1, "epochs")
+def _points(found: Difference) -> str:
+    """A difference of shares: `-4.6 points (-4.9 to -4.3)`."""
     if found.low is None or found.high is None:
         return "a difference that these seeds cannot tell"
-    return f"{scale * found.mean:+.1f} {unit} ({scale * found.low:+.1f} to {scale * found.high:+.1f})"
+    return f"{100 * found.mean:+.1f} points ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
 
 
 def _reliability(tables: Tables) -> str:
@@ -97,7 +96,7 @@ def _linear(tables: Tables) -> str:
     tokens = _row(numbers, **best["linear"].setting)
     return (f"Far worse. With one-hot numbers {best['one_hot'].setting['units']} units get "
             f"{mean_text(best['one_hot'], Measure.WINDOWS)} of the windows right, with scaled ones the best of "
-            f"{written(len(windows.rows) // 2)} sizes, {best['linear'].setting['units']} units, "
+            f"{len(windows.rows) // 2} sizes, {best['linear'].setting['units']} units, "
             f"{mean_text(best['linear'], Measure.WINDOWS)}, and {value_text(tokens.estimate.mean, Measure.NUMBERS)} of "
             "single numbers, because a near number is a wrong number."
             if best["linear"].estimate.mean < 0.5 else
@@ -107,28 +106,35 @@ def _linear(tables: Tables) -> str:
 
 def _masked(tables: Tables) -> str:
     windows, epochs = tables[0][Measure.WINDOWS], tables[0][Measure.EPOCHS]
-    sizes, said = _values(windows, "units"), []
-    for units in sizes:
-        found = _versus(windows, _row(windows, missing="mask", units=units),
-                        _row(windows, missing="drop", units=units), len(sizes))
-        verdict = _difference_text(found, Measure.WINDOWS) if found.can_tell else "no difference that 5 seeds can tell"
-        said.append(f"{units} units: {verdict}")
+    sizes = _values(windows, "units")
+    differences = {size: _versus(windows, _row(windows, missing="mask", units=size),
+                                 _row(windows, missing="drop", units=size), len(sizes)) for size in sizes}
+    told = [f"{_points(found)} with {size} units" for size, found in differences.items() if found.can_tell]
+    untold = [written(size) for size, found in differences.items() if not found.can_tell]
     pair = [_row(epochs, missing=kind, units=sizes[-1]) for kind in ("mask", "drop")]
-    return (f"Windows right with masked rows minus dropped ones, corrected for {len(sizes)} comparisons: "
-            f"{'; '.join(said)}. With {sizes[-1]} units 99 % of the numbers are right {_after(pair[0])} with masked "
-            f"rows, {_after(pair[1])} without. Each is judged on windows of its own kind; those with gaps are harder.")
+    said = [f"Masked rows change the share of windows right by {', '.join(told)}." if told else "",
+            f"With {', '.join(untold)} units the seeds cannot tell." if untold else "",
+            f"The intervals are corrected for {len(sizes)} comparisons.",
+            f"With {sizes[-1]} units 99 % of the numbers are right {_after(pair[0])} with masked rows, and "
+            f"{_after(pair[1])} without.",
+            "Each is judged on windows of its own kind: masked ones have gaps."]
+    return " ".join(filter(None, said))
 
 
 def _longer(tables: Tables) -> str:
     windows, said = tables[0][Measure.WINDOWS], []
-    for variant in ("encoder_decoder", "attention"):
+    for variant, begin in (("attention", "With attention"),
+                           ("encoder_decoder", "Without it, at the same size and budget,")):
         rows = [row for row in windows.rows if row.setting["variant"] == variant]
-        good = [row for row in rows if row.estimate.mean >= LEARNT_AT]
-        last = rows[-1]
-        most = f"up to {good[-1].setting['output_length']}" if good else "none of the lengths"
-        said.append(f"{_NAMES[variant]} echoes {most} of ten numbers with {_LEARNT} of the windows right, and "
-                    f"gets all ten right in {mean_text(last, Measure.WINDOWS)}")
-    return f"At the same size and budget {'; '.join(said)}."
+        good = [row.setting["output_length"] for row in rows if row.estimate.mean >= LEARNT_AT]
+        best = max(rows, key=lambda row: row.estimate.mean)
+        if good:
+            said.append(f"{begin} it learns to echo up to {max(good)} of ten numbers: of the windows with "
+                        f"{rows[-1].setting['output_length']} asked, {mean_text(rows[-1], Measure.WINDOWS)} are right.")
+        else:
+            said.append(f"{begin} no length that was tried reaches {_LEARNT} of the windows; the best is "
+                        f"{best.setting['output_length']}, with {mean_text(best, Measure.WINDOWS)}.")
+    return " ".join(said)
 
 
 def _stateless(tables: Tables) -> str:
@@ -137,16 +143,17 @@ def _stateless(tables: Tables) -> str:
     differences = {size: _versus(windows, _row(windows, stateful=False, batch_size=size),
                                  _row(windows, stateful=True, batch_size=size), len(sizes)) for size in sizes}
     told = [size for size, found in differences.items() if found.can_tell]
-    said.append("Carrying the state changes the share of windows right by nothing that 5 seeds can tell, at any batch "
-                "size." if not told else
+    said.append("At no batch size can 5 seeds tell whether carrying the state changes the share of windows right."
+                if not told else
                 f"Carrying the state makes a difference at batch size {', '.join(map(written, told))}: without it "
-                + "; ".join(_difference_text(differences[size], Measure.WINDOWS) for size in told) + ".")
+                + "; ".join(_points(differences[size]) for size in told) + ".")
     one = [_row(epochs, stateful=state, batch_size=1) for state in (False, True)]
     said.append(f"At batch size 1, which the tutorial names, 99 % of the numbers are right {_after(one[0])} without "
                 f"the state, {_after(one[1])} with it.")
     ends = [_row(windows, stateful=False, batch_size=size) for size in (sizes[0], sizes[-1])]
-    said.append(f"The batch size matters far more: {mean_text(ends[0], Measure.WINDOWS)} at {sizes[0]}, "
-                f"{mean_text(ends[1], Measure.WINDOWS)} at {sizes[-1]}, as it decides how many updates an epoch has.")
+    said.append(f"The batch size matters far more, as it decides how many updates an epoch has: of the windows "
+                f"{mean_text(ends[0], Measure.WINDOWS)} are right at {sizes[0]}, and "
+                f"{mean_text(ends[1], Measure.WINDOWS)} at {sizes[-1]}.")
     return " ".join(said)
 
 
@@ -154,46 +161,46 @@ def _topology(tables: Tables) -> str:
     windows, epochs, said = tables[0][Measure.WINDOWS], tables[0][Measure.EPOCHS], []
     for variant in ("encoder_decoder", "many_to_one", "one_to_one"):
         rows = [row for row in windows.rows if row.setting["variant"] == variant]
-        good = [row for row in rows if row.estimate.mean >= LEARNT_AT]
-        if not good:
-            said.append(f"{_NAMES[variant]} does not reach {_LEARNT} of the windows with "
-                        f"{rows[-1].setting['units']} units: {mean_text(rows[-1], Measure.WINDOWS)}")
-            continue
-        fewest = good[0].setting["units"]
-        speed = _row(epochs, variant=variant, units=fewest)
-        said.append(f"{_NAMES[variant]} {fewest}, with 99 % of the numbers right {_after(speed)}")
-    return f"The fewest units with {_LEARNT} of the windows right, of those that were tried: {'; '.join(said)}."
+        good = [row.setting["units"] for row in rows if row.estimate.mean >= LEARNT_AT]
+        name = _NAMES[variant]
+        if good:
+            speed = _row(epochs, variant=variant, units=min(good))
+            said.append(f"{name} with {min(good)} units, and 99 % of the numbers {_after(speed)}")
+        else:
+            said.append(f"{name} with none of these sizes")
+    sizes = ", ".join(map(written, _values(windows, "units")))
+    return f"Of {sizes} units, the fewest that get {_LEARNT} of the windows right: {'; '.join(said)}."
 
 
 def _capacity(tables: Tables) -> str:
     bits = tables[0][Measure.BITS]
-    asked = 10 * math.log2(100)
-    said = [f"{_NAMES[cell]} " + ", ".join(
-        f"{value_text(_row(bits, cell=cell, units=units).estimate.mean, Measure.BITS).split(' ')[0]} with {units}"
-        for units in _values(bits, "units")) for cell in ("lstm", "gru", "simple_rnn")]
-    best = max(bits.rows, key=lambda row: row.estimate.mean)
-    return (f"Of {asked:.0f} bits asked, with the learning rate tuned for each: {'; '.join(said)} units. The most is "
-            f"{mean_text(best, Measure.BITS)}: {best.estimate.mean / best.setting['units']:.2f} bits a unit, where a "
-            "state of 32-bit numbers could hold all of them in three of its units.")
+    sizes, best = _values(bits, "units"), max(bits.rows, key=lambda row: row.estimate.mean)
+    said = []
+    for cell in ("lstm", "gru", "simple_rnn"):
+        rows = [_row(bits, cell=cell, units=units) for units in sizes]
+        said.append(f"{_NAMES[cell]} {', '.join(_plain(row.estimate.mean, Measure.BITS) for row in rows)}")
+    return (f"Of the {10 * math.log2(100):.0f} bits that are asked, "
+            f"{', '.join(map(written, sizes))} units keep, with the learning rate tuned for each: {'; '.join(said)}. "
+            f"The most is {mean_text(best, Measure.BITS)}, {best.estimate.mean / best.setting['units']:.2f} bits a "
+            "unit. Three units, each a number of 32 bits, could hold all of them.")
 
 
 def _time(tables: Tables) -> str:
-    titles = {"input_length": "the numbers read, of which the first two are asked,", "vocab_size": "the vocabulary",
-              "output_length": "the length of the echo"}
+    kinds = {"input_length": "reading {} numbers instead of {}, and then saying the first two,",
+             "vocab_size": "a vocabulary of {} instead of {}", "output_length": "an echo of {} instead of {}"}
     said = []
     for table in tables:
         epochs = table[Measure.EPOCHS]
         field, = (axis.field for axis in epochs.study.over)
         reached = [row for row in epochs.rows if row.estimate.n]
         if len(reached) < 2:
-            said.append(f"{titles[field]}: too few seeds got there to tell")
+            said.append(f"too few seeds got there to tell for {field}")
             continue
         first, last = reached[0], reached[-1]
-        never = [row.setting[field] for row in epochs.rows if not row.estimate.n]
-        said.append(f"{titles[field]} from {first.setting[field]} to {last.setting[field]}: from "
-                    f"{mean_text(first, Measure.EPOCHS)} to {mean_text(last, Measure.EPOCHS)}"
-                    + (f"; at {', '.join(map(written, never))} no seed got there" if never else ""))
-    return f"Epochs until 99 % of the numbers are right, as one thing grows: {'; '.join(said)}."
+        said.append(f"{kinds[field].format(last.setting[field], first.setting[field])} takes "
+                    f"{mean_text(last, Measure.EPOCHS)} instead of {mean_text(first, Measure.EPOCHS)}")
+    text = "; ".join(said)
+    return f"Until 99 % of the numbers are right, {text}."
 
 
 def _attention(tables: Tables) -> str:
@@ -211,13 +218,23 @@ def _recipe(tables: Tables) -> str:
     few = _row(rate, learning_rate=0.01, sequences_per_epoch=1)
     both = _row(rate, learning_rate=0.001, sequences_per_epoch=1)
     wide = _row(size, units=150, schedule="constant")
-    return (f"The recipe. 99 % of the numbers of quick are right {_after(full)}; at the tutorial's rate of 0.001 "
-            f"{_after(slow)}; with one sequence an update instead of eight {_after(few)}; with both {_after(both)}. "
-            f"With the tutorial's 150 units instead of 64 they are right {_after(wide)}.")
+    is_recipe = _factor(wide, full) < min(_factor(slow, full), _factor(few, full))
+    return (f"{'The recipe' if is_recipe else 'Not the recipe alone'}. 99 % of the numbers of quick are right "
+            f"{_after(full)}; at the tutorial's rate of 0.001 {_after(slow)}; with one sequence an update instead of "
+            f"eight {_after(few)}; with both {_after(both)}. With the tutorial's 150 units instead of 64 they are "
+            f"right {_after(wide)}.")
 
 
-def _values(results: Results, field: str) -> list[Any]:
-    return list(dict.fromkeys(row.setting[field] for row in results.rows))
+def _factor(row: Row, base: Row) -> float:
+    """How many times as many epochs a setting takes, or as few; infinite where no seed gets there."""
+    if not row.estimate.n or not base.estimate.n:
+        return math.inf
+    ratio = row.estimate.mean / base.estimate.mean
+    return max(ratio, 1 / ratio)
+
+
+def _values(results: Results, field: str) -> Sequence[Any]:
+    return next(axis.values for axis in results.study.over if axis.field == field)
 
 
 _ANSWERS: Mapping[str, Callable[[Tables], str]] = MappingProxyType({

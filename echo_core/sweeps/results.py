@@ -7,11 +7,12 @@ too, of the seeds that have ended.
 import csv
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from echo_core.config import written
 from echo_core.records import State
 from echo_core.store import RunRow, Store
 from echo_core.sweeps.intervals import Difference, Estimate, compare, estimate
@@ -41,7 +42,7 @@ class Outcome:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.state in (State.FINISHED, State.FAILED)
+        return self.state is not None and self.state.has_ended
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def tuned_rates(study: Study, store: Store) -> dict[int, float] | None:
     for trial in trials:
         run = runs.get(trial.config.run_id)
         assert trial.rate is not None
-        if run is None or run.state not in (State.FINISHED, State.FAILED):
+        if run is None or not run.state.has_ended:
             open_places.add(trial.place)
             continue
         judged = run.evaluation if run.state is State.FINISHED else None
@@ -190,17 +191,10 @@ def _outcome(trial: Trial, run: RunRow | None, measure: Measure, value: ValueOf)
     config = trial.config
     if run is None:
         return Outcome(config.seed, config.run_id, None, None)
-    has_ended = run.state in (State.FINISHED, State.FAILED)
-    return Outcome(config.seed, config.run_id, run.state, value(measure, run) if has_ended else None, run.reason)
-
-
-def axis_values(rows: Sequence[Row], field: str) -> list[Any]:
-    """The values of one axis, in the order of the grid."""
-    return list(dict.fromkeys(row.setting[field] for row in rows))
+    found = value(measure, run) if run.state.has_ended else None
+    return Outcome(config.seed, config.run_id, run.state, found, run.reason)
 
 
 def said(setting: Mapping[str, Any]) -> str:
     """`{"units": 8, "cell": "gru"} -> "units 8, cell gru"`."""
-    from echo_core.config import written
-
     return ", ".join(f"{name} {written(value)}" for name, value in setting.items())

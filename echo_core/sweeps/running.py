@@ -61,7 +61,7 @@ def standing(study: Study, store: Store, at_a_time: int = 1) -> Standing:
     """How far a study is, and how long the rest takes with so many runs at a time."""
     trials = known_trials(study, store)
     runs, finished = store.runs.of([trial.config.run_id for trial in trials]), newest_finished(store)
-    ended = [run for run in runs.values() if _has_ended(run)]
+    ended = [run for run in runs.values() if run.state.has_ended]
     seconds = sum(estimate_seconds(trial.config, finished) for trial in trials
                   if not _has_ended(runs.get(trial.config.run_id)))
     if unknown := study.num_runs - len(trials):  # runs whose rate is not tuned yet: as long as those that tune
@@ -105,14 +105,13 @@ def pause(study: Study, engine: Engine, holder: str | None = None) -> None:
 
 
 def _has_ended(run: RunRow | None) -> bool:
-    return run is not None and run.state in (State.FINISHED, State.FAILED)
+    return run is not None and run.state.has_ended
 
 
 def for_studies(settings: Settings) -> Settings:
     """These settings with a worker for each core, where memory allows and the host has set no number.
 
-    Small networks, which studies mostly train, use hardly more than one core each: two at a time take 0.5 of the time
-    of one after the other (docs/decisions/0057).
+    Small networks, which studies mostly train, use hardly more than one core each (docs/decisions/0057).
     """
     by_memory = (settings.memory_mb - APP_MB) // WORKER_MB
     return settings.model_copy(update={"workers": settings.workers or max(1, min(machine.cores(), by_memory))})

@@ -5,14 +5,14 @@ from streamlit.testing.v1 import AppTest
 
 from echo_app.panels.studies import form
 from echo_core.sweeps import findings
-from tests.helpers.waiting import PATIENCE
+from tests.helpers.apptest import open_script
 
 pytestmark = pytest.mark.usefixtures("own_engine")
 FOUND = findings.read()
 
 
 def open_findings(**query: str) -> AppTest:
-    """The page alone: the test runner cannot open a page that is a function."""
+    """The Findings page alone."""
     def script() -> None:
         import streamlit as st
 
@@ -20,11 +20,7 @@ def open_findings(**query: str) -> AppTest:
 
         findings_page(lambda: st.session_state.update(opened_studies=True))
 
-    page = AppTest.from_function(script, default_timeout=PATIENCE)
-    page.query_params.update(query)
-    page.run()
-    assert not page.exception
-    return page
+    return open_script(script, **query)
 
 
 @pytest.mark.parametrize("name", FOUND)

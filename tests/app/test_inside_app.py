@@ -11,11 +11,10 @@ from echo_core.engine import Busy, Engine
 from echo_core.evaluation.asking import ask
 from echo_core.records import Checkpoint
 from echo_core.store import RunRow
-from tests.helpers.apptest import open_page
+from tests.helpers.apptest import open_page, open_script
 from tests.helpers.cover import cover
 from tests.helpers.samples import COMBINATIONS, TABLE, TINY
 from tests.helpers.stored import add_finished
-from tests.helpers.waiting import PATIENCE
 from tests.helpers.weights import random_weights
 
 pytestmark = pytest.mark.usefixtures("own_engine")
@@ -30,18 +29,13 @@ def stored(config: RunConfig, seed: int = 0) -> RunRow:
 
 
 def open_inside(**query: object) -> AppTest:
-    """The Inside page alone: the test runner cannot open a page that is a function."""
+    """The Inside page alone."""
     def script() -> None:
         from echo_app.pages.inside import inside_page
 
         inside_page(lambda: None)
 
-    page = AppTest.from_function(script, default_timeout=PATIENCE)
-    for name, value in query.items():
-        page.query_params[name] = str(value)
-    page.run()
-    assert not page.exception
-    return page
+    return open_script(script, **query)
 
 
 def errors(page: AppTest) -> list[str]:

@@ -17,6 +17,7 @@ from echo_core.records import Point
 from echo_core.store import Store
 from echo_core.sweeps.measures import Measure
 from echo_core.sweeps.study import Axis, Study
+from tests.helpers.apptest import open_script
 from tests.helpers.ended import end
 from tests.helpers.samples import TINY
 from tests.helpers.waiting import PATIENCE
@@ -39,7 +40,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 
 
 def open_studies(**query: object) -> AppTest:
-    """The page alone: the test runner cannot open a page that is a function."""
+    """The Studies page alone."""
     def script() -> None:
         import streamlit as st
 
@@ -47,12 +48,7 @@ def open_studies(**query: object) -> AppTest:
 
         studies_page(lambda: st.session_state.update(opened_train=True))
 
-    page = AppTest.from_function(script, default_timeout=PATIENCE)
-    for name, value in query.items():
-        page.query_params[name] = str(value)
-    page.run()
-    assert not page.exception
-    return page
+    return open_script(script, **query)
 
 
 @contextmanager

@@ -7,22 +7,11 @@ import pytest
 from echo_app.charts import studies
 from echo_core.studies.inspecting import inspect
 from tests.helpers.samples import small
+from tests.helpers.specs import fields
 from tests.helpers.weights import random_weights
 
 CONFIG = small(variant="attention", task="reverse")
 WEIGHTS = random_weights(CONFIG)
-
-
-def fields(part: object) -> Iterator[str]:
-    """The columns of the page's table that a spec draws."""
-    if isinstance(part, dict):
-        if "field" in part:
-            yield part["field"]
-        for value in part.values():
-            yield from fields(value)
-    elif isinstance(part, list):
-        for value in part:
-            yield from fields(value)
 
 
 BY_LENGTH = [studies.accuracy_by_length(("windows right", "numbers right"), "Numbers", 1, 20, 5, chance)

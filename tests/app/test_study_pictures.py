@@ -1,6 +1,5 @@
 """The pictures of a study: each seed and mean is where its numbers put it, and the right picture is drawn."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -16,6 +15,7 @@ from echo_core.sweeps.measures import MEASURES, Measure
 from echo_core.sweeps.results import Outcome, Results, Row
 from echo_core.sweeps.study import Axis, Study
 from tests.helpers.samples import TINY
+from tests.helpers.specs import fields
 
 SHARE = Measured("Windows right", 1.0, True, False, True)
 
@@ -33,17 +33,6 @@ def results(over: tuple[Axis, ...], values: list[list[float | None]], measure: M
         known = [outcome.value for outcome in outcomes if outcome.value is not None]
         rows.append(Row(setting, {}, None, outcomes, estimate(known, MEASURES[measure].kind, 2000)))
     return Results(study, measure, tuple(rows), 2000)
-
-
-def fields(part: object) -> Iterator[str]:
-    if isinstance(part, dict):
-        if isinstance(part.get("field"), str):
-            yield part["field"]
-        for value in part.values():
-            yield from fields(value)
-    elif isinstance(part, list):
-        for value in part:
-            yield from fields(value)
 
 
 UNITS = Axis("units", (4, 8, 16))

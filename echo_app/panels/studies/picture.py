@@ -66,7 +66,7 @@ def picture(found: Results) -> Picture:
     spec = maps.means(title, names[rows.field], names[columns.field], labels[rows.field], labels[columns.field],
                       _top(found), MEASURES[measure].kind is not Kind.AMOUNT)
     return Picture(spec, _cells(found), f"{title} as a heat map of {labels[rows.field]} by {labels[columns.field]}",
-                   "Each cell is the mean of its seeds. Press one for its seeds below.", picks_setting=True)
+                   "Each cell is the mean of its seeds.", picks_setting=True)
 
 
 def _is_numeric(axis: Axis) -> bool:
@@ -93,7 +93,7 @@ def _line(found: Results, axis: Axis, other: Axis | None) -> Picture:
     against = f"{MEASURES[found.measure].title} against {label.lower()}"
     each = f", one line for each {label_of(other.field).lower()}" if other else ""
     return Picture(spec, table, f"{against}{each}: a dot for each seed, and means with their intervals",
-                   _reading(found, "Small dots are single seeds: press one to open its run. The line joins the means, "
+                   _reading(found, "Small dots are single seeds. The line joins the means, "
                             "each with its 95 % interval."))
 
 
@@ -101,7 +101,7 @@ def _rows(found: Results) -> Picture:
     names = tuple(words.setting_in_words(found.study, row.setting) for row in found.rows)
     return Picture(seeds.by_choice(_measured(found), names), _table(found, None),
                    f"{MEASURES[found.measure].title} of each: a dot for each seed, and means with their intervals",
-                   _reading(found, "Small dots are single seeds: press one to open its run. The diamond is their mean, "
+                   _reading(found, "Small dots are single seeds. The diamond is their mean, "
                             "on its 95 % interval."))
 
 

@@ -148,7 +148,8 @@ def _picture(found: Results, far: Standing) -> None:
         return
     st.vega_lite_chart(drawn.table, drawn.spec, key=_CHART, alt=drawn.alt,
                        on_select=_pick_setting if drawn.picks_setting else _pick_run)
-    st.caption(drawn.reading)
+    st.caption(f"{drawn.reading} "
+               f"{'Press a cell for its seeds below.' if drawn.picks_setting else 'Press a dot to open its run.'}")
     st.caption(f"*{MEASURES[found.measure].title}*: {MEASURES[found.measure].help}")
 
 
