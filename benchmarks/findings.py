@@ -16,16 +16,16 @@ from benchmarks.bench import machine
 from echo_core.config import written
 from echo_core.engine import Engine
 from echo_core.settings import DATA_FOLDER, Settings, sqlite_url
-from echo_core.sweeps import findings
-from echo_core.sweeps.answers import mean_text
-from echo_core.sweeps.findings import Finding
-from echo_core.sweeps.measures import MEASURES
-from echo_core.sweeps.questions import QUESTIONS
-from echo_core.sweeps.results import Results
-from echo_core.sweeps.running import for_studies, standing, top_up
+from echo_core.studies import findings
+from echo_core.studies.answers import mean_text
+from echo_core.studies.findings import Finding
+from echo_core.studies.measures import MEASURES
+from echo_core.studies.questions import QUESTIONS
+from echo_core.studies.results import Results
+from echo_core.studies.running import for_studies, standing, top_up
 
 ROOT = Path(__file__).parent.parent
-KEPT = ROOT / "echo_core" / "sweeps" / findings.FILE
+KEPT = ROOT / "echo_core" / "studies" / findings.FILE
 PAGE = ROOT / "docs" / "FINDINGS.md"
 README = ROOT / "README.md"
 #: What stands between these lines of the README is written here.

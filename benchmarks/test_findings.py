@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.findings import BEGIN, END, page, with_findings
-from echo_core.sweeps import findings
+from echo_core.studies import findings
 
 ROOT = Path(__file__).parents[1]
 

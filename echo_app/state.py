@@ -24,7 +24,7 @@ from echo_core.engine import Engine
 from echo_core.machine import give_back_arrays
 from echo_core.store import EVERYBODY, RunRow, Store, Wanted
 from echo_core.store.errors import public_reason
-from echo_core.sweeps.running import Runner
+from echo_core.studies.running import Runner
 from echo_core.text import words as texts
 
 PRESET = "preset"          # name of the preset that the settings equal, or OWN

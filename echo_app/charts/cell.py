@@ -13,8 +13,8 @@ import numpy as np
 
 from echo_app.charts.diagram import Edge, Label, Node, Picture, fitting
 from echo_core.config import RunConfig
+from echo_core.inspection.inside import LayerInside
 from echo_core.records import Floats
-from echo_core.studies.inside import LayerInside
 
 #: Numbers of a cell at a timestep, by name; None where there is none: at a gap no gate acts.
 Values = dict[str, float | None]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from echo_app.charts.diagram import LETTER, Column, Drawing, Edge, Node, Picture, letters_in
 from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
-from echo_core.studies.remembering import state_values
+from echo_core.inspection.remembering import state_values
 from echo_core.text.plurals import counted
 
 #: Space between parts, and the least of it where all that is remembered must pass.

@@ -16,9 +16,9 @@ from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.data import unscale
 from echo_core.evaluation.asking import LIKELIEST, PADDING
+from echo_core.inspection.gates import OPEN, SHUT
+from echo_core.inspection.inside import Inside
 from echo_core.records import Floats
-from echo_core.studies.gates import OPEN, SHUT
-from echo_core.studies.inside import Inside
 from echo_core.text.plurals import counted
 
 Card = dict[str, Any]

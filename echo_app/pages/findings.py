@@ -10,11 +10,11 @@ from echo_app.formatting import plain
 from echo_app.pages import setup
 from echo_app.pages.setup import prepare
 from echo_app.panels.studies import form, picture, tables, words
-from echo_core.sweeps import findings
-from echo_core.sweeps.findings import Finding
-from echo_core.sweeps.measures import MEASURES, Measure
-from echo_core.sweeps.questions import Asked
-from echo_core.sweeps.results import Results
+from echo_core.studies import findings
+from echo_core.studies.findings import Finding
+from echo_core.studies.measures import MEASURES, Measure
+from echo_core.studies.questions import Asked
+from echo_core.studies.results import Results
 
 #: The parameter of a link to a finding, and the key of `st.session_state` of the one that is shown.
 _LINK, _SHOWN = "finding", "finding_shown"

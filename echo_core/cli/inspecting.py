@@ -20,10 +20,10 @@ from echo_core.cli.options import (
 from echo_core.cli.training import print_json, train_quietly
 from echo_core.config import RunConfig
 from echo_core.config.repair import parse_settings, with_settings
+from echo_core.inspection import inspecting
+from echo_core.inspection.inspecting import INSPECTIONS
+from echo_core.inspection.remembering import state_values
 from echo_core.records import Checkpoint
-from echo_core.studies import inspecting
-from echo_core.studies.inspecting import STUDIES
-from echo_core.studies.remembering import state_values
 from echo_core.workers.worker import moment, moment_of_row
 
 
@@ -33,7 +33,7 @@ from echo_core.workers.worker import moment, moment_of_row
                                                "not have it.")
 @click.option("--set", "pairs", metavar="FIELD=VALUE", multiple=True,
               help="Change one setting of the preset; may be repeated.")
-@click.option("--what", "--view", "what", metavar="NAME", required=True, help=f"One of {', '.join(STUDIES)}.")
+@click.option("--what", "--view", "what", metavar="NAME", required=True, help=f"One of {', '.join(INSPECTIONS)}.")
 @click.option("--sequences", metavar="N", type=click.IntRange(min=1), help="Use N random unseen sequences.")
 @click.option("--seed", metavar="N", type=click.IntRange(min=0, max=2**31 - 1),
               help="Choose other sequences; by default the run's own seed does.")
@@ -49,8 +49,8 @@ def inspect(run_id: str | None, preset: str | None, pairs: tuple[str, ...], what
 
     The same run, view, sequences and seed give the same table.
     """
-    if what not in STUDIES:
-        raise BadSettings(f"what must be one of {', '.join(STUDIES)}; received {what}. Try --what influence.")
+    if what not in INSPECTIONS:
+        raise BadSettings(f"what must be one of {', '.join(INSPECTIONS)}; received {what}. Try --what influence.")
     if units and what != "ablation":
         raise BadSettings(f"unit must be given for ablation alone, which silences it; received --unit for {what}. "
                           "Try --what ablation.")
@@ -61,10 +61,10 @@ def inspect(run_id: str | None, preset: str | None, pairs: tuple[str, ...], what
         first = moment(config, 0).weights if what == "probe" and config.traits.num_recurrent_layers else None
         table = inspecting.inspect(config, checkpoint.weights, what, sequences, seed, first, units)
     if not as_json:
-        return click.echo(f"{STUDIES[what].says}:\n{table.to_string(index=False)}")
+        return click.echo(f"{INSPECTIONS[what].says}:\n{table.to_string(index=False)}")
     used = inspecting.used(config, what, sequences, seed)
     print_json({"run_id": config.run_id, "epoch": checkpoint.epoch, "what": what, "sequences": used.sequences,
-                "source": used.source, "seed": used.seed, "method": STUDIES[what].interval, "chance": used.chance,
+                "source": used.source, "seed": used.seed, "method": INSPECTIONS[what].interval, "chance": used.chance,
                 "state_values": state_values(config), "rows": rows_of(table)})
 
 

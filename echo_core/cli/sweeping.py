@@ -14,11 +14,11 @@ from echo_core.config.presets import PRESETS
 from echo_core.config.repair import parse_settings, with_settings
 from echo_core.engine import Engine
 from echo_core.evaluation.verdicts import percent
-from echo_core.sweeps.intervals import Kind
-from echo_core.sweeps.measures import MEASURES, Measure
-from echo_core.sweeps.results import Results, results, said
-from echo_core.sweeps.running import for_studies, pause, standing, top_up
-from echo_core.sweeps.study import MAX_SEEDS, RATES, Study, parse_axis
+from echo_core.studies.intervals import Kind
+from echo_core.studies.measures import MEASURES, Measure
+from echo_core.studies.results import Results, results, said
+from echo_core.studies.running import for_studies, pause, standing, top_up
+from echo_core.studies.study import MAX_SEEDS, RATES, Study, parse_axis
 from echo_core.text.plurals import counted
 
 #: Seconds between two looks at the runs.

@@ -14,7 +14,7 @@ class StudyRow:
     """A study as the store has it at one moment. Times are seconds since 1970.
 
     Attributes:
-        spec: JSON, as `sweeps.Study` writes it.
+        spec: JSON, as `studies.Study` writes it.
         holder: Who wants it trained now; None while it is paused, and when it is done.
         visitor: Who asked for it first.
     """

@@ -1,4 +1,4 @@
-"""Looking inside trained networks: each study is a tidy table, computed by NumPy alone.
+"""Sweeps: a grid of settings × seeds, trained run by run, told as one tidy table with intervals.
 
-Knows neither the store nor a screen, and never imports TensorFlow, so pages may call it.
+Knows no screen, and never imports TensorFlow: runs are asked for through the engine, and read from the store.
 """

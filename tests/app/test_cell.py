@@ -13,8 +13,8 @@ from echo_app.charts.steps import frames
 from echo_app.panels.inside.look import UNIT
 from echo_app.panels.inside.steps import by_change
 from echo_core.config import RunConfig
+from echo_core.inspection.inside import Inside, look_inside
 from echo_core.records import Ints
-from echo_core.studies.inside import Inside, look_inside
 from tests.helpers.samples import ALL, small
 from tests.helpers.weights import random_weights, some_windows
 

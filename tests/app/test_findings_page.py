@@ -4,7 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from echo_app.panels.studies import form
-from echo_core.sweeps import findings
+from echo_core.studies import findings
 from tests.helpers.apptest import open_script
 
 pytestmark = pytest.mark.usefixtures("own_engine")

@@ -13,7 +13,7 @@ from echo_app import state
 from echo_app.formatting import plain
 from echo_core.config import RunConfig
 from echo_core.store import Store
-from echo_core.sweeps.study import Axis, Study
+from echo_core.studies.study import Axis, Study
 from tests.helpers.apptest import open_page
 from tests.helpers.hostile import HOSTILE, HOSTILE_WORD, PAIRS, keep_run
 from tests.helpers.waiting import PATIENCE

@@ -5,7 +5,7 @@ import pytest
 
 from echo_app.panels.inside import compare, states
 from echo_app.panels.inside.look import Look
-from echo_core.studies.errors import errors
+from echo_core.inspection.errors import errors
 from tests.helpers.drawn_views import look_at, open_views
 from tests.helpers.samples import small
 from tests.helpers.shaded import cells, percent

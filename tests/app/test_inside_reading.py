@@ -7,8 +7,8 @@ import pytest
 from echo_app.panels.inside import reading
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
-from echo_core.studies.inspecting import STUDIES
-from echo_core.studies.probing import probe, probe_steps
+from echo_core.inspection.inspecting import INSPECTIONS
+from echo_core.inspection.probing import probe, probe_steps
 from tests.helpers.drawn_views import look_at, open_views, said
 from tests.helpers.samples import small
 from tests.helpers.shaded import cells, percent
@@ -129,7 +129,7 @@ def test_the_table_with_the_control_equals_the_study_with_untrained_weights():
 
 @pytest.mark.parametrize("name", ["quick", "partial"])
 def test_small_networks_are_read_with_all_sequences_at_once(name: str):
-    assert reading.sequences_for(PRESETS[name].config, "c", "linear") == STUDIES["probe"].sequences
+    assert reading.sequences_for(PRESETS[name].config, "c", "linear") == INSPECTIONS["probe"].sequences
 
 
 def test_large_networks_are_read_with_fewer_sequences_but_enough_for_a_fit():

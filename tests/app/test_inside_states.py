@@ -11,7 +11,7 @@ from echo_app.components.heat_maps import Layer
 from echo_app.panels.inside import states
 from echo_app.panels.inside.look import inside, study
 from echo_core.config import RunConfig
-from echo_core.studies.inside import look_inside
+from echo_core.inspection.inside import look_inside
 from tests.helpers.drawn_views import look_at, open_views, said
 from tests.helpers.samples import small
 from tests.helpers.shaded import cells, percent

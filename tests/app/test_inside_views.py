@@ -8,10 +8,10 @@ from echo_app import state
 from echo_app.panels.inside import dependence, failures, missing, reading, remembering, steps
 from echo_app.panels.inside.look import VIEW, affordable
 from echo_core.config import RunConfig
-from echo_core.studies.influence import Dependence
-from echo_core.studies.inside import look_inside
-from echo_core.studies.inspecting import inspect
-from echo_core.studies.interventions import parts
+from echo_core.inspection.influence import Dependence
+from echo_core.inspection.inside import look_inside
+from echo_core.inspection.inspecting import inspect
+from echo_core.inspection.interventions import parts
 from tests.helpers.drawn_views import look_at, open_views, said
 from tests.helpers.hostile import PAIRS
 from tests.helpers.samples import COMBINATIONS, MORE, TABLE, each, small

@@ -13,8 +13,8 @@ from echo_app.charts.network import LARGE, network_picture, num_steps
 from echo_app.charts.network_words import asked_places, example, names
 from echo_app.charts.steps import Frame, frames
 from echo_core.config import RunConfig
+from echo_core.inspection.inside import Inside, look_inside
 from echo_core.records import Ints
-from echo_core.studies.inside import Inside, look_inside
 from tests.helpers.samples import ALL, small
 from tests.helpers.weights import random_weights, some_windows
 

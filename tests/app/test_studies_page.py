@@ -15,8 +15,8 @@ from echo_app.panels.studies import acting, form, questions
 from echo_core import engine as engines
 from echo_core.records import Point
 from echo_core.store import Store
-from echo_core.sweeps.measures import Measure
-from echo_core.sweeps.study import Axis, Study
+from echo_core.studies.measures import Measure
+from echo_core.studies.study import Axis, Study
 from tests.helpers.apptest import open_script
 from tests.helpers.ended import end
 from tests.helpers.samples import TINY
@@ -236,7 +236,7 @@ def test_a_difference_that_may_be_chance_is_said_with_the_seeds_that_would_tell(
 
 
 def test_the_button_for_more_seeds_starts_the_same_question_with_them(store: Store, monkeypatch: pytest.MonkeyPatch):
-    from echo_core.sweeps import results
+    from echo_core.studies import results
     found = results.Difference(0.1, -0.1, 0.3, 3, 0.95, False, 4, "…")
     monkeypatch.setattr(results, "compare", lambda *_: found)
     end_all(store, {0: (0.5, 0.7, 0.9), 1: (0.6, 0.95, 0.8)})

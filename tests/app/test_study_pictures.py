@@ -5,15 +5,15 @@ from itertools import pairwise
 
 import pytest
 
-from echo_app.charts.sweeps import maps, seeds
-from echo_app.charts.sweeps.seeds import FAILED, MEAN, MISSED, SEED, Measured
+from echo_app.charts.studies import maps, seeds
+from echo_app.charts.studies.seeds import FAILED, MEAN, MISSED, SEED, Measured
 from echo_app.panels.studies import words
 from echo_app.panels.studies.picture import picture
 from echo_core.records import State
-from echo_core.sweeps.intervals import Difference, estimate
-from echo_core.sweeps.measures import MEASURES, Measure
-from echo_core.sweeps.results import Outcome, Results, Row
-from echo_core.sweeps.study import Axis, Study
+from echo_core.studies.intervals import Difference, estimate
+from echo_core.studies.measures import MEASURES, Measure
+from echo_core.studies.results import Outcome, Results, Row
+from echo_core.studies.study import Axis, Study
 from tests.helpers.samples import TINY
 from tests.helpers.specs import fields
 

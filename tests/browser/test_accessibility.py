@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from echo_core.store import RunRow, Store
-from echo_core.sweeps.study import Axis, Study
+from echo_core.studies.study import Axis, Study
 from tests.helpers.page import settled
 from tests.helpers.samples import small
 from tests.helpers.server import Server, serve_quick

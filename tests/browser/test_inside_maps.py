@@ -6,9 +6,9 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Page, expect
 
+from echo_core.inspection.inside import look_inside
+from echo_core.inspection.inspecting import inspect
 from echo_core.store import RunRow, Store
-from echo_core.studies.inside import look_inside
-from echo_core.studies.inspecting import inspect
 from tests.helpers.samples import small
 from tests.helpers.server import Server, serve_quick
 from tests.helpers.stored import add_finished

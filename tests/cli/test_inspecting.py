@@ -10,10 +10,10 @@ import pytest
 
 from echo_core.config import RunConfig
 from echo_core.data import text_examples
+from echo_core.inspection.inspecting import INSPECTIONS
+from echo_core.inspection.inspecting import inspect as table_of
 from echo_core.models import first_weights
 from echo_core.records import State
-from echo_core.studies.inspecting import STUDIES
-from echo_core.studies.inspecting import inspect as table_of
 from echo_core.workers.worker import moment
 from tests.helpers.command import command_store, echo_core
 from tests.helpers.samples import TINY, small
@@ -110,7 +110,7 @@ def test_a_run_of_settings_is_trained_where_the_store_does_not_have_it(store, we
 
 def test_inspecting_loads_no_tensorflow(run_id: str):
     code = ("import sys; from echo_core.cli import cli\n"
-            f"for what in {[name for name in STUDIES if name not in ('probe', 'attention')]}:\n"
+            f"for what in {[name for name in INSPECTIONS if name not in ('probe', 'attention')]}:\n"
             f"    cli(['inspect', {run_id!r}, '--what', what, '--sequences', '200'], standalone_mode=False)\n"
             "assert not {'tensorflow', 'keras'} & set(sys.modules)")
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)
@@ -169,7 +169,7 @@ def test_the_untrained_network_is_inspected_before_the_run_exists(store):
 
 
 @pytest.mark.parametrize(("words", "line"), [
-    (["RUN", "--what", "feelings"], f"what must be one of {', '.join(STUDIES)}; received feelings. "
+    (["RUN", "--what", "feelings"], f"what must be one of {', '.join(INSPECTIONS)}; received feelings. "
                                     "Try --what influence."),
     (["RUN", "--what", "attention"], "variant must be attention to have attention weights; received encoder_decoder."),
     (["RUN", "--what", "errors", "--unit", "1"], "unit must be given for ablation alone, which silences it; received "

@@ -9,7 +9,7 @@ from echo_app.charts.network_words import asked_places, example, names, sentence
 from echo_app.charts.steps import frames
 from echo_app.components.diagram import diagram
 from echo_core.config.presets import PRESETS
-from echo_core.studies.inside import look_inside
+from echo_core.inspection.inside import look_inside
 from tests.helpers.hostile import PAIRS
 from tests.helpers.weights import random_weights
 

@@ -18,7 +18,7 @@ from echo_core.data import TASKS, generate_sequence, shift_table, shown_sequence
 from echo_core.evaluation.conclusions import is_too_small
 from echo_core.exports.listing import keras_listing
 from echo_core.exports.summary import summary
-from echo_core.studies.remembering import state_values
+from echo_core.inspection.remembering import state_values
 from echo_core.tables import as_words
 from echo_core.text.plurals import counted
 from echo_core.text.words import pairs

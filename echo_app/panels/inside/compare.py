@@ -9,10 +9,10 @@ from echo_app.charts import answers
 from echo_app.charts import inside as pictures
 from echo_app.components.heat_maps import Cell, HeatMap, Layer, heat_maps
 from echo_app.panels.inside import pieces, states
-from echo_app.panels.inside.look import TIMESTEP, UNIT, Look, affordable, pick_other, study
+from echo_app.panels.inside.look import TIMESTEP, UNIT, Look, affordable, inspected, pick_other
 from echo_core.config.presets import short_name
 from echo_core.evaluation.asking import ask, spell_question
-from echo_core.studies.inspecting import STUDIES
+from echo_core.inspection.inspecting import INSPECTIONS
 
 TITLE = "Before and after"
 
@@ -62,8 +62,8 @@ def _answers(looks: Sequence[Look], names: Sequence[str]) -> None:
 
 
 def _accuracies(looks: Sequence[Look], names: Sequence[str]) -> None:
-    most = STUDIES["errors"].sequences
-    tables = [study(each, "errors", affordable(each.config, most)) for each in looks]
+    most = INSPECTIONS["errors"].sequences
+    tables = [inspected(each, "errors", affordable(each.config, most)) for each in looks]
     outputs = sorted({output for table in tables for output in table.output})
     rows = [pictures.Row(name, pictures.accuracies(table, "output", outputs))
             for name, table in zip(names, tables, strict=True)]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from echo_app.charts import studies
+from echo_app.charts import inspection
 from echo_app.charts.cell import percent as whole_percent
 from echo_app.formatting import percent
 from echo_app.panels.inside import pieces
@@ -14,8 +14,7 @@ from echo_app.panels.inside.look import BY_MOMENT, BY_WINDOW, Look, affordable, 
 from echo_core.config import RunConfig
 from echo_core.evaluation.asking import expected_answer
 from echo_core.evaluation.scores import read_off
-from echo_core.records import Floats
-from echo_core.studies.influence import (
+from echo_core.inspection.influence import (
     MAX_ANSWERED,
     Dependence,
     agreement_table,
@@ -23,17 +22,18 @@ from echo_core.studies.influence import (
     influence_table,
     is_moved,
 )
-from echo_core.studies.inside import look_inside
-from echo_core.studies.inspecting import STUDIES
-from echo_core.studies.remembering import sources
-from echo_core.studies.samples import Stream, sample
+from echo_core.inspection.inside import look_inside
+from echo_core.inspection.inspecting import INSPECTIONS
+from echo_core.inspection.remembering import sources
+from echo_core.inspection.samples import Stream, sample
+from echo_core.records import Floats
 from echo_core.text.plurals import counted
 
 TITLE = "Which input matters"
 
 _MANY, _ONE = "Many sequences", "The window at hand"
-#: Sequences of the study, and how many of them are measured between two movements of the progress bar.
-_ALL, _AT_ONCE = STUDIES["influence"].sequences, 5
+#: Sequences of the inspection, and how many of them are measured between two movements of the progress bar.
+_ALL, _AT_ONCE = INSPECTIONS["influence"].sequences, 5
 #: Outputs that a sentence lists.
 _MOST_LISTED = 4
 #: Keys of `st.session_state`: where each output was made to look (output -> input from 1, or `_EVENLY`), and the
@@ -122,7 +122,7 @@ def _map(look: Look, name: str, values: Floats, is_many: bool) -> None:
         table["reads"] = [names[token] for token in look.window] * config.output_length
     st.markdown(f"**{title}**")
     top = (float(table[name].max()) or 1.0) if name == "gradient" else 1.0
-    spec = studies.dependence(config.output_length, config.input_length, name, name.capitalize(), top, not is_many)
+    spec = inspection.dependence(config.output_length, config.input_length, name, name.capitalize(), top, not is_many)
     st.vega_lite_chart(table, spec, key=f"dependence_{name}", alt=(
         f"Heat map of {counted(config.output_length, 'output')} by {counted(config.input_length, 'input')}, {name}. "
         "The numbers are in the table below."))

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from echo_app import state
-from echo_app.charts import studies
+from echo_app.charts import inspection
 from echo_app.formatting import percent, plain
 from echo_app.panels import findings
 from echo_app.panels.inside import pieces, steps
@@ -16,14 +16,14 @@ from echo_core.data import Examples
 from echo_core.evaluation.asking import GAP
 from echo_core.evaluation.scores import answer, score
 from echo_core.evaluation.verdicts import Verdict, after_training
-from echo_core.studies.inspecting import STUDIES
-from echo_core.studies.samples import Stream, sample
+from echo_core.inspection.inspecting import INSPECTIONS
+from echo_core.inspection.samples import Stream, sample
 from echo_core.text.plurals import counted, shortened
 
 TITLE = "Where does it fail?"
 
-#: Sequences of the studies.
-_ALL = STUDIES["errors"].sequences
+#: Sequences of the inspections.
+_ALL = INSPECTIONS["errors"].sequences
 #: Symbols, pairs of words and windows that are shown.
 _SYMBOLS, _WORD_PAIRS, _WINDOWS, _RIGHT_WINDOWS = 12, 15, 8, 3
 #: Characters of a window on its button, and of an answer beside it.
@@ -98,7 +98,7 @@ def _by_place(config: RunConfig, errors: pd.DataFrame) -> None:
     which = "The output" if len(errors) == 1 else "Each output"
     st.caption(f"{which} is right in {percent(worst)} of cases." if worst == best else
                f"Worst at output {at}: {percent(worst)} right, against {percent(best)} at its best.")
-    spec = studies.accuracy_by_place("output", "Output", int(errors.output.min()), int(errors.output.max()),
+    spec = inspection.accuracy_by_place("output", "Output", int(errors.output.min()), int(errors.output.max()),
                                      _chance(config))
     st.vega_lite_chart(errors, spec, key="failures_place", alt="Share of right answers at each output, with intervals")
     pieces.numbers(errors, "errors", "The numbers by place")
@@ -117,7 +117,7 @@ def _by_symbol(config: RunConfig, symbols: pd.DataFrame | None) -> None:
     shown = _with_texts(wrong.head(_SYMBOLS), "symbol")
     st.caption(f"{len(wrong)} of {counted(len(symbols), noun)} sometimes came back wrong"
                + (f"; these are the {len(shown)} worst." if len(wrong) > len(shown) else ", the worst first."))
-    st.vega_lite_chart(shown, studies.accuracy_by_name(len(shown), "symbol", None, _chance(config)),
+    st.vega_lite_chart(shown, inspection.accuracy_by_name(len(shown), "symbol", None, _chance(config)),
                        key="failures_symbol", alt=f"Share of right answers for each {noun}, with intervals")
     pieces.numbers(symbols, "symbols", "The numbers by symbol")
 
@@ -139,7 +139,7 @@ def _confused(config: RunConfig, confusions: pd.DataFrame | None) -> None:
     if is_words:
         confusions = _with_texts(confusions, "expected", "predicted")
     shown = confusions.head(_WORD_PAIRS) if is_words else confusions
-    st.vega_lite_chart(shown, studies.confusions(None if is_words else config.vocab_size), key="failures_confused",
+    st.vega_lite_chart(shown, inspection.confusions(None if is_words else config.vocab_size), key="failures_confused",
                        alt=f"Expected {noun}s against predicted ones, for wrong answers")
     pieces.numbers(confusions, "confusions", "The numbers of what it says instead")
 
@@ -176,5 +176,5 @@ def _open(window: str) -> None:
 
 
 def _in_words(symbols: list[int | str | None], gap: str = "") -> str:
-    """Symbols of the study `worst` as a visitor would type them; the gaps that fill up a pair are left out."""
+    """Symbols of the inspection `worst` as a visitor would type them; the gaps that fill up a pair are left out."""
     return " ".join(filter(None, (gap if symbol is None else str(symbol) for symbol in symbols)))

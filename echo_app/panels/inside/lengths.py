@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from echo_app.charts import studies
+from echo_app.charts import inspection
 from echo_app.formatting import ordinal, percent
 from echo_app.panels.inside import pieces
 from echo_app.panels.inside.look import BY_MOMENT, Look
@@ -76,7 +76,7 @@ def _picture(config: RunConfig, way: str, table: pd.DataFrame) -> None:
     shares = pd.concat([pd.DataFrame({
         "length": table[column], "share": name, "accuracy": table[f"{kind}_accuracy"], "low": table[f"{kind}_low"],
         "high": table[f"{kind}_high"], "n": table.windows}) for name, kind in ((whole, "window"), (single, "token"))])
-    spec = studies.accuracy_by_length((whole, single), title, int(table[column].min()), int(table[column].max()),
+    spec = inspection.accuracy_by_length((whole, single), title, int(table[column].min()), int(table[column].max()),
                                       getattr(config, column), 1 / config.vocab_size)
     st.vega_lite_chart(shares, spec, key="lengths_chart",
                        alt=f"Share of {whole} and of {single} against length, with bands of their intervals and a line "

@@ -15,10 +15,10 @@ from echo_app.formatting import duration, plain
 from echo_core.config import RunConfig
 from echo_core.engine import Busy
 from echo_core.evaluation.asking import parse_question, spell_question
+from echo_core.inspection.inside import Inside, look_inside
+from echo_core.inspection.inspecting import INSPECTIONS, inspect
 from echo_core.records import Checkpoint, Floats, Ints
 from echo_core.store import RunRow
-from echo_core.studies.inside import Inside, look_inside
-from echo_core.studies.inspecting import STUDIES, inspect
 
 #: Key of `st.session_state`: the title of the open view.
 VIEW = "inside_view"
@@ -72,9 +72,9 @@ BY_WINDOW: _HashFuncs = {Look: lambda look: (*look.moment, look.window.tobytes()
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_MOMENT)
-def study(look: Look, what: str, sequences: int | None = None) -> pd.DataFrame:
-    """The table of one of `STUDIES`, of at most as many sequences as a page can wait for if None."""
-    most, fewest = STUDIES[what].sequences, STUDIES[what].fewest
+def inspected(look: Look, what: str, sequences: int | None = None) -> pd.DataFrame:
+    """The table of one of `INSPECTIONS`, of at most as many sequences as a page can wait for if None."""
+    most, fewest = INSPECTIONS[what].sequences, INSPECTIONS[what].fewest
     number = max(fewest, affordable(look.config, most)) if sequences is None else sequences
     return inspect(look.config, look.weights, what, number)
 

@@ -3,19 +3,19 @@
 import pandas as pd
 import streamlit as st
 
-from echo_app.charts import studies
+from echo_app.charts import inspection
 from echo_app.formatting import percent
 from echo_app.panels.inside import pieces
 from echo_app.panels.inside.look import BY_MOMENT, Look, affordable
 from echo_core.config import RunConfig
-from echo_core.studies.inside import gate_names, layer_names
-from echo_core.studies.inspecting import STUDIES
-from echo_core.studies.interventions import Part, accuracy_without, parts
+from echo_core.inspection.inside import gate_names, layer_names
+from echo_core.inspection.inspecting import INSPECTIONS
+from echo_core.inspection.interventions import Part, accuracy_without, parts
 
 TITLE = "What if a part were missing?"
 
-#: Sequences of the study and the fewest that are judged, and units that can be silenced one by one.
-_ALL, _FEWEST, _MOST_UNITS = STUDIES["ablation"].sequences, 10, 8
+#: Sequences of the inspection and the fewest that are judged, and units that can be silenced one by one.
+_ALL, _FEWEST, _MOST_UNITS = INSPECTIONS["ablation"].sequences, 10, 8
 #: Answers that are computed together: those without all parts to few sequences, or without a single one to many.
 _TOGETHER = 256
 #: The row of the whole network.
@@ -121,11 +121,11 @@ def _pictures(config: RunConfig, table: pd.DataFrame) -> None:
         shown = table[table.output == output]
         whole = float(shown.accuracy[shown.part == _NONE].iloc[0])
         chance = None if config.task == "pairs" else 1 / config.vocab_size
-        st.vega_lite_chart(shown, studies.accuracy_by_name(len(shown), "name", whole, chance), key="missing_one",
+        st.vega_lite_chart(shown, inspection.accuracy_by_name(len(shown), "name", whole, chance), key="missing_one",
                            alt=f"Accuracy at output {output} without each part, with intervals")
     if right:
         with right:
             st.markdown("At every output")
-            spec = studies.accuracy_of_parts(len(shown), len(outputs))
+            spec = inspection.accuracy_of_parts(len(shown), len(outputs))
             st.vega_lite_chart(table, spec, key="missing_all",
                                alt="Heat map of accuracy: a row for each missing part, a column for each output")

@@ -1,5 +1,5 @@
-"""What several views are made of: names of symbols, a table that a study may refuse, the numbers behind a picture, and
-more sequences for whoever wants narrower intervals."""
+"""What several views are made of: names of symbols, a table that an inspection may refuse, the numbers behind a
+picture, and more sequences for whoever wants narrower intervals."""
 
 import math
 import time
@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from echo_app.formatting import duration, plain
-from echo_app.panels.inside.look import Look, study
+from echo_app.panels.inside.look import Look, inspected
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.evaluation.asking import GAP, PADDING
@@ -18,7 +18,7 @@ from echo_core.text.plurals import counted, shortened
 
 T = TypeVar("T")
 
-#: Key of `st.session_state`: the studies that use all of their sequences, each with the moment it was asked for.
+#: Key of `st.session_state`: the inspections that use all of their sequences, each with the moment it was asked for.
 _THOROUGH = "inside_thorough"
 #: Seconds after which work shows how far it is, and characters of a symbol in a sentence.
 _PATIENCE, _LONGEST = 0.4, 24
@@ -56,10 +56,10 @@ def numbers(table: pd.DataFrame, key: str, label: str = "The numbers") -> None:
 
 
 def table_of(look: Look, what: str, sequences: int) -> pd.DataFrame | None:
-    """The table of a study; None where this network has nothing for it to look at, which is then said."""
+    """The table of an inspection; None where this network has nothing for it to look at, which is then said."""
     try:
         with st.spinner(f"Reading {counted(sequences, 'sequence')} …"):
-            return study(look, what, sequences)
+            return inspected(look, what, sequences)
     except ValueError as error:
         st.info(plain(str(error)), icon=":material/info:")
         return None
@@ -91,7 +91,7 @@ def offer_more(look: Look, what: str, used: int, most: int, is_random: bool = Fa
 
 
 def ask_for_all(what: str, moment: tuple[object, ...]) -> None:
-    """Callback: use all sequences of a study at this moment."""
+    """Callback: use all sequences of an inspection at this moment."""
     st.session_state[_THOROUGH] = {**st.session_state.get(_THOROUGH, {}), what: moment}
 
 

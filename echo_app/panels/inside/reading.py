@@ -18,9 +18,9 @@ from echo_app.panels.inside.look import BY_MOMENT, Look, affordable, untrained
 from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.data import TASKS
-from echo_core.studies.inspecting import STUDIES, used
-from echo_core.studies.interventions import reading_steps
-from echo_core.studies.probing import NUM_FEATURES, SEQUENCES_A_FEATURE, probe_steps
+from echo_core.inspection.inspecting import INSPECTIONS, used
+from echo_core.inspection.interventions import reading_steps
+from echo_core.inspection.probing import NUM_FEATURES, SEQUENCES_A_FEATURE, probe_steps
 
 TITLE = "What can be read"
 
@@ -77,7 +77,7 @@ def _controls(config: RunConfig) -> tuple[str, str]:
 
 def _probed(look: Look, state: str, kind: str) -> pd.DataFrame:
     """Draw what a probe reads, and the controls, while it is computed. Returns the rows."""
-    most = STUDIES["probe"].sequences
+    most = INSPECTIONS["probe"].sequences
     number = pieces.wanted(look, "probe", sequences_for(look.config, state, kind), most)
     seconds = cost(look.config, state, kind, number) / _A_SECOND
     is_short = seconds <= _LONGEST or number == most or _is_asked(look, "probe")
@@ -129,7 +129,7 @@ def _slot(look: Look, state: str, kind: str, number: int) -> dict[str, pd.DataFr
 
 def _rows_of(look: Look, state: str, kind: str, number: int, progress: DeltaGenerator, show: Draw,
              most_seconds: float = math.inf) -> pd.DataFrame:
-    """The rows of the study `probe` for one state and probe, shown timestep by timestep unless they are kept.
+    """The rows of the inspection `probe` for one state and probe, shown timestep by timestep unless they are kept.
 
     Args:
         most_seconds: After these no further timestep is begun.
@@ -164,7 +164,7 @@ def cost(config: RunConfig, state: str, kind: str, sequences: int) -> float:
 
 def sequences_for(config: RunConfig, state: str, kind: str) -> int:
     """Sequences to fit a probe to: the most, of a few numbers, that take little time; at least `_FEWEST_TO_FIT`."""
-    most = STUDIES["probe"].sequences
+    most = INSPECTIONS["probe"].sequences
     counts = (most, most // 2, most // 3, _FEWEST_TO_FIT)
     return next((count for count in counts if cost(config, state, kind, count) < _UNASKED * _A_SECOND), counts[-1])
 
@@ -290,7 +290,7 @@ def _words(look: Look, table: pd.DataFrame) -> str:
              f"intervals are at most ± {100 * widest:.1f} points (point at a cell for its own), and chance is "
              f"{percent(1 / config.vocab_size)}. With shuffled labels there is nothing to learn, so a probe that reads "
              "more than chance there would be cheating.")
-    if table.n.max() < STUDIES["probe"].sequences:
+    if table.n.max() < INSPECTIONS["probe"].sequences:
         words += " Fewer sequences fit a weaker probe, which reads less than there is."
     if config.cell == "gru":
         words += (" A GRU may store a number by the size of its values and not by their direction (arXiv 2408.10920): "
@@ -303,7 +303,7 @@ def _words(look: Look, table: pd.DataFrame) -> str:
 
 def _swaps(look: Look) -> None:
     """Draw whether the answer follows a state that is swapped."""
-    config, most = look.config, STUDIES["swap"].sequences
+    config, most = look.config, INSPECTIONS["swap"].sequences
     st.markdown("That something can be read does not prove that it is used. So the state after a timestep is exchanged "
                 "for that of another sequence, the *donor*. A cell says in how many percent of sequences an answer "
                 "(row) is the donor's when the swap comes after that timestep (column): from then on, what decides "
@@ -331,7 +331,7 @@ def _swaps(look: Look) -> None:
 
 
 def swap_picture(table: pd.DataFrame) -> str:
-    """The study `swap` as a shaded table: outputs by timesteps."""
+    """The inspection `swap` as a shaded table: outputs by timesteps."""
     steps = sorted(table.timestep.unique())
     rows = [pictures.Row(f"answer {output}", pictures.accuracies(part, "timestep", steps, "follows_donor"))
             for output, part in table.groupby("output", sort=True)]

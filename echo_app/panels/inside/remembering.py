@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import streamlit as st
 
-from echo_app.charts import studies
+from echo_app.charts import inspection
 from echo_app.formatting import percent
 from echo_app.panels.inside import pieces
 from echo_app.panels.inside.look import Look, affordable
@@ -13,13 +13,13 @@ from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.config.sizes import needs_memory
 from echo_core.evaluation.conclusions import is_too_small
-from echo_core.studies.inspecting import STUDIES
-from echo_core.studies.remembering import state_values
+from echo_core.inspection.inspecting import INSPECTIONS
+from echo_core.inspection.remembering import state_values
 from echo_core.text.plurals import counted
 
 TITLE = "How much does it remember?"
 
-_ALL = STUDIES["bits"].sequences
+_ALL = INSPECTIONS["bits"].sequences
 #: Share of right answers at every place from which there is no curve to see.
 _NEARLY_ALL = 0.99
 
@@ -51,7 +51,7 @@ def _bits(look: Look, used: int) -> None:
     if table is None:
         return
     st.markdown(bits_in_words(config, table))
-    st.vega_lite_chart(table, studies.bits_by_place(float(table.asked.iloc[0])), key="remembering_bits",
+    st.vega_lite_chart(table, inspection.bits_by_place(float(table.asked.iloc[0])), key="remembering_bits",
                        alt="Bits kept at each output as bars, with intervals, below the bits asked for")
     st.caption("Counted from the probability that the network gives to each right answer: sure and right keeps all "
                "bits, a guess keeps none. The line through a bar is a 95 % interval.")
@@ -121,7 +121,7 @@ def _forgetting(look: Look, used: int) -> None:
         by = str(st.segmented_control("Against", ["lag", "output"], default="lag", required=True, key="forgetting_by",
                                       format_func={"lag": "Lag", "output": "Place"}.__getitem__))
     title = {"lag": "Lag (timesteps)", "output": "Output"}[by]
-    spec = studies.accuracy_by_place(by, title, int(table[by].min()), int(table[by].max()), chance)
+    spec = inspection.accuracy_by_place(by, title, int(table[by].min()), int(table[by].max()), chance)
     st.vega_lite_chart(table.sort_values(by), spec, key="remembering_curve",
                        alt=f"Share of right answers against {title.lower()}, with intervals and chance as a line")
     st.caption(f"Each dot is the share of right answers, its bar a 95 % interval. Chance is 1 in {config.vocab_size}, "

@@ -13,13 +13,13 @@ from echo_app.charts.cell import percent
 from echo_app.charts.network import has_meters
 from echo_app.components.heat_maps import Cell, HeatMap, Layer, heat_maps
 from echo_app.panels.inside import pieces
-from echo_app.panels.inside.look import TIMESTEP, UNIT, Look, affordable, inside, study
+from echo_app.panels.inside.look import TIMESTEP, UNIT, Look, affordable, inside, inspected
 from echo_app.panels.inside.steps import TITLE as STEP_BY_STEP
 from echo_core.config.cells import CELLS
+from echo_core.inspection.gates import OPEN, SHUT
+from echo_core.inspection.inside import gate_names, layer_names
+from echo_core.inspection.inspecting import INSPECTIONS
 from echo_core.records import Floats
-from echo_core.studies.gates import OPEN, SHUT
-from echo_core.studies.inside import gate_names, layer_names
-from echo_core.studies.inspecting import STUDIES
 from echo_core.text.plurals import counted
 
 TITLE = "State and gates"
@@ -32,13 +32,13 @@ _TITLES: Mapping[str, str] = MappingProxyType({
     "input": "Input gate: lets news in", "forget": "Forget gate: open keeps, shut drops",
     "output": "Output gate: shows the memory", "update": "Update gate: open keeps, shut replaces",
     "reset": "Reset gate: looks at the old state"})
-#: Columns of the study `keeping`, in words.
+#: Columns of the inspection `keeping`, in words.
 _KEPT: Mapping[str, str] = MappingProxyType({"kept_by_a_tenth": "The tenth that keeps most", "kept": "Mean of all"})
 _FIRST_LINES = 4
 #: Groups of units that the sentence about their order counts.
 _MOST_GROUPS = 6
 #: Sequences that it takes to sort units.
-_FEWEST_TO_SORT = STUDIES["units"].fewest
+_FEWEST_TO_SORT = INSPECTIONS["units"].fewest
 #: A scale around zero ends at one of these or at ten, a tenth, … of it: at the first that holds all values.
 _ENDS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0)
 
@@ -118,7 +118,7 @@ def rows_of(quantity: Quantity, layers: Sequence[Layer]) -> list[Floats]:
 
 
 def kept_orders(look: Look) -> pd.DataFrame:
-    """Draw a switch that keeps the order of the units. Returns the study `units`, of the state that is sorted by."""
+    """Draw a switch that keeps the order of units. Returns the inspection `units` of the state that is sorted by."""
     is_kept = st.toggle("Keep this order of units", key="inside_keep_order",
                         help="While you move to other moments of this run, so that you see the same units change.")
     run_id, kept = st.session_state.get(_KEPT_ORDER, ("", pd.DataFrame()))
@@ -128,7 +128,7 @@ def kept_orders(look: Look) -> pd.DataFrame:
 
 
 def order_of(look: Look) -> pd.DataFrame:
-    """The study `units` of the state that units are sorted by: c where there is one, and else h.
+    """The inspection `units` of the state that units are sorted by: c where there is one, and else h.
 
     Few sequences show no order: units then are in that of their numbers, and the position is 0.
     """
@@ -137,12 +137,12 @@ def order_of(look: Look) -> pd.DataFrame:
         return pd.concat([pd.DataFrame({"layer": layer, "unit": np.arange(1, look.config.units + 1), "position": 0})
                           for layer in layer_names(look.config)], ignore_index=True)
     with st.spinner(f"Sorting units by {used:,} sequences …"):
-        table = study(look, "units", used)
+        table = inspected(look, "units", used)
     return table[table.state == ("c" if (table.state == "c").any() else "h")]
 
 
 def _say_order(look: Look, layers: Sequence[Layer]) -> None:
-    used, most = _used(look, "units"), STUDIES["units"].sequences
+    used, most = _used(look, "units"), INSPECTIONS["units"].sequences
     order = _ORDER.format(groups_in_words(layers)) if used >= _FEWEST_TO_SORT else _UNSORTED
     st.caption(f"{_KEYS} {order}")
     if used >= _FEWEST_TO_SORT:
@@ -153,8 +153,8 @@ def _say_order(look: Look, layers: Sequence[Layer]) -> None:
 
 
 def _used(look: Look, what: str) -> int:
-    """Sequences of a study: three of them are drawn in the time of one view."""
-    most = STUDIES[what].sequences
+    """Sequences of an inspection: three of them are drawn in the time of one view."""
+    most = INSPECTIONS[what].sequences
     return pieces.wanted(look, what, affordable(look.config, most, passes=2), most)
 
 
@@ -308,20 +308,21 @@ def _keeping(look: Look) -> None:
                 layer = st.segmented_control("Layer", names, key="inside_keeping_layer", default=layer, required=True)
             column = st.segmented_control("Units", list(_KEPT), key="inside_keeping_units", default=next(iter(_KEPT)),
                                           required=True, format_func=_KEPT.__getitem__)
-        st.html(pictures.SHADED_STYLE + pictures.kept(study(look, "keeping", _used(look, "keeping")),
-                                                      study(look, "gates", _used(look, "gates")), layer, column))
-        pieces.offer_more(look, "keeping", _used(look, "keeping"), STUDIES["keeping"].sequences,
+        st.html(pictures.SHADED_STYLE + pictures.kept(inspected(look, "keeping", _used(look, "keeping")),
+                                                      inspected(look, "gates", _used(look, "gates")), layer, column))
+        pieces.offer_more(look, "keeping", _used(look, "keeping"), INSPECTIONS["keeping"].sequences,
                           is_random=True)
-        pieces.numbers(study(look, "keeping", _used(look, "keeping")), "inside_keeping",
+        pieces.numbers(inspected(look, "keeping", _used(look, "keeping")), "inside_keeping",
                        "The numbers of how long it keeps")
     with right:
         does = "drops" if gate == "forget" else "replaces"
         st.markdown(f"**How often gates are nearly open or shut.** Share of units and sequences, in percent, in which "
                     f"a gate is above {OPEN} (open) or below {SHUT} (shut) at a timestep. An open {gate} gate keeps, a "
                     f"shut one {does}.")
-        st.html(pictures.SHADED_STYLE + pictures.gate_shares(study(look, "gates", _used(look, "gates"))))
-        pieces.offer_more(look, "gates", _used(look, "gates"), STUDIES["gates"].sequences)
-        pieces.numbers(study(look, "gates", _used(look, "gates")), "inside_gates", "The numbers of open and shut gates")
+        st.html(pictures.SHADED_STYLE + pictures.gate_shares(inspected(look, "gates", _used(look, "gates"))))
+        pieces.offer_more(look, "gates", _used(look, "gates"), INSPECTIONS["gates"].sequences)
+        pieces.numbers(inspected(look, "gates", _used(look, "gates")), "inside_gates",
+                       "The numbers of open and shut gates")
 
 
 # --- words --------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from echo_app.panels.inside.look import TIMESTEP, UNIT, Look, inside
 from echo_core.config import RunConfig
 from echo_core.config.sizes import needs_memory
 from echo_core.evaluation.asking import expected_answer
-from echo_core.studies.gates import OPEN, SHUT
-from echo_core.studies.inside import Inside, gate_names
+from echo_core.inspection.gates import OPEN, SHUT
+from echo_core.inspection.inside import Inside, gate_names
 
 TITLE = "Step by step"
 

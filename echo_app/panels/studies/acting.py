@@ -9,9 +9,9 @@ from echo_app.store_outages import needs_store, refuse
 from echo_app.web import focus
 from echo_core.settings import LimitExceeded
 from echo_core.store.studies import StudyRow
-from echo_core.sweeps.measures import Measure
-from echo_core.sweeps.running import pause as pause_study
-from echo_core.sweeps.study import Study
+from echo_core.studies.measures import Measure
+from echo_core.studies.running import pause as pause_study
+from echo_core.studies.study import Study
 
 #: Keys of `st.session_state`: the measure of the study at hand, the setting that others are compared with, the setting
 #: whose seeds are listed, the study that was removed last, and whether a run was picked.

@@ -4,9 +4,9 @@ import streamlit as st
 
 from echo_app.formatting import duration, plain
 from echo_app.panels.studies import acting, form, reading, words
-from echo_core.sweeps.results import Results
-from echo_core.sweeps.running import Standing
-from echo_core.sweeps.study import MAX_SEEDS, Study
+from echo_core.studies.results import Results
+from echo_core.studies.running import Standing
+from echo_core.studies.study import MAX_SEEDS, Study
 from echo_core.text.plurals import counted
 
 #: Sentences that are in sight at once, and seeds that one would train for as many answers as they give.

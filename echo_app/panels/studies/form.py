@@ -16,8 +16,8 @@ from echo_core.config import RunConfig
 from echo_core.config.labels import TITLES, label_of, name_in_words
 from echo_core.config.presets import PRESETS
 from echo_core.settings import LimitExceeded
-from echo_core.sweeps.measures import MEASURES, Measure
-from echo_core.sweeps.study import MAX_SEEDS, RATES, TUNING_SEEDS, Axis, Study, parse_axis
+from echo_core.studies.measures import MEASURES, Measure
+from echo_core.studies.study import MAX_SEEDS, RATES, TUNING_SEEDS, Axis, Study, parse_axis
 from echo_core.text.plurals import counted, shortened
 
 BASE, SEEDS, LOOK_AT, TUNE = "study_base", "study_seeds", "study_look_at", "study_tune"

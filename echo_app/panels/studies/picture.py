@@ -11,15 +11,15 @@ from itertools import pairwise
 import pandas as pd
 
 from echo_app.charts.curves import Spec
-from echo_app.charts.sweeps import maps, seeds
-from echo_app.charts.sweeps.seeds import FAILED, MEAN, MISSED, SEED, Measured
+from echo_app.charts.studies import maps, seeds
+from echo_app.charts.studies.seeds import FAILED, MEAN, MISSED, SEED, Measured
 from echo_app.panels.studies import words
 from echo_core.config.labels import label_of
 from echo_core.records import State
-from echo_core.sweeps.intervals import Kind
-from echo_core.sweeps.measures import MEASURES, Measure
-from echo_core.sweeps.results import Outcome, Results, Row
-from echo_core.sweeps.study import Axis
+from echo_core.studies.intervals import Kind
+from echo_core.studies.measures import MEASURES, Measure
+from echo_core.studies.results import Outcome, Results, Row
+from echo_core.studies.study import Axis
 
 #: Lines that are told apart at a glance; more become a heat map.
 _MOST_LINES = 4
@@ -141,7 +141,7 @@ class _Places:
 
 
 def _table(found: Results, places: _Places | None) -> pd.DataFrame:
-    """A row for each seed that has ended and one for each mean; see `charts.sweeps.seeds`."""
+    """A row for each seed that has ended and one for each mean; see `charts.studies.seeds`."""
     measured, rows = _measured(found), []
     for place, row in enumerate(found.rows):
         name = words.setting_in_words(found.study, row.setting)

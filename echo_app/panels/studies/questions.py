@@ -8,8 +8,8 @@ from echo_core.config import RunConfig, divisors, written
 from echo_core.config.compatibility import AXES, offered
 from echo_core.config.presets import PRESETS
 from echo_core.config.repair import following, with_settings
-from echo_core.sweeps.measures import Measure
-from echo_core.sweeps.study import Axis, Study
+from echo_core.studies.measures import Measure
+from echo_core.studies.study import Axis, Study
 
 
 class Question(NamedTuple):

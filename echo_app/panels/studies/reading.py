@@ -9,10 +9,10 @@ from echo_app import state
 from echo_app.formatting import duration
 from echo_core.store import RunRow
 from echo_core.store.studies import StudyRow
-from echo_core.sweeps.measures import MEASURES, Measure, value_of
-from echo_core.sweeps.results import Results, ValueOf, results
-from echo_core.sweeps.running import Standing, standing
-from echo_core.sweeps.study import Study
+from echo_core.studies.measures import MEASURES, Measure, value_of
+from echo_core.studies.results import Results, ValueOf, results
+from echo_core.studies.running import Standing, standing
+from echo_core.studies.study import Study
 
 #: Seconds for which a standing is shared by all sessions: of a study at hand, and of one in the list that rests.
 _AT_HAND, _RESTING = 0.5, 60.0

@@ -9,8 +9,8 @@ from echo_app.panels.studies import acting, words
 from echo_core.config import written
 from echo_core.config.labels import label_of
 from echo_core.records import State
-from echo_core.sweeps.measures import MEASURES
-from echo_core.sweeps.results import Outcome, Results
+from echo_core.studies.measures import MEASURES
+from echo_core.studies.results import Outcome, Results
 from echo_core.text.plurals import counted
 
 #: Seeds of a setting that have a button.

@@ -11,10 +11,10 @@ from echo_app.formatting import duration, plain
 from echo_app.panels.studies import acting, comparing, form, picture, reading, tables, words
 from echo_app.panels.studies.acting import MEASURE
 from echo_core.store.studies import StudyRow
-from echo_core.sweeps.measures import MEASURES, Measure
-from echo_core.sweeps.results import Results
-from echo_core.sweeps.running import Standing
-from echo_core.sweeps.study import Study
+from echo_core.studies.measures import MEASURES, Measure
+from echo_core.studies.results import Results
+from echo_core.studies.running import Standing
+from echo_core.studies.study import Study
 from echo_core.text.plurals import counted
 
 _CHART = "study_chart"

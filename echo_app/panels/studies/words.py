@@ -8,9 +8,9 @@ from typing import Any
 from echo_app.formatting import percent
 from echo_core.config.labels import TITLES, label_of, name_in_words
 from echo_core.config.labels import value_in_words as control_value
-from echo_core.sweeps.intervals import Difference, Kind
-from echo_core.sweeps.measures import MEASURES, Measure
-from echo_core.sweeps.study import Setting, Study
+from echo_core.studies.intervals import Difference, Kind
+from echo_core.studies.measures import MEASURES, Measure
+from echo_core.studies.study import Setting, Study
 from echo_core.text.plurals import counted, shortened
 
 #: Unit of a measure that is an amount, and the words of a larger and a smaller one.

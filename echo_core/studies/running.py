@@ -1,0 +1,164 @@
+"""Training the runs of a study by an engine, behind the runs that people ask for.
+
+Only a few runs of a study are in the queue at one time, so it is paused by asking for no more, and one that is killed
+has lost nothing: whoever asks again goes on with the runs that have not ended.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from echo_core import machine
+from echo_core.engine import Engine
+from echo_core.records import State
+from echo_core.settings import APP_MB, WORKER_MB, Settings
+from echo_core.store import RunRow, Store
+from echo_core.studies.results import tuned_rates
+from echo_core.studies.study import Study, Trial
+from echo_core.tables import estimate_seconds, newest_finished
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at the studies that are to be trained.
+LOOK_SECONDS = 0.25
+#: A look at a study of a thousand runs takes a while: between two looks the thread rests for so many times as long.
+_REST = 10.0
+#: Runs of a study in the queue for each worker: one that trains, and one that waits, so that no worker rests.
+AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a study is.
+
+    Attributes:
+        total: Runs of the study, with those that tune.
+        ended: Finished or failed.
+        failed: Of these.
+        training: Under way now.
+        seconds_left: Estimated, with so many runs at a time.
+    """
+
+    total: int
+    ended: int
+    failed: int
+    training: int
+    seconds_left: float
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every run has ended."""
+        return self.ended == self.total
+
+
+def known_trials(study: Study, store: Store) -> list[Trial]:
+    """The runs that can be asked for now: those that tune, and those whose rate is known, in this order."""
+    return [*study.tuning_trials(), *study.trials(tuned_rates(study, store))]
+
+
+def standing(study: Study, store: Store, at_a_time: int = 1) -> Standing:
+    """How far a study is, and how long the rest takes with so many runs at a time."""
+    trials = known_trials(study, store)
+    runs, finished = store.runs.of([trial.config.run_id for trial in trials]), newest_finished(store)
+    ended = [run for run in runs.values() if run.state.has_ended]
+    seconds = sum(estimate_seconds(trial.config, finished) for trial in trials
+                  if not _has_ended(runs.get(trial.config.run_id)))
+    if unknown := study.num_runs - len(trials):  # runs whose rate is not tuned yet: as long as those that tune
+        seconds += unknown * sum(estimate_seconds(trial.config, finished) for trial in trials) / len(trials)
+    return Standing(study.num_runs, len(ended), sum(run.state is State.FAILED for run in ended),
+                    sum(run.state is State.RUNNING for run in runs.values()), seconds / max(1, at_a_time))
+
+
+def top_up(study: Study, engine: Engine, holder: str | None = None) -> bool:
+    """Ask for the next runs of a study, as many as keep the workers busy. Returns whether all have ended.
+
+    A run that failed is not trained again: it would fail again, and counts as a failure.
+
+    Args:
+        holder: Who keeps its runs going; by default the engine.
+    Raises:
+        LimitExceeded: If this host does not allow one of its runs.
+    """
+    trials = known_trials(study, engine.store)
+    runs = engine.store.runs.of([trial.config.run_id for trial in trials])
+    room = AHEAD * engine.num_workers - sum(run.state.is_active for run in runs.values())
+    for trial in trials:
+        run = runs.get(trial.config.run_id)
+        if room > 0 and not _has_ended(run) and not (run and run.state.is_active):
+            engine.submit(trial.config, session=f"study-{study.study_id}", holder=holder, background=True)
+            room -= 1
+    return len(trials) == study.num_runs and all(_has_ended(runs.get(trial.config.run_id)) for trial in trials)
+
+
+def pause(study: Study, engine: Engine, holder: str | None = None) -> None:
+    """Ask for no more runs of a study, and stop those under way unless somebody else wants them.
+
+    Args:
+        holder: Who asked for the study; by default the engine.
+    """
+    engine.store.studies.rest(study.study_id)
+    runs = engine.store.runs.of([trial.config.run_id for trial in known_trials(study, engine.store)])
+    active = [run for run in runs.values() if run.state.is_active]
+    for run in sorted(active, key=lambda run: run.state is not State.QUEUED):  # or a queued one would start meanwhile
+        engine.stop(run.run_id, holder or engine.own_holder)
+
+
+def _has_ended(run: RunRow | None) -> bool:
+    return run is not None and run.state.has_ended
+
+
+def for_studies(settings: Settings) -> Settings:
+    """These settings with a worker for each core, where memory allows and the host has set no number.
+
+    Small networks, which studies mostly train, use hardly more than one core each (docs/decisions/0057).
+    """
+    by_memory = (settings.memory_mb - APP_MB) // WORKER_MB
+    return settings.model_copy(update={"workers": settings.workers or max(1, min(machine.cores(), by_memory))})
+
+
+class Runner:
+    """A thread that keeps an engine's workers busy with the studies that connected holders want.
+
+    Whoever asked may leave: the study waits until they are back.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="echo studies", daemon=True)
+        self._thread.start()
+        engine.on_close(self.close)
+
+    def close(self) -> None:
+        """End the thread; the engine's `close` calls it too."""
+        self._closing.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        is_away, took = False, 0.0
+        while not self._closing.wait(max(LOOK_SECONDS, _REST * took)):
+            began = time.monotonic()
+            try:
+                for row in self._engine.store.studies.held(self._engine.holders):
+                    self._train(row.study_id, row.spec, row.holder)
+                is_away = False
+            except Exception:  # an outage of the store, which the engine reports
+                if not is_away:
+                    logger.warning("studies cannot go on at the moment", exc_info=True)
+                is_away = True
+            took = time.monotonic() - began
+
+    def _train(self, study_id: str, spec: str, holder: str | None) -> None:
+        studies = self._engine.store.studies
+        try:
+            study = Study.from_json(spec)
+            is_done = top_up(study, self._engine, holder)
+            now = studies.get(study_id)
+            if not is_done and (now is None or now.holder is None):  # it was paused while runs were asked for
+                pause(study, self._engine, holder)
+        except ValueError as error:  # of another version, or a limit that was lowered
+            logger.warning("study %s cannot go on: %s", study_id, error)
+            is_done = True
+        if is_done:
+            studies.rest(study_id)
