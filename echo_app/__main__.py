@@ -10,9 +10,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import ValidationError
-from streamlit.web import cli
-
 _ROOT = Path(__file__).resolve().parent.parent
 #: The script of the app; an installed copy keeps it in the folder `echo_lab` (see pyproject.toml).
 APP = next(file for file in (_ROOT / "echo_lab" / "streamlit_app.py", _ROOT / "streamlit_app.py") if file.exists())
@@ -20,6 +17,8 @@ APP = next(file for file in (_ROOT / "echo_lab" / "streamlit_app.py", _ROOT / "s
 
 def main() -> None:
     """Import the pages and create the store, then start the server."""
+    from streamlit.web import cli  # late, as worker processes that start before the first page import this file
+
     _prepare()
     sys.argv = ["streamlit", "run", str(APP), *sys.argv[1:]]
     sys.exit(cli.main())
@@ -28,6 +27,11 @@ def main() -> None:
 def _prepare() -> None:
     for page in ("train", "inside", "history", "studies", "findings"):
         importlib.import_module(f"echo_app.pages.{page}")
+    from pydantic import ValidationError
+
+    from echo_app import state
+    from echo_app.pages.setup import log_once
+    from echo_core.config.repair import explain
     from echo_core.settings import Settings
     from echo_core.store import Store, StoreError
 
@@ -36,6 +40,10 @@ def _prepare() -> None:
     importlib.import_module("distributed")
     gc.collect()
     gc.freeze()  # full collections would scan the imported modules, and block every page meanwhile
+    try:
+        state.health()
+    except ValidationError as error:  # the page will show it, too
+        log_once(" ".join(explain(error)))
 
 
 if __name__ == "__main__":

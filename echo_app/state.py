@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from threadpoolctl import threadpool_limits
@@ -22,10 +22,14 @@ from echo_core.config.presets import PRESETS
 from echo_core.config.repair import following, repair_settings
 from echo_core.engine import Engine
 from echo_core.machine import give_back_arrays
+from echo_core.settings import Settings
 from echo_core.store import EVERYBODY, RunRow, Store, Wanted
 from echo_core.store.errors import public_reason
 from echo_core.studies.running import Runner
 from echo_core.text import words as texts
+
+if TYPE_CHECKING:
+    from echo_core.health import Server
 
 PRESET = "preset"          # name of the preset that the settings equal, or OWN
 RUN = "run_id"             # the run on the page
@@ -80,7 +84,26 @@ def engine() -> Engine:
     """The engine of this server, which starts in the background; once, so NumPy's thread and memory are set here."""
     threadpool_limits(1, user_api="blas")  # two that wait for each other take ten times as long while a worker trains
     give_back_arrays()
-    return Engine()
+    watched = health()
+    made = Engine()
+    if watched is not None:
+        made.on_close(watched.close)
+    return made
+
+
+@st.cache_resource(show_spinner=False)
+def health() -> "Server | None":
+    """What serves the health of this server at `ECHO_HEALTH_ADDRESS`, if that is set; it starts the engine, too.
+
+    Raises:
+        pydantic.ValidationError: If a setting of this host is not valid.
+    """
+    address = Settings().health_address
+    if address is None:
+        return None
+    from echo_core.health import serve  # late, as few hosts ask for it, and its library takes 60 ms
+
+    return serve(address, engine)
 
 
 @st.cache_resource(show_spinner=False)

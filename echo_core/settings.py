@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL
 
@@ -25,6 +25,27 @@ def data_folder(root: Path) -> Path:
 DATA_FOLDER = data_folder(PROJECT_ROOT)
 
 Positive = Annotated[int, Field(ge=1)]
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The parts of an address such as 127.0.0.1:9100 or [::1]:9100.
+
+    Raises:
+        ValueError: If it has another form.
+    """
+    host, colon, port = address.strip().rpartition(":")
+    is_port = port.isascii() and port.isdecimal() and 0 < int(port) < 2**16
+    if not (colon and host and is_port) or (":" in host) != (host[0] == "[" and host[-1] == "]"):
+        raise ValueError("ECHO_HEALTH_ADDRESS must be a host and a port from 1 to 65535 with a colon between them; "
+                         f"received {address!r}. Try 127.0.0.1:9100.")
+    return host.strip("[]"), int(port)
+
+
+def _as_address(address: str) -> str:
+    host_and_port(address)
+    return address.strip()
+
+
 
 #: Megabytes of the app's own process; of a worker just before it is recycled; and the part of these that compiling and
 #: TensorFlow's libraries take.
@@ -122,6 +143,8 @@ class Settings(BaseSettings):
     compile_ahead: bool = Field(True, description="compile the network at a page's controls before Train is pressed")
     unwatched_seconds: Annotated[float, Field(gt=0)] = Field(300.0, description="until a run that nobody holds pauses")
     store_mb: Positive = Field(2000, description="space for runs; beyond it the oldest unnamed ones lose their weights")
+    health_address: Annotated[str, AfterValidator(_as_address)] | None = Field(
+        None, description="host:port for the health of the app and its figures")
     hosted: bool = Field(False, description="strangers visit this copy: each sees and stops their own runs")
     xla_cache: Path = Field(DATA_FOLDER / "xla", description="compiled programs, kept for the next process")
     xla_mb: Positive = Field(256, description="space for compiled programs, about one megabyte each")

@@ -123,6 +123,12 @@ class Database:
         free = shutil.disk_usage(self._file.path.parent).free
         return FULL if free < _LEAST_BYTES_FREE else None
 
+    def bytes(self, connection: Connection) -> int:
+        """Bytes of the database's files."""
+        if self._file is not None:
+            return self._file.bytes()
+        return int(connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)
+
     def close(self) -> None:
         """Close all connections. A later transaction opens new ones."""
         self.engine.dispose()

@@ -77,6 +77,10 @@ class StoreFile:
             close_to_others(each)
         self.identity, self._had_content = _number(self.path), False
 
+    def bytes(self) -> int:
+        """Bytes of the file and of those beside it."""
+        return sum(found.st_size for each in (self.path, *self._beside) if (found := _stat(each)))
+
     def note_content(self) -> None:
         """Note that the file has tables now, and that a connection has opened the files beside it."""
         self._opened_beside, self._had_content = [_number(file) for file in self._beside], True

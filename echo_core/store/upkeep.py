@@ -1,7 +1,8 @@
 """What the app does every few seconds for all runs: it notices lost workers, and keeps the store within its size."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
@@ -22,6 +23,21 @@ ORPHANED_SECONDS = 5.0
 MAX_SWEEP_WAIT_SECONDS = 1.0
 #: Runs that `evict` takes data from in one transaction, so that no writer waits for long.
 _EVICTED_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Figures of a store.
+
+    Attributes:
+        runs: How many there are of each state, with those that were deleted lately.
+        oldest_wait: Seconds for which the queued run has waited that waits longest; 0 if none waits.
+        bytes: Of the database's files.
+    """
+
+    runs: Mapping[State, int]
+    oldest_wait: float
+    bytes: int
 
 
 class Upkeep:
@@ -80,6 +96,14 @@ class Upkeep:
         """Bytes of all weights, checkpoints, progress and snapshots."""
         with self._database.read(consistent=True) as connection:
             return _size(connection)
+
+    def tally(self) -> Tally:
+        """Figures for the host's machines, from indexes alone."""
+        counts = select(RUNS.c.state, func.count().label("number")).group_by(RUNS.c.state)
+        wait = select(func.max(now() - RUNS.c.queued_at)).where(RUNS.c.state == State.QUEUED)
+        with self._database.read() as connection:
+            runs = {State(row.state): row.number for row in all_rows(connection, counts)}
+            return Tally(runs, max(0.0, connection.scalar(wait) or 0.0), self._database.bytes(connection))
 
     def evict(self, max_bytes: int) -> int:
         """Delete data of old runs until the store holds at most `max_bytes`, if that suffices.

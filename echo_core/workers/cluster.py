@@ -103,6 +103,11 @@ class Cluster:
         found: Mapping[str, Mapping[str, Any]] = everything["workers"]
         return found
 
+    def pids(self) -> dict[str, int]:
+        """The processes of a local cluster's workers by the workers' names, which stay when a process is replaced."""
+        nannies = list(self.local.workers.items()) if self.local is not None else []
+        return {str(name): pid for name, nanny in nannies if (pid := nanny.pid)}
+
     def tasks(self) -> Mapping[str, Sequence[str]]:
         """The keys of the tasks, of any app, that each worker of a remote cluster still has; {} for a local cluster."""
         if self.local is not None:

@@ -271,7 +271,7 @@ class Dispatcher:
     def _run_errands(self, tasks: Mapping[str, Sequence[str]]) -> None:
         """Give errands to free workers, and to workers of a local cluster beside their run."""
         for each in sorted(self.roster.last_used_first(), key=lambda each: not each.is_free):
-            can = each.is_loaded and not each.is_refused and not each.is_restarting and each.side_task is None
+            can = each.can_train and each.side_task is None
             is_busy = self._is_remote and (not each.is_free or tasks.get(each.address))
             if can and not is_busy and (errand := self.errands.take()) is not None:
                 each.side_task = self._submitted(each, f"errand-{uuid.uuid4().hex}", errand.function, *errand.args)
@@ -358,7 +358,7 @@ class Dispatcher:
             except Exception:
                 if not self._closing.is_set():
                     logger.warning("a worker could not be restarted", exc_info=True)
-            known.is_restarting = False
+                known.is_restarting = False  # otherwise it is gone, and will be struck out
 
         known.is_restarting = True
         threading.Thread(target=restart, name="echo restart", daemon=True).start()

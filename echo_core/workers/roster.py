@@ -4,6 +4,7 @@ It only keeps notes and decides. The dispatcher alone speaks to the cluster and 
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,11 @@ from echo_core.workers.errands import Errand
 REST_SECONDS = 10.0
 #: Shares of the memory limit: from 85 % on the standby is started, above 105 % a worker is restarted at once.
 SOON_TOO_MUCH, FAR_TOO_MUCH = 0.85, 1.05
+
+#: What a worker may be doing, and why one was replaced: `memory` it had grown, `broken` it could not load TensorFlow,
+#: `lost` it ended by itself or was killed.
+ACTIVITIES = ("starting", "warming", "idle", "training", "restarting", "refused")
+REPLACEMENTS = ("memory", "broken", "lost")
 
 
 @dataclass(eq=False)
@@ -80,12 +86,31 @@ class Entry:
         """Whether it may not be used, until it is asked again or replaced."""
         return self.is_broken or (self.refusal is not None and self.is_greeted)
 
+    @property
+    def can_train(self) -> bool:
+        """Whether it trains, or could as soon as it is free."""
+        return self.is_loaded and not self.is_refused and not self.is_restarting
+
+    @property
+    def activity(self) -> str:
+        """One of `ACTIVITIES`."""
+        if self.is_restarting or self.is_refused:
+            return "restarting" if self.is_restarting else "refused"
+        if self.ticket is not None:
+            return "training"
+        return "idle" if self.is_warm else "warming" if self.is_loaded else "starting"
+
 
 class Roster:
-    """All workers that the cluster has reported and that are not lost."""
+    """All workers that the cluster has reported and that are not lost.
+
+    Attributes:
+        replaced: How many workers have ended, by `REPLACEMENTS`.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.replaced: Counter[str] = Counter()
         self._entries: dict[str, Entry] = {}
 
     def __iter__(self) -> Iterator[Entry]:
@@ -115,6 +140,7 @@ class Roster:
 
     def strike_out(self, gone: Entry) -> None:
         """Remove a lost worker, after its run and errand were taken back."""
+        self.replaced["lost" if not gone.is_restarting else "broken" if gone.is_broken else "memory"] += 1
         del self._entries[gone.address]
 
     def last_used_first(self) -> list[Entry]:

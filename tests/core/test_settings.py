@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from echo_core import machine
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
-from echo_core.settings import APP_MB, PROJECT_ROOT, LimitExceeded, Limits, QueueFull, Settings
+from echo_core.config.repair import explain
+from echo_core.settings import APP_MB, PROJECT_ROOT, LimitExceeded, Limits, QueueFull, Settings, host_and_port
 
 
 @pytest.fixture
@@ -120,6 +121,25 @@ def test_settings_that_cannot_be_are_refused_at_the_start(bare):
             patch.setenv(name, value)
             with pytest.raises(ValidationError, match=name.removeprefix("ECHO_").lower()):
                 (Limits if "MAX" in name else Settings)()
+
+
+@pytest.mark.parametrize("address", ["9100", ":9100", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536",
+                                     "127.0.0.1:http", "127.0.0.1:-1", "::1:9100", "[::1:9100", "http://127.0.0.1:9100"])
+def test_address_of_the_health_that_cannot_be_is_refused_with_one_that_can(bare, address):
+    bare.setenv("ECHO_HEALTH_ADDRESS", address)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert explain(refused.value) == [
+        "ECHO_HEALTH_ADDRESS must be a host and a port from 1 to 65535 with a colon between them; "
+        f"received '{address}'. Try 127.0.0.1:9100."]
+
+
+def test_address_of_the_health_may_name_a_host_or_be_of_either_version_of_ip(bare):
+    assert Settings().health_address is None
+    for address, *parts in (("127.0.0.1:9100", "127.0.0.1", 9100), ("[::1]:80", "::1", 80), ("echo:1", "echo", 1)):
+        bare.setenv("ECHO_HEALTH_ADDRESS", f" {address} ")
+        assert Settings().health_address == address
+        assert host_and_port(address) == tuple(parts)
 
 
 @pytest.mark.parametrize("name", PRESETS)

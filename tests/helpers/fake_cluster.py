@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -79,6 +80,9 @@ class FakeCluster:
 
     def workers(self) -> Mapping[str, Mapping[str, Any]]:
         return dict(self._workers)
+
+    def pids(self) -> dict[str, int]:
+        return dict.fromkeys(self._workers, os.getpid())
 
     def tasks(self) -> Mapping[str, Sequence[str]]:
         return {}

@@ -453,3 +453,15 @@ def test_on_a_hosted_copy_a_viewer_cannot_stop_what_somebody_there_holds(store):
     assert store.runs.get(run_id).state is State.QUEUED
     assert store.queue.stop(run_id, holder="viewer") is True
     assert store.runs.get(run_id).state is State.PAUSED
+
+
+def test_tally_counts_runs_by_state_the_longest_wait_and_the_bytes_of_the_database(store):
+    assert (store.upkeep.tally().runs, store.upkeep.tally().oldest_wait) == ({}, 0.0)
+    for number in range(3):
+        store.queue.request(config(number))
+        age(store, RUNS, 100, queued_at=RUNS)
+    store.queue.claim("a worker")  # the oldest
+    found = store.upkeep.tally()
+    assert found.runs == {State.QUEUED: 2, State.RUNNING: 1}
+    assert found.oldest_wait == pytest.approx(200, abs=30)
+    assert found.bytes > 100_000
