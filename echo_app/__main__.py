@@ -1,12 +1,11 @@
-"""`python -m echo_app`: like `streamlit run streamlit_app.py`, but ready before the first visitor arrives.
+"""`python -m echo_app`: like `streamlit run streamlit_app.py`, with headers for strangers and ready before they arrive.
 
 Streamlit imports a page on its first visit, which then waits for pandas, Altair, SQLAlchemy, Dask and the creation of
-the store. Here the server starts after all that. Options are passed to Streamlit.
+the store. Here the server starts after all that. Options are those of Streamlit.
 """
 
 import gc
 import importlib
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,11 +16,9 @@ APP = next(file for file in (_ROOT / "echo_lab" / "streamlit_app.py", _ROOT / "s
 
 def main() -> None:
     """Import the pages and create the store, then start the server."""
-    from streamlit.web import cli  # late, as worker processes that start before the first page import this file
+    from echo_app.web.server import serve  # late, as worker processes that start before the first page import this file
 
-    _prepare()
-    sys.argv = ["streamlit", "run", str(APP), *sys.argv[1:]]
-    sys.exit(cli.main())
+    serve(APP, _prepare)
 
 
 def _prepare() -> None:

@@ -13,7 +13,8 @@ def main() -> None:
     if first.startswith("-") and first != "--help":
         from echo_app.__main__ import main as open_app
 
-        return open_app()
+        open_app()
+        return
     from echo_core.cli import cli
 
     cli.epilog = "Without a command, echo-lab opens the app; options go on to Streamlit: echo-lab --server.port=8502"

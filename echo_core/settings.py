@@ -25,6 +25,8 @@ def data_folder(root: Path) -> Path:
 DATA_FOLDER = data_folder(PROJECT_ROOT)
 
 Positive = Annotated[int, Field(ge=1)]
+#: Sources of a content security policy, with spaces between them; nothing that would begin another directive or header.
+_SOURCES = r"^('self'|'none'|[A-Za-z0-9.:/*_-]+)( +('self'|[A-Za-z0-9.:/*_-]+))*$"
 
 
 def host_and_port(address: str) -> tuple[str, int]:
@@ -146,6 +148,8 @@ class Settings(BaseSettings):
     health_address: Annotated[str, AfterValidator(_as_address)] | None = Field(
         None, description="host:port for the health of the app and its figures")
     hosted: bool = Field(False, description="strangers visit this copy: each sees and stops their own runs")
+    frame_ancestors: Annotated[str, Field(pattern=_SOURCES)] = Field(
+        "'self'", description="sites whose pages may embed this copy, as in a content security policy")
     xla_cache: Path = Field(DATA_FOLDER / "xla", description="compiled programs, kept for the next process")
     xla_mb: Positive = Field(256, description="space for compiled programs, about one megabyte each")
 

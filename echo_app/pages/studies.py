@@ -8,6 +8,7 @@ from echo_app import links, state, store_outages
 from echo_app.pages import setup
 from echo_app.pages.setup import prepare
 from echo_app.panels.studies import acting, form, listing, view
+from echo_app.web import page_scripts
 
 #: What decides which study is drawn beside the form.
 _DRAWN = "study_drawn"
@@ -43,8 +44,7 @@ def _page(open_train: Callable[[], None]) -> None:
         else:
             _nothing()
     if session.pop(state.PRESSED, False):
-        st.html("<script>if (innerWidth < 640) document.querySelector('.st-key-study_bar')?.scrollIntoView("
-                "{behavior: 'smooth', block: 'start'})</script>", unsafe_allow_javascript=True)
+        page_scripts.scroll_to("study_bar")
 
 
 def _form() -> None:

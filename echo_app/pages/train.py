@@ -12,6 +12,7 @@ from echo_app.pages import setup
 from echo_app.pages.setup import prepare
 from echo_app.panels import ask, banner, controls, findings, run_view, seeds, share
 from echo_app.panels.behind import state_demo, tabs
+from echo_app.web import page_scripts
 from echo_core.config import RunConfig
 from echo_core.config.labels import name_in_words
 from echo_core.evaluation.verdicts import before_training
@@ -66,9 +67,7 @@ def _page(open_inside: Callable[[], None]) -> None:
             store_outages.draw_optional(_behind, config, run)
         if st.session_state.pop(state.PRESSED, False):
             # On a telephone the run is below the controls, out of sight.
-            st.html("<script>if (innerWidth < 640) (document.querySelector('.st-key-seeds_head') ?? "
-                    "document.querySelector('.st-key-run'))?.scrollIntoView({behavior: 'smooth'})</script>",
-                    unsafe_allow_javascript=True)
+            page_scripts.scroll_to("seeds_head", "run")
     with panel:
         with st.container(key="seeds"):
             if run and st.session_state[state.SEEDS]:

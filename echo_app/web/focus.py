@@ -6,27 +6,16 @@ the page. A callback names the widgets that replace the button, and the page mov
 Key of `st.session_state`: `_REQUEST`.
 """
 
-import json
 import time
 
 import streamlit as st
+
+from echo_app.web import page_scripts
 
 __all__ = ["draw", "move_to"]
 
 _REQUEST = "focus_request"
 _SECONDS = 10.0
-
-#: Waits until the pressed button has lost the focus (5 s), and then until its replacement is drawn (60 s).
-_SCRIPT = """<script>(() => {
-  const first = document.activeElement, began = Date.now();
-  const timer = setInterval(() => {
-    const now = document.activeElement, isLost = !now || now === document.body || now.disabled;
-    if ((!isLost && now !== first) || Date.now() - began > (isLost ? 60000 : 5000)) return clearInterval(timer);
-    const next = isLost && KEYS.map(key => document.querySelector(`.st-key-${key} :is(button, input):not(:disabled)`))
-      .find(element => element);
-    if (next) { next.focus({preventScroll: true}); clearInterval(timer); }
-  }, 50);
-})() /* NOW */</script>"""
 
 
 def move_to(*keys: str) -> None:
@@ -42,6 +31,4 @@ def draw() -> None:
     """
     keys, since = st.session_state.get(_REQUEST, ((), 0.0))
     if keys and time.monotonic() - since < _SECONDS:
-        # The time makes each request's script new to the browser.
-        script = _SCRIPT.replace("KEYS", json.dumps(keys)).replace("NOW", str(since))
-        st.html(script, unsafe_allow_javascript=True)
+        page_scripts.run(page_scripts.MOVE_FOCUS, keys=keys, since=since)  # the time makes each request a new one
