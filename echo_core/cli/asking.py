@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from echo_core.cli.options import BadSettings, OnceEach, allowed, bad_settings, trained_network
 from echo_core.cli.training import print_json
@@ -86,9 +85,7 @@ def _judge_lengths(config: RunConfig, checkpoint: Checkpoint, settings: Mapping[
         with_lengths(config, settings), way, Limits().max_input_length)
     for length in asked:
         allowed(length_config(config, way, length, settings))
-    # One thread: two that wait for each other take ten times as long where something else runs.
-    with (threadpool_limits(1, user_api="blas"),
-          click.progressbar(asked, file=sys.stderr, hidden=not sys.stderr.isatty()) as lengths):
+    with click.progressbar(asked, file=sys.stderr, hidden=not sys.stderr.isatty()) as lengths:
         rows = [judge_length(config, checkpoint.weights, way, length, settings) for length in lengths]
     if as_json:
         return print_json({"run_id": config.run_id, "epoch": checkpoint.epoch, "vary": way,

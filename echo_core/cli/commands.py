@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
+from threadpoolctl import threadpool_limits
 
 from echo_core.cli.asking import ask, judge
 from echo_core.cli.inspecting import inspect
@@ -80,6 +81,8 @@ class OneLineErrors(click.Group):
 @click.group(cls=OneLineErrors, context_settings={"max_content_width": 110})
 def cli() -> None:
     """Echo Lab: watch an LSTM learn to repeat random integers."""
+    # Two threads that wait for each other take ten times as long where something else runs, such as training.
+    threadpool_limits(1, user_api="blas")
 
 
 @cli.command()

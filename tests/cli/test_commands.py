@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import signal
 import subprocess
@@ -611,3 +612,12 @@ def test_a_signal_leaves_the_run_paused_and_resuming_ends_as_if_nothing_had_been
     assert objects(resumed)[0]["epoch"] > last["epochs"]
     assert objects(resumed)[-1]["state"] == "finished"
     assert objects(resumed)[-1]["fingerprint"] == objects(undisturbed)[-1]["fingerprint"]
+
+
+def test_numpy_has_one_thread_in_a_command():
+    # Without it, two threads spin for each other while a run trains beside the command.
+    code = ("import threadpoolctl; from echo_core.cli import cli; cli(['combinations'], standalone_mode=False)\n"
+            "print({each['num_threads'] for each in threadpoolctl.threadpool_info() if each['user_api'] == 'blas'})")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+                          timeout=PATIENCE, env={**os.environ, "OPENBLAS_NUM_THREADS": "2"})
+    assert done.stdout.splitlines()[-1] == "{1}"
