@@ -51,14 +51,25 @@ Program = Callable[..., tuple[Any, ...]]
 
 
 class _Reached(NamedTuple):
-    """A checkpoint, and its weights and moments as the tensors that the next call of the program takes."""
+    """A checkpoint, and its weights and moments as the tensors that the next call of the program takes.
+
+    Its arrays share the memory of the tensors, which nothing writes to. Copies would cost a large network as much as
+    half an epoch and twice the memory.
+    """
 
     checkpoint: Checkpoint
     tensors: Tensors
 
     @classmethod
+    def at(cls, epoch: int, step: int, weights: Tensors, moments: Tensors) -> Self:
+        shared = (tuple(np.asarray(memoryview(tensor)) for tensor in tensors) for tensors in (weights, moments))
+        return cls(Checkpoint(epoch, step, *shared), weights + moments)
+
+    @classmethod
     def of(cls, checkpoint: Checkpoint) -> Self:
-        return cls(checkpoint, tuple(map(tf.convert_to_tensor, checkpoint.weights + checkpoint.moments)))
+        weights, moments = (tuple(map(tf.convert_to_tensor, arrays))
+                            for arrays in (checkpoint.weights, checkpoint.moments))
+        return cls.at(checkpoint.epoch, checkpoint.step, weights, moments)
 
 
 def train(config: RunConfig, checkpoint: Checkpoint | None = None, until: int | None = None) -> Iterator[Progress]:
@@ -87,7 +98,7 @@ def train(config: RunConfig, checkpoint: Checkpoint | None = None, until: int | 
     if checkpoint and not checkpoint.moments and checkpoint.epoch < config.epochs:
         raise ValueError("checkpoint must hold Adam's moments to go on from; received weights alone.")
     end = config.epochs if until is None else min(until, config.epochs)
-    return _chunks(config, checkpoint or _begin(config), end, started)
+    return _chunks(config, _Reached.of(checkpoint) if checkpoint else _begin(config), end, started)
 
 
 def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:
@@ -98,9 +109,9 @@ def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:
             before compiling, which takes most of the time.
     """
     untrained = _begin(config)
-    program = _program_of(config, untrained)
+    program = _program_of(config, untrained.checkpoint)
     give_way()
-    _advance(program, config, _Reached.of(untrained), num_epochs=0)
+    _advance(program, config, untrained, num_epochs=0)
 
 
 def snapshot_epochs(epochs: int) -> frozenset[int]:
@@ -112,13 +123,14 @@ def snapshot_epochs(epochs: int) -> frozenset[int]:
     return frozenset({0, *spaced})
 
 
-def _begin(config: RunConfig) -> Checkpoint:
-    weights = first_weights(config)
-    return Checkpoint(0, 0, weights, tuple(np.zeros_like(weight) for weight in weights * 2))
+def _begin(config: RunConfig) -> _Reached:
+    weights = tuple(map(tf.convert_to_tensor, first_weights(config)))
+    return _Reached.at(0, 0, weights, tuple(tf.zeros(weight.shape) for weight in weights * 2))
 
 
-def _chunks(config: RunConfig, at: Checkpoint, end: int, started: float) -> Iterator[Progress]:
+def _chunks(config: RunConfig, reached: _Reached, end: int, started: float) -> Iterator[Progress]:
     """The loop of `train`: call the program, choose the next chunk by the clock, and yield a record."""
+    at = reached.checkpoint
     if at.epoch in (0, config.epochs):
         loss, accuracy = shown_loss(config, at.weights)
         yield Progress(at.epoch, loss, accuracy, time.perf_counter() - started, (Point(at.epoch, loss, accuracy),), at,
@@ -128,7 +140,7 @@ def _chunks(config: RunConfig, at: Checkpoint, end: int, started: float) -> Iter
     due = sorted(snapshot_epochs(config.epochs) - {0})
     stride = -(-config.epochs // (MAX_POINTS - 1))
     spacing, last_shown, shown_at = max(1, config.epochs // EXTRA_SNAPSHOTS), at.epoch, time.perf_counter()
-    num_epochs, reached = 1, _Reached.of(at)
+    num_epochs = 1
     while at.epoch < end:
         next_due = next(epoch for epoch in due if epoch > at.epoch)
         num_epochs = min(num_epochs, next_due - at.epoch, end - at.epoch, MAX_CHUNK)
@@ -168,12 +180,10 @@ def _advance(program: Program, config: RunConfig, reached: _Reached,
     all_updates = config.epochs * config.updates_per_epoch
     counts = (tf.constant(count, tf.int32) for count in (at.step, config.seed, at.epoch + 1, num_epochs, all_updates))
     results = program(*reached.tensors, *counts, tf.constant(config.learning_rate, tf.float32))
-    # The arrays share the memory of the tensors, which nothing writes to. A copy would cost a large network as much as
-    # half an epoch.
-    *arrays, step, losses, accuracies = (np.asarray(memoryview(result)) for result in results)
+    *tensors, step, losses, accuracies = results
     num = len(at.weights)
-    after = Checkpoint(at.epoch + num_epochs, int(step), tuple(arrays[:num]), tuple(arrays[num:]))
-    return _Reached(after, results[:len(arrays)]), losses[:num_epochs], accuracies[:num_epochs]
+    after = _Reached.at(at.epoch + num_epochs, int(step), tuple(tensors[:num]), tuple(tensors[num:]))
+    return after, losses.numpy()[:num_epochs], accuracies.numpy()[:num_epochs]
 
 
 def _advance_while_finite(program: Program, config: RunConfig, before: _Reached,
