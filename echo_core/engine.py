@@ -24,7 +24,7 @@ from echo_core.records import Checkpoint, State
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
 from echo_core.store import Store, extended_config
 from echo_core.store.errors import Trouble, trouble_of
-from echo_core.tables import forecast
+from echo_core.tables import ends, forecast
 from echo_core.text.plurals import counted
 from echo_core.workers import worker
 from echo_core.workers.cluster import has_ended
@@ -102,7 +102,7 @@ class Engine:
             holder: Who keeps the run going while connected; by default this engine, until it closes.
             again: Whether to train a finished run again, from nothing.
             background: Whether a study asks: the run waits behind those of people, and no limit of the queue holds,
-                as a study has only a few runs in it.
+                as a study has only a few runs in it. On a hosted copy those of an hour and of space do.
         Raises:
             LimitExceeded: If this host does not allow the config, or too many runs wait (`QueueFull`).
         """
@@ -112,25 +112,39 @@ class Engine:
             raise LimitExceeded(f"a run may train for {counted(self.limits.max_seconds, 'second')} on this host "
                                 "(ECHO_MAX_SECONDS), and this one has. Try fewer epochs, or run your own copy.")
         # A program with an engine is no visitor.
-        share = self.limits.max_queue_per_visitor if holder and not background else None
+        share = self.limits.share(self.settings.hosted, background) if holder else None
         most = None if background else self.limits.max_queue
         holder = holder or self.own_holder
         session = session or holder
         try:
             run_id = self.store.queue.request(config, session, holder, most, again, share, background)
         except QueueFull as error:
-            raise QueueFull(f"{error} {self._when_to_come_back(session)}") from None
+            raise QueueFull(f"{error} {self._when_to_come_back(error, session)}") from None
         self.dispatcher.wake()
         return run_id
 
-    def _when_to_come_back(self, session: str) -> str:
-        """When the queue will have room: when one of these runs starts, or any run if there are none."""
-        waits, active = forecast(self.store), self.store.runs.active()
-        own = [wait.seconds for run_id, wait in waits.items() if run_id in active and active[run_id].session == session]
-        seconds = min(own or [wait.seconds for wait in waits.values()], default=0.0)
+    def study_refusal(self, holder: str) -> str | None:
+        """Why a holder gets no more runs of a study for now, and when to come back; None if they do."""
+        try:
+            self.limits.share(self.settings.hosted, of_study=True).check(self.store.queue.use(holder))
+        except QueueFull as error:
+            return f"{error} {self._when_to_come_back(error, holder)}"
+        except LimitExceeded as error:
+            return str(error)
+        return None
+
+    def _when_to_come_back(self, error: QueueFull, session: str) -> str:
+        """When there will be room: when one of these runs starts or ends, or any run if there are none."""
+        seconds = error.seconds
+        if seconds is None:
+            times = ends(self.store) if error.then == QueueFull.ENDS else {
+                run_id: wait.seconds for run_id, wait in forecast(self.store).items()}
+            active = self.store.runs.active()
+            mine = [at for run_id, at in times.items() if run_id in active and active[run_id].session == session]
+            seconds = min(mine or times.values(), default=0.0)
         about = "a moment" if seconds < 2 else f"about {round(seconds)} seconds" if seconds < 90 else \
             f"about {round(seconds / 60)} minutes"
-        return f"Try again in {about}: then the next one begins."
+        return f"Try again in {about}: {error.then}."
 
     def extend(self, run_id: str, epochs: int, session: str | None = None, holder: str | None = None) -> str:
         """Ask for a run of `epochs` in total that begins where this one ends, and return its `run_id`, a new one.
@@ -279,6 +293,8 @@ class Engine:
                 if time.monotonic() - tidied_at >= TIDY_SECONDS:
                     self.store.upkeep.purge()
                     self.store.upkeep.evict(self.settings.store_mb * 2**20)
+                    if self.settings.hosted:
+                        self.store.upkeep.evict_shares(self._limits.max_mb_per_visitor * 2**20)
                     tidied_at = time.monotonic()
                 self._note_losses()
                 is_away, self.trouble = False, self.store.database.shortage()

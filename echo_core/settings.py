@@ -1,5 +1,7 @@
 """The settings of a host: where runs are kept, how many workers there are, and the limits of a run."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +14,7 @@ from sqlalchemy.engine import URL
 from echo_core import machine
 from echo_core.config import RunConfig, divisors
 from echo_core.config.sizes import training_mb
+from echo_core.text.plurals import counted
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,6 +52,8 @@ def _as_address(address: str) -> str:
 
 
 
+#: Seconds within which the weights of a visitor who has used up their space make room.
+ROOM_SECONDS = 60.0
 #: Megabytes of the app's own process; of a worker just before it is recycled; and the part of these that compiling and
 #: TensorFlow's libraries take.
 APP_MB, WORKER_MB, COMPILE_MB = 256, 1250, 300
@@ -67,7 +72,69 @@ class LimitExceeded(ValueError):
 
 
 class QueueFull(LimitExceeded):
-    """Too many runs are queued on this host, in total or by this visitor."""
+    """Too much is asked of this host at the moment, in total or by this visitor.
+
+    Attributes:
+        seconds: When to come back, if that is known; otherwise once a run begins (`QueueFull.BEGINS`) or ends.
+    """
+
+    BEGINS, ENDS = "then the next one begins", "then the next one ends"
+
+    def __init__(self, message: str, then: str = BEGINS, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.then, self.seconds = then, seconds
+
+
+#: Seconds over which `max_hourly_per_visitor` counts.
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a visitor has of this host at a moment.
+
+    Attributes:
+        waiting, training: Their runs that are queued and running, without those of studies.
+        ages: Seconds since each run that they queued within the last hour, the oldest first.
+        kept, movable: Bytes of their runs in the store, and how many of these are weights, which can go.
+    """
+
+    waiting: int
+    training: int
+    ages: Sequence[float]
+    kept: int
+    movable: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one visitor may have of this host; None is no limit."""
+
+    waiting: int | None = None
+    under_way: int | None = None
+    an_hour: int | None = None
+    megabytes: int | None = None
+
+    def check(self, use: Use) -> None:
+        """Raise `QueueFull`, with one sentence, for the first limit that another run would exceed."""
+        active, asked, kept = use.waiting + use.training, len(use.ages), use.kept / 2**20
+        if self.waiting is not None and use.waiting >= self.waiting:
+            raise QueueFull(f"{use.waiting} of your runs {'waits' if use.waiting == 1 else 'wait'} already, and this "
+                            f"host lets {self.waiting} of each visitor wait (ECHO_MAX_QUEUE_PER_VISITOR).")
+        if self.under_way is not None and active >= self.under_way:
+            raise QueueFull(f"{active} of your runs {'is' if active == 1 else 'are'} under way already, and this host "
+                            f"lets each visitor have {self.under_way} (ECHO_MAX_ACTIVE_PER_VISITOR).", QueueFull.ENDS)
+        if self.an_hour is not None and asked >= self.an_hour:
+            raise QueueFull(f"You have asked for {counted(asked, 'run')} within the last hour, and this host lets each "
+                            f"visitor ask for {self.an_hour} (ECHO_MAX_HOURLY_PER_VISITOR).",
+                            "then the hour of one of them is over", HOUR - use.ages[asked - self.an_hour])
+        if self.megabytes is not None and kept >= self.megabytes:
+            what = (f"Your runs take {kept:,.0f} MB of this host, and it keeps {self.megabytes:,} MB of each visitor "
+                    "(ECHO_MAX_MB_PER_VISITOR).")
+            if kept - use.movable / 2**20 >= self.megabytes:
+                raise LimitExceeded(f"{what} Try your own copy, which has room.")
+            raise QueueFull(what, "then the weights of your oldest runs have made room; their curves and answers stay",
+                            ROOM_SECONDS)
 
 
 class Limits(BaseSettings):
@@ -88,8 +155,27 @@ class Limits(BaseSettings):
     max_seconds: Positive = Field(3600, description="seconds that one run may train")
     max_queue: Positive = Field(100, description="runs that wait at one time")
     max_queue_per_visitor: Positive = Field(10, description="runs of one visitor that wait at one time")
+    max_active_per_visitor: Positive = Field(20, description="runs of one visitor under way at one time, if hosted")
+    max_hourly_per_visitor: Positive = Field(200, description="runs that one visitor may ask for in an hour, if hosted")
+    max_mb_per_visitor: Positive = Field(500, description="space for one visitor's runs, if hosted")
+    max_study_runs: Positive = Field(2000, description="runs of one study")
     max_memory_mb: Annotated[int, Field(ge=0)] = Field(
         0, description="memory of one training; 0 is what a worker may take")
+
+    def share(self, hosted: bool, of_study: bool = False) -> Share:
+        """What one visitor may have, for runs that they ask for one by one, or for those of a study."""
+        waiting = None if of_study else self.max_queue_per_visitor
+        if not hosted:
+            return Share(waiting)
+        active = None if of_study else self.max_active_per_visitor
+        return Share(waiting, active, self.max_hourly_per_visitor, self.max_mb_per_visitor)
+
+    def check_study(self, num_runs: int) -> None:
+        """Raise `LimitExceeded`, with one line, if a study has more runs than this host allows."""
+        if num_runs > self.max_study_runs:
+            raise LimitExceeded(f"a study may have at most {counted(self.max_study_runs, 'run')} on this host "
+                                f"(ECHO_MAX_STUDY_RUNS); received {num_runs:,}. Try fewer values or seeds, or run your "
+                                "own copy.")
 
     def within(self, memory_mb: int | None) -> "Limits":
         """These limits for processes that have `memory_mb` each to train in, unless the host has set a number."""

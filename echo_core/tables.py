@@ -167,6 +167,16 @@ def estimate_seconds(config: RunConfig, finished: Sequence[RunRow]) -> float:
 
 def forecast(store: Store) -> dict[str, Wait]:
     """The forecast of each queued run, by its id."""
+    return {run_id: wait for run_id, (wait, _) in _forecasts(store).items() if wait}
+
+
+def ends(store: Store) -> dict[str, float]:
+    """Seconds until each queued or running run will end, by its id."""
+    return {run_id: end for run_id, (_, end) in _forecasts(store).items()}
+
+
+def _forecasts(store: Store) -> dict[str, tuple[Wait | None, float]]:
+    """The wait of each queued run, and the seconds until it or a running one ends."""
     active, finished, now = store.runs.active(), newest_finished(store), store.now()
 
     def left(run: RunRow) -> float:
@@ -176,14 +186,16 @@ def forecast(store: Store) -> dict[str, Wait]:
         pace = store.progress.glance(run.run_id).pace if run.epoch else ()
         return time_left(run.epoch, run.config.epochs, pace, expected)
 
-    free_at = [left(run) for run in active.values() if run.state is State.RUNNING] or [0.0]
+    found: dict[str, tuple[Wait | None, float]] = {
+        run.run_id: (None, left(run)) for run in active.values() if run.state is State.RUNNING}
+    free_at = [end for _, end in found.values()] or [0.0]
     heapify(free_at)  # seconds from now at which each worker will be free
-    waits: dict[str, Wait] = {}
     for place, run_id in enumerate(run_id for run_id in store.queue.order() if run_id in active):
         turn = heappop(free_at)
-        waits[run_id] = Wait(place, turn)
-        heappush(free_at, turn + left(active[run_id]))
-    return waits
+        end = turn + left(active[run_id])
+        found[run_id] = Wait(place, turn), end
+        heappush(free_at, end)
+    return found
 
 
 def speed(pace: Sequence[tuple[int, float]]) -> float:

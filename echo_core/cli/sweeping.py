@@ -14,6 +14,7 @@ from echo_core.config.presets import PRESETS
 from echo_core.config.repair import parse_settings, with_settings
 from echo_core.engine import Engine
 from echo_core.evaluation.verdicts import percent
+from echo_core.settings import Limits
 from echo_core.studies.intervals import Kind
 from echo_core.studies.measures import MEASURES, Measure
 from echo_core.studies.results import Results, results, said
@@ -69,6 +70,7 @@ def _study(preset: str | None, pairs: tuple[str, ...], over: tuple[str, ...], se
     with bad_settings():
         base: RunConfig = with_settings(preset_config(preset), parse_settings(pairs))
         study = Study(base, tuple(parse_axis(text) for text in over), seeds, tune)
+        Limits().check_study(study.num_runs)
         for setting in study.settings:
             allowed(study.config_of(setting, base.seed)[0])
     return study

@@ -15,9 +15,9 @@ from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, inser
 
 from echo_core.config import TRAINING_VERSION, RunConfig
 from echo_core.records import State
-from echo_core.settings import QueueFull
+from echo_core.settings import HOUR, QueueFull, Share, Use
 from echo_core.store.database import Database, all_rows
-from echo_core.store.schema import CHECKPOINTS, MARKS, RUNS, SESSIONS, WATCHERS, now
+from echo_core.store.schema import CHECKPOINTS, MARKS, MOMENTS, REQUESTS, RUNS, SESSIONS, WATCHERS, now
 from echo_core.text.plurals import counted
 
 #: A holder who was seen longer ago than this does not keep others from stopping a run.
@@ -97,7 +97,7 @@ class Queue:
     # --- asking for work -----------------------------------------------------------------------
 
     def request(self, config: RunConfig, session: str = "", holder: str | None = None,
-                max_queue: int | None = None, again: bool = False, max_share: int | None = None,
+                max_queue: int | None = None, again: bool = False, share: Share | None = None,
                 background: bool = False) -> str:
         """Ask for a run, whatever its state; `holder` then holds it.
 
@@ -106,17 +106,19 @@ class Queue:
         an unknown one is created.
 
         Args:
-            session: Who asks. Sessions take turns, and `max_share` counts the runs of one.
+            session: Who asks. Sessions take turns, and a share is of one.
+            max_queue: Runs that may wait; None is no limit.
             holder: The browser that wants the run to go on. It holds the run, which becomes one of its runs.
             again: Whether to train a finished run again, from nothing; otherwise it is its own answer.
+            share: What a session may have; None for one that is no visitor's.
             background: Whether a study asks. A run that only studies have asked for waits behind all others.
         Returns:
             The `run_id`.
         Raises:
-            QueueFull: If the run would wait, and `max_queue` runs wait already, or `max_share` of this session.
+            LimitExceeded: If the run would wait, and `max_queue` runs wait already, or the share is used up.
         """
         with self._database.write(exclusive=True) as connection:
-            self._request(connection, config, session, holder, max_queue, again, max_share, background)
+            self._request(connection, config, session, holder, max_queue, again, share, background)
         return config.run_id
 
     def take(self, config: RunConfig, worker: str, session: str = "", holder: str | None = None) -> Ticket | None:
@@ -131,7 +133,7 @@ class Queue:
             return _start(connection, config.run_id, worker) if state == State.QUEUED else None
 
     def _request(self, connection: Connection, config: RunConfig, session: str, holder: str | None,
-                 max_queue: int | None, again: bool = False, max_share: int | None = None,
+                 max_queue: int | None, again: bool = False, share: Share | None = None,
                  background: bool = False) -> None:
         run_id, at = config.run_id, _queued_at(connection)
         state = connection.scalar(select(RUNS.c.state).where(RUNS.c.run_id == run_id))
@@ -140,7 +142,10 @@ class Queue:
             connection.execute(change(run_id).values(deleted_at=None, **listed))
             return _mark(connection, run_id, holder)
         if state is None or not State(state).is_active:
-            _check_queue(connection, session, max_queue, max_share)
+            if share is not None:
+                share.check(_use(connection, session))
+                _note_request(connection, session)
+            _check_queue(connection, max_queue)
         if state is None:
             connection.execute(insert(RUNS).values(
                 run_id=run_id, config=config.model_dump_json(),  # with every field, as a default may change
@@ -227,6 +232,11 @@ class Queue:
         with self._database.read(consistent=True) as connection:
             return begin_order(_waiting(connection), _running(connection), _served(connection))
 
+    def use(self, session: str) -> Use:
+        """What a session has of this host now."""
+        with self._database.read(consistent=True) as connection:
+            return _use(connection, session)
+
     def place(self, run_id: str) -> int | None:
         """How many runs will start before this one; None unless it is queued."""
         order = self.order()
@@ -302,13 +312,34 @@ def _others_hold(connection: Connection, run_id: str, holder: str, only_own: boo
     return any(row.is_here or only_own for row in held if row.holder != holder)
 
 
-def _check_queue(connection: Connection, session: str, max_queue: int | None, max_share: int | None) -> None:
-    if max_share is not None and (mine := _num_queued(connection, RUNS.c.session == session)) >= max_share:
-        raise QueueFull(f"{mine} of your runs {'waits' if mine == 1 else 'wait'} already, and this host lets "
-                        f"{max_share} of each visitor wait (ECHO_MAX_QUEUE_PER_VISITOR).")
+def _check_queue(connection: Connection, max_queue: int | None) -> None:
     if max_queue is not None and (waiting := _num_queued(connection)) >= max_queue:
         raise QueueFull(f"{counted(waiting, 'run')} {'waits' if waiting == 1 else 'wait'} on this host already, and it "
                         f"lets {max_queue} wait (ECHO_MAX_QUEUE).")
+
+
+def _use(connection: Connection, session: str) -> Use:
+    """What a visitor has of this host, within the transaction that asks for one more run."""
+    mine, ages = RUNS.c.session == session, (now() - REQUESTS.c.asked_at).label("age")
+    asked = select(ages).where(REQUESTS.c.visitor == session, REQUESTS.c.asked_at > now() - HOUR).order_by(ages.desc())
+    by_people = mine & RUNS.c.background.is_(False)
+    training = select(func.count()).select_from(RUNS).where(by_people, RUNS.c.state == State.RUNNING)
+    curves, weights = stored_bytes(connection, mine)
+    return Use(_num_queued(connection, by_people), connection.scalar(training) or 0,
+               [row.age for row in all_rows(connection, asked)], curves + weights, weights)
+
+
+def _note_request(connection: Connection, session: str) -> None:
+    connection.execute(delete(REQUESTS).where(REQUESTS.c.asked_at <= now() - HOUR))
+    connection.execute(insert(REQUESTS).values(visitor=session, asked_at=now()))
+
+
+def stored_bytes(connection: Connection, *which: ColumnElement[bool]) -> tuple[int, int]:
+    """Bytes of the curves and snapshots of some runs, and of their weights, checkpoints and moments."""
+    curves = connection.scalar(select(func.coalesce(func.sum(RUNS.c.size), 0)).where(*which))
+    weights = (connection.scalar(select(func.coalesce(func.sum(func.length(table.c.data)), 0)).select_from(
+        table.join(RUNS, RUNS.c.run_id == table.c.run_id)).where(*which)) for table in (CHECKPOINTS, MOMENTS))
+    return int(curves or 0), sum(int(each or 0) for each in weights)
 
 
 def _waiting(connection: Connection) -> list[Waiting]:

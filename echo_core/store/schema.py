@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeDecorator
 
 #: The newest revision in migrations/versions, written here too so that opening a store that has it costs one query
 #: and never imports alembic. A test compares the two.
-HEAD = "0003"
+HEAD = "0004"
 
 
 class now(FunctionElement[float]):  # in statements it reads as a function
@@ -103,6 +103,7 @@ RUNS = Table(
     Index("runs_by_state", "state"),
     Index("runs_by_age", "created_at"),
     Index("runs_by_family", "family"),
+    Index("runs_by_session", "session"),
 )
 
 
@@ -152,14 +153,25 @@ SESSIONS = Table(
     Column("session", Text, primary_key=True),
     Column("served", Integer, nullable=False),               # a counter: the larger, the later
 )
+REQUESTS = Table(                                            # that queued a run, where visitors have a limit an hour
+    "requests", METADATA,
+    Column("request", Integer, primary_key=True),
+    Column("visitor", Text, nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Index("requests_by_age", "asked_at"),
+)
 STUDIES = Table(                                             # its runs follow from its spec
     "studies", METADATA,
     Column("study_id", String(16), primary_key=True),
     Column("spec", Text, nullable=False),                    # JSON
     Column("created_at", Double, nullable=False),
-    Column("asked_at", Double, nullable=False),              # when somebody last pressed Start or Go on
-    Column("holder", Text),                                  # who wants it trained; null while it is paused
-    Column("visitor", Text, nullable=False),                 # who asked for it first
+)
+STUDY_ASKERS = Table(                                        # whose study it is: everybody who asked for it
+    "study_askers", METADATA,
+    Column("study_id", String(16), ForeignKey("studies.study_id", ondelete="CASCADE"), primary_key=True),
+    Column("visitor", Text, primary_key=True),
+    Column("asked_at", Double, nullable=False),              # when they last pressed Start or Go on
+    Column("wants", Boolean, nullable=False),                # wants it trained; not after Pause, and when it is done
 )
 HANDSHAKES = Table(
     "handshakes", METADATA,

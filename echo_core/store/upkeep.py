@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, union_all, update
 
 from echo_core.config import TRAINING_VERSION
 from echo_core.records import State
 from echo_core.store.database import Database, all_rows
-from echo_core.store.queue import CLOSED, HOLD_SECONDS, another_try, change, left_off, watched_at
+from echo_core.store.queue import CLOSED, HOLD_SECONDS, another_try, change, left_off, stored_bytes, watched_at
 from echo_core.store.runs import UNDO_SECONDS, is_inactive
 from echo_core.store.schema import CHECKPOINTS, MARKS, MOMENTS, RUNS, WATCHERS, now
 from echo_core.text.plurals import counted
@@ -95,7 +95,7 @@ class Upkeep:
     def size(self) -> int:
         """Bytes of all weights, checkpoints, progress and snapshots."""
         with self._database.read(consistent=True) as connection:
-            return _size(connection)
+            return sum(stored_bytes(connection))
 
     def tally(self) -> Tally:
         """Figures for the host's machines, from indexes alone."""
@@ -105,25 +105,40 @@ class Upkeep:
             runs = {State(row.state): row.number for row in all_rows(connection, counts)}
             return Tally(runs, max(0.0, connection.scalar(wait) or 0.0), self._database.bytes(connection))
 
-    def evict(self, max_bytes: int) -> int:
+    def evict(self, max_bytes: int, session: str | None = None) -> int:
         """Delete data of old runs until the store holds at most `max_bytes`, if that suffices.
 
         The optimizer's moments of the oldest finished runs go first, as only extending those runs needs them. Then go
         the weights of the oldest runs without a name, then those of named runs. Settings, curves, snapshots and all
         data of queued and running runs stay.
 
+        Args:
+            session: Whose runs are meant; None for all.
         Returns:
             How many runs lost moments or weights; a run that lost both counts twice.
         """
+        which = () if session is None else (RUNS.c.session == session,)
         # Runs are chosen without a lock and lose their data in small transactions, so that no writer waits for long.
         with self._database.read(consistent=True) as connection:
-            chosen = _evictable(connection, _size(connection) - max_bytes)
+            chosen = _evictable(connection, sum(stored_bytes(connection, *which)) - max_bytes, *which)
         evicted = 0
         for table, run_ids in chosen:
             with self._database.write(exclusive=True) as connection:
                 still_ended = select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids), is_inactive())
                 evicted += connection.execute(delete(table).where(table.c.run_id.in_(still_ended))).rowcount
         return evicted
+
+
+    def evict_shares(self, max_bytes: int) -> None:
+        """Delete data of the old runs of each session that takes `max_bytes` or more, to nine tenths of that."""
+        weights = [select(RUNS.c.session, func.length(table.c.data).label("size")).join_from(
+            table, RUNS, RUNS.c.run_id == table.c.run_id) for table in (CHECKPOINTS, MOMENTS)]
+        parts = union_all(select(RUNS.c.session, RUNS.c.size), *weights).subquery()
+        heavy = select(parts.c.session).group_by(parts.c.session).having(func.sum(parts.c.size) >= max_bytes)
+        with self._database.read() as connection:
+            sessions = [row.session for row in all_rows(connection, heavy)]
+        for session in sessions:
+            self.evict(max_bytes * 9 // 10, session)
 
 
 def _awaited_again() -> ColumnElement[bool]:
@@ -139,20 +154,14 @@ def unwatched_reason(seconds: float) -> str:
     return f"Nobody who pressed Train for it has been here for {counted(seconds, 'second')}."
 
 
-def _size(connection: Connection) -> int:
-    parts = (select(func.coalesce(func.sum(RUNS.c.size), 0)),
-             *(select(func.coalesce(func.sum(func.length(table.c.data)), 0)) for table in (CHECKPOINTS, MOMENTS)))
-    return sum(int(connection.scalar(part) or 0) for part in parts)
-
-
-def _evictable(connection: Connection, excess: int) -> list[tuple[Any, Sequence[str]]]:
+def _evictable(connection: Connection, excess: int, *which: ColumnElement[bool]) -> list[tuple[Any, Sequence[str]]]:
     """Tables, and the runs whose rows there go to make room for `excess` bytes, in the order in which they go."""
     named = select(MARKS.c.run_id).where(MARKS.c.name.is_not(None))
     found: list[tuple[Any, Sequence[str]]] = []
     for table in (MOMENTS, CHECKPOINTS):
         is_named = RUNS.c.run_id.in_(named) if table is CHECKPOINTS else RUNS.c.run_id.is_(None)
         held = [row.run_id for row in all_rows(connection, select(table.c.run_id).join(
-            RUNS, RUNS.c.run_id == table.c.run_id).where(is_inactive()).order_by(
+            RUNS, RUNS.c.run_id == table.c.run_id).where(is_inactive(), *which).order_by(
             is_named, RUNS.c.background.is_(False), RUNS.c.state != State.FINISHED, RUNS.c.ended_at, RUNS.c.run_id))]
         for first in range(0, len(held), _EVICTED_AT_ONCE):
             if excess <= 0:

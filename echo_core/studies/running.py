@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from echo_core import machine
 from echo_core.engine import Engine
 from echo_core.records import State
-from echo_core.settings import APP_MB, WORKER_MB, Settings
+from echo_core.settings import APP_MB, WORKER_MB, QueueFull, Settings
 from echo_core.store import RunRow, Store
+from echo_core.store.studies import StudyRow
 from echo_core.studies.results import tuned_rates
 from echo_core.studies.study import Study, Trial
 from echo_core.tables import estimate_seconds, newest_finished
@@ -73,7 +74,8 @@ def standing(study: Study, store: Store, at_a_time: int = 1) -> Standing:
 def top_up(study: Study, engine: Engine, holder: str | None = None) -> bool:
     """Ask for the next runs of a study, as many as keep the workers busy. Returns whether all have ended.
 
-    A run that failed is not trained again: it would fail again, and counts as a failure.
+    A run that failed is not trained again: it would fail again, and counts as a failure. A holder who has used up
+    their share of a hosted copy gets the next ones when there is room again.
 
     Args:
         holder: Who keeps its runs going; by default the engine.
@@ -86,22 +88,29 @@ def top_up(study: Study, engine: Engine, holder: str | None = None) -> bool:
     for trial in trials:
         run = runs.get(trial.config.run_id)
         if room > 0 and not _has_ended(run) and not (run and run.state.is_active):
-            engine.submit(trial.config, session=f"study-{study.study_id}", holder=holder, background=True)
+            try:
+                engine.submit(trial.config, holder or f"study-{study.study_id}", holder, background=True)
+            except QueueFull:
+                return False
             room -= 1
     return len(trials) == study.num_runs and all(_has_ended(runs.get(trial.config.run_id)) for trial in trials)
 
 
 def pause(study: Study, engine: Engine, holder: str | None = None) -> None:
-    """Ask for no more runs of a study, and stop those under way unless somebody else wants them.
+    """Ask for no more runs of a study, and stop those under way, unless somebody else wants it or them.
 
     Args:
-        holder: Who asked for the study; by default the engine.
+        holder: Who asked for the study; by default the engine. On a hosted copy it goes on for others who did.
     """
-    engine.store.studies.rest(study.study_id)
+    studies = engine.store.studies
+    holder = holder or engine.own_holder
+    studies.rest(study.study_id, holder if engine.settings.hosted else None)
+    if (row := studies.get(study.study_id)) and row.is_wanted:
+        return
     runs = engine.store.runs.of([trial.config.run_id for trial in known_trials(study, engine.store)])
     active = [run for run in runs.values() if run.state.is_active]
     for run in sorted(active, key=lambda run: run.state is not State.QUEUED):  # or a queued one would start meanwhile
-        engine.stop(run.run_id, holder or engine.own_holder)
+        engine.stop(run.run_id, holder)
 
 
 def _has_ended(run: RunRow | None) -> bool:
@@ -140,8 +149,9 @@ class Runner:
         while not self._closing.wait(max(LOOK_SECONDS, _REST * took)):
             began = time.monotonic()
             try:
-                for row in self._engine.store.studies.held(self._engine.holders):
-                    self._train(row.study_id, row.spec, row.holder)
+                here = set(self._engine.holders)
+                for row in self._engine.store.studies.held(here):
+                    self._train(row, next(holder for holder in row.holders if holder in here))
                 is_away = False
             except Exception:  # an outage of the store, which the engine reports
                 if not is_away:
@@ -149,16 +159,16 @@ class Runner:
                 is_away = True
             took = time.monotonic() - began
 
-    def _train(self, study_id: str, spec: str, holder: str | None) -> None:
+    def _train(self, row: StudyRow, holder: str) -> None:
         studies = self._engine.store.studies
         try:
-            study = Study.from_json(spec)
+            study = Study.from_json(row.spec)
             is_done = top_up(study, self._engine, holder)
-            now = studies.get(study_id)
-            if not is_done and (now is None or now.holder is None):  # it was paused while runs were asked for
+            now = studies.get(row.study_id)
+            if not is_done and (now is None or not now.is_wanted):  # it was paused while runs were asked for
                 pause(study, self._engine, holder)
         except ValueError as error:  # of another version, or a limit that was lowered
-            logger.warning("study %s cannot go on: %s", study_id, error)
+            logger.warning("study %s cannot go on: %s", row.study_id, error)
             is_done = True
         if is_done:
-            studies.rest(study_id)
+            studies.rest(row.study_id)

@@ -142,7 +142,7 @@ def test_a_study_is_put_into_the_form_and_its_known_runs_are_counted_before_star
     assert page.text_input(key="study_values_1").value == "4, 6"
     assert "**6 runs**: 2 settings × 3 seeds. **3** of them are trained already." in said(page)
     page.button(key="study_start").click().run()
-    assert store.studies.get(STUDY.study_id).holder == "me"
+    assert store.studies.get(STUDY.study_id).holders == ("me",)
 
 
 def test_varying_the_cell_ticks_the_choice_of_the_rate_and_counts_its_trials():
@@ -193,14 +193,14 @@ def test_a_study_is_paused_gone_on_with_removed_and_brought_back(store: Store):
     ask_for(store)
     page = open_studies(study=STUDY.study_id)
     page.button(key="study_pause").click().run()
-    assert store.studies.get(STUDY.study_id).holder is None
+    assert store.studies.get(STUDY.study_id).holders == ()
     page.button(key="study_go_on").click().run()
-    assert store.studies.get(STUDY.study_id).holder == "me"
+    assert store.studies.get(STUDY.study_id).holders == ("me",)
     page.button(key="study_cancel").click().run()
     assert store.studies.get(STUDY.study_id) is None
     assert "One run is an anecdote" in said(page)
     page.button(key="study_undo").click().run()
-    assert store.studies.get(STUDY.study_id).holder == "me"
+    assert store.studies.get(STUDY.study_id).holders == ("me",)
     assert "study_pause" in keys(page)
     assert not page.exception
 
@@ -210,7 +210,7 @@ def test_a_paused_study_that_is_brought_back_is_still_paused(store: Store):
     page = open_studies(study=STUDY.study_id)
     page.button(key="study_cancel").click().run()
     page.button(key="study_undo").click().run()
-    assert store.studies.get(STUDY.study_id).holder is None
+    assert store.studies.get(STUDY.study_id).holders == ()
     assert "study_go_on" in keys(page)
 
 
@@ -246,7 +246,7 @@ def test_the_button_for_more_seeds_starts_the_same_question_with_them(store: Sto
     page.button(key="study_more_seeds").click().run()
     longer = STUDY.with_seeds(7)
     assert page.session_state[state.STUDY] == longer.study_id
-    assert store.studies.get(longer.study_id).holder == "me"
+    assert store.studies.get(longer.study_id).holders == ("me",)
     assert "**Partial: 6 of 14 runs.**" in said(page)
 
 

@@ -1,8 +1,13 @@
 """Studies in the store, and the place of their runs behind those of people."""
 
-from sqlalchemy import select
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import select, text
 
 from echo_core.records import State
+from echo_core.store import migrations
 from echo_core.store.runs import Wanted
 from echo_core.store.schema import MOMENTS
 from tests.helpers.samples import EVALUATION, TINY, checkpoint
@@ -18,13 +23,27 @@ def test_a_study_is_held_until_it_rests_and_can_be_asked_for_again(store):
     assert [row.study_id for row in store.studies.held(["ada", "bob", "eve"])] == ["one", "two"]
     store.studies.rest("one")
     assert store.studies.held(["ada"]) == []
-    assert (store.studies.get("one").holder, store.studies.get("one").visitor) == (None, "ada")
-    store.studies.ask("one", "{}", "eve")
-    assert [row.study_id for row in store.studies.held(["eve"])] == ["one"]
-    assert store.studies.get("one").visitor == "ada"
-    assert [row.study_id for row in store.studies.newest("ada")] == ["one"]
+    assert (store.studies.get("one").holders, store.studies.get("one").visitors) == ((), ("ada",))
+    store.studies.ask("one", "{}", "ada")
+    assert [row.study_id for row in store.studies.held(["bob", "ada"])] == ["two", "one"]
     assert {row.study_id for row in store.studies.newest()} == {"one", "two"}
     store.studies.forget("one")
+    assert store.studies.get("one") is None
+
+
+def test_two_who_ask_for_the_same_study_share_it_and_neither_ends_it_for_the_other(store):
+    store.studies.ask("one", "{}", "ada")
+    store.studies.ask("one", "{}", "eve")
+    assert store.studies.get("one").holders == ("ada", "eve")
+    store.studies.rest("one", "eve")
+    store.studies.rest("one", "somebody who has not asked")
+    assert [row.study_id for row in store.studies.held(["ada"])] == ["one"]
+    assert store.studies.held(["eve"]) == []
+    store.studies.forget("one", "eve")
+    store.studies.forget("one", "somebody who has not asked")
+    assert store.studies.newest("eve") == []
+    assert [row.holders for row in store.studies.newest("ada")] == [("ada",)]
+    store.studies.forget("one", "ada")
     assert store.studies.get("one") is None
 
 
@@ -87,3 +106,19 @@ def test_many_runs_are_read_at_once(store):
     assert set(found) == set(ids)
     assert found[ids[3]] == store.runs.get(ids[3])
     assert store.runs.of([]) == {}
+
+
+def test_studies_of_an_older_store_stay_with_whoever_asked_for_them(store):
+    alembic = Config()
+    alembic.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with store.database.write() as connection:
+        alembic.attributes["connection"] = connection
+        command.downgrade(alembic, "0003")
+        into = "INSERT INTO studies (study_id, spec, created_at, asked_at, visitor, holder) VALUES "
+        connection.execute(text(into + "('wanted', '{}', 1, 2, 'ada', 'ada'), ('paused', '{}', 1, 3, 'ada', NULL), "
+                                "('taken', '{}', 1, 4, 'ada', 'eve')"))
+    with store.database.write() as connection:
+        alembic.attributes["connection"] = connection
+        command.upgrade(alembic, "head")
+    found = {row.study_id: (row.visitors, row.holders) for row in store.studies.newest()}
+    assert found == {"wanted": (("ada",), ("ada",)), "paused": (("ada",), ()), "taken": (("ada", "eve"), ("eve",))}

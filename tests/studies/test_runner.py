@@ -48,6 +48,6 @@ def test_a_study_that_is_paused_while_its_runs_are_asked_for_keeps_none_of_them_
     monkeypatch.setattr(running, "top_up", pause_meanwhile)
     lab.store.studies.ask(STUDY.study_id, STUDY.to_json(), lab.own_holder)
     Runner(lab)
-    until(lambda: lab.store.studies.get(STUDY.study_id).holder is None)
+    until(lambda: lab.store.studies.get(STUDY.study_id).holders == ())
     ids = [trial.config.run_id for trial in STUDY.trials()]
     until(lambda: (runs := lab.store.runs.of(ids)) and all(run.state is State.PAUSED for run in runs.values()))

@@ -100,7 +100,7 @@ def test_a_runner_trains_what_connected_holders_want_and_waits_for_others(lab: E
     with closing(Runner(lab)):
         lab.store.studies.ask(away.study_id, away.to_json(), "somebody who left")
         lab.store.studies.ask(here.study_id, here.to_json(), lab.own_holder)
-        until(lambda: lab.store.studies.get(here.study_id).holder is None)
+        until(lambda: lab.store.studies.get(here.study_id).holders == ())
         assert standing(here, lab.store).is_done
         assert runs_of(lab, away) == {}
         lab.connect("somebody who left")
@@ -111,7 +111,7 @@ def test_a_runner_trains_what_connected_holders_want_and_waits_for_others(lab: E
 def test_a_study_that_this_version_cannot_read_is_laid_to_rest(lab: Engine):
     with closing(Runner(lab)):
         lab.store.studies.ask("unreadable", '{"base": {"depth": 3}}', lab.own_holder)
-        until(lambda: lab.store.studies.get("unreadable").holder is None)
+        until(lambda: lab.store.studies.get("unreadable").holders == ())
 
 
 def test_studies_have_a_worker_for_each_core_unless_the_host_says_otherwise(monkeypatch: pytest.MonkeyPatch):

@@ -23,8 +23,7 @@ REMOVED, _RUN_PICKED = "study_removed", "study_run_picked"
 def start(study: Study, measure: Measure | None = None) -> None:
     """Callback of Start, Go on and of more seeds: have a study trained, and show it."""
     try:
-        for setting in study.settings:
-            state.engine().limits.check(study.config_of(setting, study.base.seed)[0])
+        check_limits(study)
     except LimitExceeded as error:
         refuse(str(error))
         return
@@ -36,18 +35,18 @@ def start(study: Study, measure: Measure | None = None) -> None:
 
 @needs_store
 def pause(study: Study) -> None:
-    """Callback of Pause: ask for no more of its runs, and stop those under way."""
+    """Callback of Pause: ask for no more of its runs, and stop those under way, unless another visitor wants them."""
     focus.move_to("study_go_on")
     pause_study(study, state.engine(), st.session_state[state.HOLDER])
 
 
 @needs_store
 def remove(row: StudyRow, study: Study | None) -> None:
-    """Callback of Cancel and of Remove: pause a study and take it out of the list. Its runs stay."""
+    """Callback of Cancel and of Remove: pause a study and take it out of this visitor's list. Its runs stay."""
     focus.move_to("study_undo")
     if study:
         pause_study(study, state.engine(), st.session_state[state.HOLDER])
-    state.store().studies.forget(row.study_id)
+    state.store().studies.forget(row.study_id, state.visitor() or None)
     st.session_state[REMOVED] = row
     show(None)
 
@@ -58,8 +57,8 @@ def bring_back() -> None:
     focus.move_to("study_pause", "study_remove")
     row: StudyRow = st.session_state[REMOVED]
     state.store().studies.ask(row.study_id, row.spec, st.session_state[state.HOLDER])
-    if row.holder is None:
-        state.store().studies.rest(row.study_id)
+    if not wants(row):
+        state.store().studies.rest(row.study_id, state.visitor() or None)
     st.session_state[REMOVED] = None
     show(row.study_id)
 
@@ -102,7 +101,24 @@ def tuned(study: Study) -> Study:
     return replace(study, tune=True)
 
 
+def check_limits(study: Study) -> None:
+    """Raise `LimitExceeded` if this host does not allow a study of so many runs, or one of its runs."""
+    limits = state.engine().limits
+    limits.check_study(study.num_runs)
+    for setting in study.settings:
+        limits.check(study.config_of(setting, study.base.seed)[0])
+
+
 def is_own(row: StudyRow) -> bool:
-    """Whether this visitor may pause and remove a study: on a hosted copy it is theirs alone."""
-    mine = st.session_state[state.HOLDER]
-    return not state.engine().settings.hosted or mine in (row.holder, row.visitor)
+    """Whether this visitor has asked for a study, and may pause and remove it; on a local copy everybody has."""
+    return not state.visitor() or state.visitor() in row.visitors
+
+
+def refusal(row: StudyRow) -> str | None:
+    """Why a hosted copy trains no more runs of this visitor's study for now; None if it does."""
+    return state.engine().study_refusal(state.visitor()) if state.visitor() in row.holders else None
+
+
+def wants(row: StudyRow) -> bool:
+    """Whether this visitor wants a study trained; on a local copy, whether anybody does."""
+    return row.is_wanted if not state.visitor() else state.visitor() in row.holders

@@ -193,8 +193,7 @@ def read() -> tuple[Study | None, str | None]:
     session = st.session_state
     try:
         study = Study(base_of(session[BASE]), tuple(_axes()), session[SEEDS], session[TUNE])
-        for setting in study.settings:
-            state.engine().limits.check(study.config_of(setting, study.base.seed)[0])
+        acting.check_limits(study)
     except LimitExceeded as error:
         return None, str(error)
     except ValueError as error:

@@ -47,7 +47,7 @@ def _line(row: StudyRow) -> str:
     study = reading.study_of(row)
     if study is None:
         return "A study of another version"
-    far = reading.standing_of(study, is_resting=row.holder is None)
+    far = reading.standing_of(study, is_resting=not row.is_wanted)
     how_far = "done" if far.is_done else f"{far.ended:,} of {far.total:,} runs"
-    paused = ", paused" if row.holder is None and not far.is_done else ""
+    paused = ", paused" if not (acting.wants(row) or far.is_done) else ""
     return plain(f"{shortened(words.title_of(study), _LONGEST)} ({how_far}{paused})")

@@ -88,6 +88,6 @@ def _with_progress(place: Any, total: int) -> ValueOf:
 
 def is_under_way(row: StudyRow, far: Standing) -> bool:
     """Whether somebody wants it trained, and it is not done."""
-    return row.holder is not None and not far.is_done
+    return row.is_wanted and not far.is_done
 
 

@@ -98,7 +98,7 @@ def _progress(row: StudyRow, study: Study, far: Standing) -> None:
             st.button("Remove", key="study_remove", icon=":material/delete:", type="tertiary",
                       on_click=acting.remove, args=(row, study), help="Takes it out of the list. Its runs stay.")
         else:
-            if row.holder is not None:
+            if acting.wants(row):
                 st.button("Pause", key="study_pause", icon=":material/pause:", on_click=acting.pause, args=(study,),
                           width=_BUTTON)
             else:
@@ -112,14 +112,18 @@ def _line(row: StudyRow, far: Standing) -> str:
     """How far a study is, in a line."""
     ended = f"{far.ended:,} of {counted(far.total, 'run')} have ended"
     failed = f", {far.failed} failed" if far.failed else ""
-    if row.holder is None:
+    if not row.is_wanted:
         return f"Paused: {ended}{failed}"
+    if acting.is_own(row) and not acting.wants(row):
+        return f"You have paused it, and it goes on for somebody else: {ended}{failed}"
     left = f" · about {duration(max(1, round(far.seconds_left)))} left"
-    if row.holder not in state.engine().holders and not far.training:
+    if not far.training and not set(row.holders) & set(state.engine().holders):
         return f"Waits until whoever asked for it is back: {ended}{failed}"
     status = state.workers_status()
     if status not in ("ready", "starting", "warming"):
         return f"{ended}{failed}. {plain(status)}"
+    if not far.training and (refusal := acting.refusal(row)):
+        return f"{ended}{failed}. {plain(refusal)}"
     training = f" · {far.training} under way" if far.training else " · waiting for a worker"
     return f"{ended}{failed}{training}{left}"
 
