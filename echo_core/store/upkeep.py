@@ -3,16 +3,15 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, union_all, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select, union_all, update
 
 from echo_core.config import TRAINING_VERSION
 from echo_core.records import State
 from echo_core.store.database import Database, all_rows
 from echo_core.store.queue import CLOSED, HOLD_SECONDS, another_try, change, left_off, stored_bytes, watched_at
 from echo_core.store.runs import UNDO_SECONDS, is_inactive
-from echo_core.store.schema import CHECKPOINTS, MARKS, MOMENTS, RUNS, WATCHERS, now
+from echo_core.store.schema import CHECKPOINTS, MARKS, MOMENTS, PROGRESS, RUNS, SNAPSHOTS, WATCHERS, now
 from echo_core.text.plurals import counted
 
 #: A running run is interrupted when its heartbeat is older than this; a worker beats every second, and may be slow.
@@ -108,26 +107,34 @@ class Upkeep:
     def evict(self, max_bytes: int, session: str | None = None) -> int:
         """Delete data of old runs until the store holds at most `max_bytes`, if that suffices.
 
-        The optimizer's moments of the oldest finished runs go first, as only extending those runs needs them. Then go
-        the weights of the oldest runs without a name, then those of named runs. Settings, curves, snapshots and all
+        Curves and snapshots may take half of it; beyond that those of the oldest runs without a name go. The rest is
+        for weights: the optimizer's moments of the oldest finished runs go first, as only extending those runs needs
+        them. Then go the weights of the oldest runs without a name, then those of named runs. Settings, scores and all
         data of queued and running runs stay.
 
         Args:
             session: Whose runs are meant; None for all.
         Returns:
-            How many runs lost moments or weights; a run that lost both counts twice.
+            How many runs lost something; a run that lost both its moments and its weights counts twice.
         """
         which = () if session is None else (RUNS.c.session == session,)
         # Runs are chosen without a lock and lose their data in small transactions, so that no writer waits for long.
         with self._database.read(consistent=True) as connection:
-            chosen = _evictable(connection, sum(stored_bytes(connection, *which)) - max_bytes, *which)
-        evicted = 0
-        for table, run_ids in chosen:
-            with self._database.write(exclusive=True) as connection:
-                still_ended = select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids), is_inactive())
-                evicted += connection.execute(delete(table).where(table.c.run_id.in_(still_ended))).rowcount
-        return evicted
+            curves, weights = stored_bytes(connection, *which)
+            excess = max(0, curves - max_bytes // 2)
+            chosen = [*_old_histories(connection, excess, *which),
+                      *_evictable(connection, curves - excess + weights - max_bytes, *which)]
+        return sum(self._evict(table, run_ids) for table, run_ids in chosen)
 
+    def _evict(self, table: Table, run_ids: Sequence[str]) -> int:
+        """Delete these runs' rows of a table, or their curves and snapshots if it is `RUNS`; how many lost some."""
+        with self._database.write(exclusive=True) as connection:
+            still_ended = select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids), is_inactive())
+            for each in (PROGRESS, SNAPSHOTS) if table is RUNS else (table,):
+                deleted = connection.execute(delete(each).where(each.c.run_id.in_(still_ended)))
+            if table is RUNS:
+                deleted = connection.execute(update(RUNS).where(RUNS.c.run_id.in_(still_ended)).values(size=0))
+            return deleted.rowcount
 
     def evict_shares(self, max_bytes: int) -> None:
         """Delete data of the old runs of each session that takes `max_bytes` or more, to nine tenths of that."""
@@ -154,10 +161,27 @@ def unwatched_reason(seconds: float) -> str:
     return f"Nobody who pressed Train for it has been here for {counted(seconds, 'second')}."
 
 
-def _evictable(connection: Connection, excess: int, *which: ColumnElement[bool]) -> list[tuple[Any, Sequence[str]]]:
+def _old_histories(connection: Connection, excess: int,
+                   *which: ColumnElement[bool]) -> list[tuple[Table, Sequence[str]]]:
+    """The runs whose curves and snapshots go to make room for `excess` bytes, some at a time."""
+    if excess <= 0:
+        return []
+    named = select(MARKS.c.run_id).where(MARKS.c.name.is_not(None))
+    oldest_first = select(RUNS.c.run_id, RUNS.c.size).where(
+        is_inactive(), RUNS.c.size > 0, RUNS.c.run_id.not_in(named), *which).order_by(
+        RUNS.c.background.is_(False), RUNS.c.ended_at, RUNS.c.run_id)
+    going = []
+    for row in all_rows(connection, oldest_first):
+        if excess > 0:
+            going.append(row.run_id)
+            excess -= row.size
+    return [(RUNS, going[first:first + _EVICTED_AT_ONCE]) for first in range(0, len(going), _EVICTED_AT_ONCE)]
+
+
+def _evictable(connection: Connection, excess: int, *which: ColumnElement[bool]) -> list[tuple[Table, Sequence[str]]]:
     """Tables, and the runs whose rows there go to make room for `excess` bytes, in the order in which they go."""
     named = select(MARKS.c.run_id).where(MARKS.c.name.is_not(None))
-    found: list[tuple[Any, Sequence[str]]] = []
+    found: list[tuple[Table, Sequence[str]]] = []
     for table in (MOMENTS, CHECKPOINTS):
         is_named = RUNS.c.run_id.in_(named) if table is CHECKPOINTS else RUNS.c.run_id.is_(None)
         held = [row.run_id for row in all_rows(connection, select(table.c.run_id).join(

@@ -1,7 +1,9 @@
 """The Inside page and the question below a result, by Streamlit's own test runner, on runs that are stored by hand."""
 
+from collections.abc import Callable
 
 import pytest
+from sqlalchemy import delete
 from streamlit.testing.v1 import AppTest
 
 from echo_app import state
@@ -11,6 +13,7 @@ from echo_core.engine import Busy, Engine
 from echo_core.evaluation.asking import ask
 from echo_core.records import Checkpoint
 from echo_core.store import RunRow
+from echo_core.store.schema import CHECKPOINTS, PROGRESS, SNAPSHOTS
 from tests.helpers.apptest import open_page, open_script
 from tests.helpers.cover import cover
 from tests.helpers.samples import COMBINATIONS, TABLE, TINY
@@ -132,6 +135,29 @@ def test_a_run_whose_weights_were_given_up_says_how_to_get_them_back():
     state.engine().store.upkeep.evict(1)
     page = open_inside(run=run.run_id)
     assert "no weights any more" in page.info[0].value
+
+
+def open_history(**query: object) -> AppTest:
+    """The History page alone."""
+    def script() -> None:
+        from echo_app.pages.history import runs_page
+
+        runs_page(lambda: None)
+
+    return open_script(script, **query)
+
+
+@pytest.mark.parametrize("has_weights", [True, False])
+@pytest.mark.parametrize("open_it", [open_page, open_inside, open_history])
+def test_pages_of_a_run_without_curve_and_snapshots_can_be_opened(open_it: Callable[..., AppTest], has_weights: bool):
+    run, store = stored(TINY.model_copy(update={"seed": 12 + has_weights})), state.engine().store
+    with store.database.write() as connection:
+        for table in (PROGRESS, SNAPSHOTS, *([] if has_weights else [CHECKPOINTS])):
+            connection.execute(delete(table).where(table.c.run_id == run.run_id))
+    assert (store.progress.checkpoint(run.run_id) is not None) == has_weights
+    page = open_it(run=run.run_id)
+    assert not page.exception
+    assert not errors(page)
 
 
 def test_a_question_of_another_network_stays_if_this_one_can_read_it():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 
 from echo_core.config.presets import PRESETS
 from echo_core.records import Checkpoint, Evaluation, State
@@ -187,8 +187,32 @@ def test_moments_are_evicted_first_then_weights_of_the_oldest_without_a_name(sto
     assert [store.progress.checkpoint(run.run_id) is not None for run in (named, old, new)] == [True, False, True]
     store.upkeep.evict(0)
     assert [store.progress.checkpoint(run.run_id) is not None for run in (named, old, new)] == [False, False, False]
-    assert len(store.progress.history(old.run_id)) == 3
     assert store.runs.get(old.run_id).evaluation is not None
+
+
+def test_curves_and_snapshots_of_the_oldest_without_a_name_go_once_they_take_more_than_half(store):
+    named, old, new = (finish(store, number) for number in (1, 2, 3))
+    under_way = store.queue.request(config(4), "a session", "me")
+    ticket = store.queue.claim("a worker")
+    store.attempts.append(ticket, progress(0, with_snapshot=True))
+    store.runs.rename(named.run_id, "keep me")
+
+    def kept() -> list[bool]:
+        return [bool(store.progress.history(run_id)) and bool(store.progress.snapshots(run_id))
+                for run_id in (named.run_id, old.run_id, new.run_id, under_way)]
+
+    with store.database.read() as connection:
+        whole = connection.scalar(select(func.sum(RUNS.c.size)))
+        of_old = connection.scalar(select(RUNS.c.size).where(RUNS.c.run_id == old.run_id))
+    assert store.upkeep.evict(100 * whole) == 0
+    assert kept() == [True, True, True, True]
+    store.upkeep.evict(2 * (whole - of_old))
+    assert kept() == [True, False, True, True]
+    store.upkeep.evict(0)
+    assert kept() == [True, False, False, True]
+    assert store.runs.get(old.run_id).evaluation is not None
+    assert store.queue.request(config(2), "a session", "me", again=True) == old.run_id
+    store.attempts.start(store.queue.claim("another worker"), threads=2)
 
 
 @pytest.mark.parametrize("evicted", [False, True])
