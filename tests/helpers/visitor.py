@@ -2,18 +2,53 @@
 
 import asyncio
 import time
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar
 from typing import Any
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
+
+
+class Browser:
+    """A visitor's browser: it keeps the cookies that the server has set, so that the visitor may return."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._cookies = url, CookieJar()
+
+    @asynccontextmanager
+    async def open(self, query: str = "", name: str = "") -> AsyncIterator["Session"]:
+        """Open a page of the app by its name, the first one by default, and close it afterwards."""
+        await asyncio.to_thread(self._load, query, name)
+        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self._cookies)
+        async with connect(self._url.replace("http", "ws", 1) + "/_stcore/stream", max_size=None, open_timeout=60,
+                           ping_timeout=None, origin=Origin(self._url), additional_headers={"Cookie": cookies},
+                           subprotocols=[Subprotocol("streamlit")]) as socket:
+            page = Session(socket, query, name)
+            await page.run()
+            yield page
+
+    def _load(self, query: str, name: str) -> None:
+        """Fetch what a browser fetches before it opens the websocket."""
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._cookies))
+        for path in (f"{name}?{query}", "_stcore/health", "_stcore/host-config"):
+            with opener.open(f"{self._url}/{path}", timeout=60) as answer:
+                answer.read()
 
 
 class Session:
-    """One page of one visitor."""
+    """One page of one visitor.
 
-    def __init__(self, socket: ClientConnection, query: str) -> None:
-        self._socket, self.query = socket, query
+    Args:
+        name: The page's name in its address; empty for the first one.
+    """
+
+    def __init__(self, socket: ClientConnection, query: str, name: str = "") -> None:
+        self._socket, self.query, self._name = socket, query, name
         self.timers: dict[str, tuple[float, float]] = {}  # fragment -> (interval, next time)
         self.widgets: dict[str, tuple[str, str]] = {}  # key -> (id, its fragment)
         self.errors: list[str] = []
@@ -21,7 +56,7 @@ class Session:
     async def run(self, **changes: Any) -> float:
         """Have the script rerun and wait for its end; the seconds that this took."""
         message = BackMsg()
-        message.rerun_script.query_string = self.query
+        message.rerun_script.query_string, message.rerun_script.page_name = self.query, self._name
         for name, value in changes.items():
             if name in ("fragment_id", "is_auto_rerun"):
                 setattr(message.rerun_script, name, value)
