@@ -144,7 +144,8 @@ def _submit(configs: list[RunConfig], again: bool = False) -> bool:
         session[state.PRESSED] = True
         show(run_ids[0], configs[0], configs if len(configs) > 1 else ())
     if refused and run_ids:
-        refused = f"{len(run_ids)} of the {len(configs)} seeds were asked for, and then: {refused}"
+        were = "was" if len(run_ids) == 1 else "were"
+        refused = f"{len(run_ids)} of the {len(configs)} seeds {were} asked for, and then: {refused}"
     refuse(refused)
     return bool(run_ids)
 

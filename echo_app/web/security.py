@@ -1,4 +1,4 @@
-"""Headers for browsers: what a page may load, who may frame it, and how its cookies travel. As ASGI middleware.
+"""Between browsers and Streamlit's server, as ASGI middleware: headers, cookies, and who may open a websocket.
 
 `streamlit run streamlit_app.py` starts a server without it; docs/hosting.md says what a proxy sends then.
 """
@@ -7,19 +7,24 @@ import base64
 import hashlib
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from echo_app.web import page_scripts
+from echo_app.web.browser import name_of
 
 #: Who may frame a page that is not embedded anywhere.
 NOBODY_ELSE = "'self'"
 #: Seconds for which a browser asks for nothing but HTTPS.
 _HSTS_SECONDS = 31_536_000
+#: A header that this middleware sets for Streamlit, and drops where a client sends it.
+BROWSER_HEADER = "X-Echo-Browser"
 #: Streamlit's own figures: whoever hosts a copy asks for Echo Lab's on an address of their own.
 _METRICS = "/_stcore/metrics"
 _NO_DEVICES = ", ".join(f"{name}=()" for name in (
@@ -41,8 +46,8 @@ def content_policy(frame_ancestors: str) -> str:
         f"frame-ancestors {frame_ancestors}"))
 
 
-class SecurityHeaders:
-    """Adds the headers to every answer, and tells browsers to keep cookies to HTTPS where the page came by it.
+class Guard:
+    """Adds headers to every answer, keeps cookies to HTTPS where the page came by it, and websockets to our own pages.
 
     Whether it did is the `scheme` that uvicorn found: it believes `X-Forwarded-Proto` only from the proxies that
     `FORWARDED_ALLOW_IPS` names, by default those on this machine.
@@ -67,6 +72,10 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        if scope["type"] == "websocket":
+            if _is_of_another_site(HTTPConnection(scope)):
+                return await WebSocketClose(1008)(scope, receive, send)
+            scope = {**scope, "headers": _with_browser(scope)}
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         is_tls = scope["scheme"] == "https"
@@ -92,6 +101,27 @@ class SecurityHeaders:
             parts = [part for part in parts if not part.lower().startswith(b"samesite=")]
             parts += [b"SameSite=None", b"Partitioned"]
         return b"; ".join([*parts, b"Secure"])
+
+
+def _is_of_another_site(request: HTTPConnection) -> bool:
+    """Whether a page of another site opens this websocket, which would act for its visitor.
+
+    Streamlit refuses most of them, but first asks a server on the internet for the address of this one. Ports do not
+    count: a browser shares cookies among them, and some proxies leave them out.
+    """
+    origin, host = request.headers.get("origin"), request.headers.get("host", "")
+    if origin is None or st.get_option("server.corsAllowedOrigins") or not st.get_option("server.enableCORS"):
+        return False
+    try:
+        return urlsplit(origin).hostname != urlsplit(f"//{host}").hostname
+    except ValueError:  # neither of a site
+        return True
+
+
+def _with_browser(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers of a websocket with the name of its browser, to which Streamlit binds the session."""
+    name, header = name_of(HTTPConnection(scope).cookies) or "", BROWSER_HEADER.lower().encode()
+    return [*((key, value) for key, value in scope["headers"] if key.lower() != header), (header, name.encode())]
 
 
 async def sorry(_request: Request, _error: Exception) -> Response:

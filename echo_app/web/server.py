@@ -1,5 +1,6 @@
 """The server of `python -m echo_app`: Streamlit's, with the headers of `security`."""
 
+import json
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +16,7 @@ from streamlit import cli_util
 from streamlit.web.cli import configurator_options
 from streamlit.web.server import server_util
 
-from echo_app.web.security import NOBODY_ELSE, SecurityHeaders, sorry
+from echo_app.web.security import BROWSER_HEADER, NOBODY_ELSE, Guard, sorry
 from echo_core.settings import Settings
 
 
@@ -33,6 +34,8 @@ def serve(script: Path, prepare: Callable[[], None]) -> None:
         prepare()
         sys.argv = [str(script)]  # Streamlit reads the settings beside it
         given = {name.replace("_", "."): value for name, value in options.items() if value not in (None, ())}
+        # Streamlit gives a session that was left, by its id, to a browser of the same name alone.
+        given["server.trustedUserHeaders"] = json.dumps({BROWSER_HEADER: "browser"})
         with suppress(KeyboardInterrupt):
             _app(script).run(config=given)
 
@@ -44,7 +47,7 @@ def _app(script: Path) -> st.App:
         frame_ancestors = Settings().frame_ancestors
     except ValidationError:  # the page will show it
         frame_ancestors = NOBODY_ELSE
-    return st.App(script, middleware=[Middleware(SecurityHeaders, frame_ancestors)], lifespan=_open_browser,
+    return st.App(script, middleware=[Middleware(Guard, frame_ancestors)], lifespan=_open_browser,
                   exception_handlers={Exception: sorry})
 
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 from starlette.responses import PlainTextResponse
 
-from echo_app.web.security import NOBODY_ELSE, SecurityHeaders, content_policy
+from echo_app.web.security import NOBODY_ELSE, Guard, content_policy
 from echo_core.settings import PROJECT_ROOT, Settings
 from tests.helpers.server import Server, serve
 
@@ -34,7 +34,7 @@ def answer(path: str = "/", scheme: str = "http", frame_ancestors: str = NOBODY_
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": path, "scheme": scheme, "headers": []}
-    asyncio.run(SecurityHeaders(page, frame_ancestors)(scope, None, send))
+    asyncio.run(Guard(page, frame_ancestors)(scope, None, send))
     return sent[0]["status"], {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
 
 

@@ -1,6 +1,7 @@
 """The Studies page by Streamlit's own test runner: the form, a study as it grows, its answer. Nothing is trained."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 import streamlit as st
+from sqlalchemy import insert
 from streamlit.testing.v1 import AppTest
 
 from echo_app import state
@@ -15,6 +17,7 @@ from echo_app.panels.studies import acting, form, questions
 from echo_core import engine as engines
 from echo_core.records import Point
 from echo_core.store import Store
+from echo_core.store.schema import REQUESTS
 from echo_core.studies.measures import Measure
 from echo_core.studies.study import Axis, Study
 from tests.helpers.apptest import open_script
@@ -307,6 +310,20 @@ def test_on_a_hosted_copy_visitors_list_their_own_and_may_not_pause_those_of_oth
     assert f"study_open_{STUDY.study_id}" not in keys(page)
     assert "0 of 6 runs have ended" in str(page.get("progress")[0].proto)
     assert f"study_open_{STUDY.study_id}" in keys(open_studies())
+
+
+def test_on_a_hosted_copy_a_study_that_has_used_up_its_visitors_hour_says_so(
+        store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(state.engine(), "settings", state.engine().settings.model_copy(update={"hosted": True}))
+    with store.database.write() as connection:
+        connection.execute(insert(REQUESTS), [{"visitor": "me", "asked_at": time.time() - 1800}] * 200)
+    ask_for(store)
+    bar = str(open_studies(study=STUDY.study_id).get("progress")[0].proto)
+    assert "200 runs within the last hour" in bar
+    assert "Try again in about 30 minutes" in bar
+    with visitor("stranger"):
+        bar = str(open_studies(study=STUDY.study_id).get("progress")[0].proto)
+    assert "within the last hour" not in bar
 
 
 def test_the_history_lists_runs_of_studies_when_it_is_asked_to(store: Store):
