@@ -21,7 +21,7 @@ from echo_core.config import RunConfig, check_text
 from echo_core.config.presets import PRESETS
 from echo_core.config.repair import following, repair_settings
 from echo_core.engine import Engine
-from echo_core.machine import give_back_arrays
+from echo_core.machine import allow_files, give_back_arrays
 from echo_core.settings import Settings
 from echo_core.store import EVERYBODY, RunRow, Store, Wanted
 from echo_core.store.errors import public_reason
@@ -84,6 +84,7 @@ def engine() -> Engine:
     """The engine of this server, which starts in the background; once, so NumPy's thread and memory are set here."""
     threadpool_limits(1, user_api="blas")  # two that wait for each other take ten times as long while a worker trains
     give_back_arrays()
+    allow_files()
     watched = health()
     made = Engine()
     if watched is not None:

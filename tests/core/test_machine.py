@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from echo_core import machine
+from tests.helpers.server import ROOT
 
 GIB = 2**30
 
@@ -94,6 +95,7 @@ def test_a_process_gives_the_memory_of_arrays_back_although_a_newer_one_is_in_us
     code = """
 import numpy as np, psutil
 from echo_core import machine
+from tests.helpers.server import ROOT
 machine.give_back_arrays()
 del (large := [np.ones(4_000_000)])[:]  # glibc would now keep all that is smaller
 before = psutil.Process().memory_info().rss
@@ -104,3 +106,16 @@ print(psutil.Process().memory_info().rss - before)
 """
     kept = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
     assert kept < 20e6  # of 160 MB
+
+
+@pytest.mark.parametrize(("soft", "hard", "then"), [(300, 4096, 4096), (300, 10_000, 8192), (9000, 10_000, 9000),
+                                                    (300, 300, 300)])
+def test_limit_of_open_files_is_raised_as_far_as_the_system_allows_and_never_lowered(soft, hard, then):
+    resource = pytest.importorskip("resource")
+    if 0 <= resource.getrlimit(resource.RLIMIT_NOFILE)[1] < hard:
+        pytest.skip("this system allows fewer")
+    code = "import resource; from echo_core.machine import allow_files; allow_files(); " \
+           "print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
+    assert said.stdout.split() == [str(then), str(hard)]
