@@ -6,6 +6,7 @@
 #   make mutants  set up and count the changed lines of code that the quick tests notice
 #   make bench    set up and run the benchmarks
 #   make findings set up, train the studies of the findings and write what they found: an hour on two cores
+#   make audit    set up and look up known weaknesses of all pinned packages, at PyPI
 #   make lint     ruff and the type checker alone
 #   make clean    remove caches and environments; the runs in .echo stay
 #
@@ -30,8 +31,9 @@ APP  := $(VENV)/.installed-app
 DEV  := $(VENV)/.installed-dev
 PEERS := $(VENV)-bench/.installed
 MUTANTS := $(VENV)-mutants/.installed
+AUDIT := $(VENV)-audit/.installed
 
-.PHONY: help run test test-all mutants bench findings lint browser postgres clean
+.PHONY: help run test test-all mutants bench findings audit lint browser postgres clean
 .DELETE_ON_ERROR:
 
 help:
@@ -59,6 +61,9 @@ bench: $(PEERS)
 findings: $(DEV)
 	$(PYTHON3) -m benchmarks.findings $(ARGS)
 
+audit: $(AUDIT)
+	$(VENV)-audit/bin/pip-audit --strict --disable-pip --no-deps -r requirements.txt -r constraints.txt
+
 lint: $(DEV)
 	$(PYTHON3) -m ruff check .
 	$(PYTHON3) -m mypy
@@ -70,7 +75,7 @@ postgres: $(DEV)
 	$(PYTHON3) tests/helpers/postgres.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-bench $(VENV)-mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-bench $(VENV)-mutants $(VENV)-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find echo_core echo_app tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # A command of that name need not run (pyenv's shims stand for versions that are not chosen), and a
@@ -102,6 +107,11 @@ $(DEV): requirements-dev.txt $(APP)
 $(PEERS): benchmarks/requirements.txt constraints.txt $(APP)
 	$(PYTHON3) -m venv --clear $(VENV)-bench
 	$(VENV)-bench/bin/python -m pip --disable-pip-version-check install -c constraints.txt -r benchmarks/requirements.txt
+	@touch $@
+
+$(AUDIT): $(MADE)
+	$(PYTHON3) -m venv --clear $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip --disable-pip-version-check install pip-audit==2.10.1
 	@touch $@
 
 # Cosmic Ray has an environment of its own too; the tests that it starts run in .venv.
