@@ -4,6 +4,7 @@ It is SQLite (a file, in WAL mode) or PostgreSQL, by URL alone. What differs bet
 """
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -38,6 +39,10 @@ _OTHER_TABLES = ("SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READ
 
 #: How to write characters that a URL cannot contain unescaped.
 _QUOTE = " In a user or a password write %40 for @, %2F for /, %3A for :, %3F for ? and %25 for %."
+
+#: What a host may do where a file cannot be written.
+_ELSEWHERE = (" Set DATABASE_URL to a file in a folder that this user can write to, such as "
+              "sqlite:////var/lib/echo-lab/runs.db, or to a PostgreSQL.")
 
 #: Seconds, the last milliseconds, after which a PostgreSQL counts as out of reach. The system's defaults are hours.
 _REACH = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
@@ -76,6 +81,9 @@ class Database:
                 pass
         except DBAPIError as error:
             self.close()
+            if self._file is not None and not os.access(self._file.path.parent, os.W_OK):
+                why = f"its folder is read-only.{_ELSEWHERE}"
+                raise StoreError(f"the store at {self} cannot be opened: {why}") from error
             kind = StoreAway if isinstance(error, OUTAGES) else StoreError
             raise kind(f"the store at {self} cannot be opened: {one_line(error)}") from error
         except BaseException:
@@ -184,7 +192,7 @@ class Database:
             if isinstance(error, FileNotFoundError) and not self._create:
                 raise StoreError(f"there is no store at {self}.") from error
             verb = "created" if self._create else "opened"
-            raise StoreError(f"the store at {self} cannot be {verb}: {error.strerror}.") from error
+            raise StoreError(f"the store at {self} cannot be {verb}: {error.strerror}.{_ELSEWHERE}") from error
         return file
 
     def _reopen_file(self) -> None:

@@ -98,7 +98,7 @@ def test_store_of_a_newer_version_is_refused_in_one_line_and_left_as_it_is(fresh
     ("sqlite:///:memory:", "must be a file, because worker processes open it too"),
     ("mysql://somebody:secret@host/name", "must be SQLite or PostgreSQL; received"),
     ("postgresql://somebody:secret@127.0.0.1:1/name", "cannot be opened: "),
-    ("sqlite:////proc/nowhere/runs.db", "cannot be created: "),
+    ("sqlite:////proc/nowhere/runs.db", "cannot be created: No such file or directory. Set DATABASE_URL to a file"),
 ])
 def test_url_that_cannot_be_says_so_without_the_password(url, said):
     with pytest.raises(StoreError) as caught:
@@ -106,6 +106,14 @@ def test_url_that_cannot_be_says_so_without_the_password(url, said):
     assert said in str(caught.value)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_file_on_a_disk_that_is_read_only_says_what_to_set(tmp_path):
+    with faults.small_disk(tmp_path) as folder:
+        Database(f"sqlite:///{folder / 'runs.db'}").close()
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        with pytest.raises(StoreError, match=r"its folder is read-only\. Set DATABASE_URL to a file in a folder that"):
+            Database(f"sqlite:///{folder / 'runs.db'}")
 
 
 def test_file_that_is_no_database_is_refused(tmp_path):
