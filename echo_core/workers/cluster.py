@@ -6,6 +6,7 @@ All calls of Dask, and its configuration, are here. The dispatcher decides which
 import asyncio
 import atexit
 import logging
+import multiprocessing
 import os
 import re
 import shutil
@@ -61,8 +62,8 @@ class Cluster:
 
     @property
     def is_connected(self) -> bool:
-        """Whether `connect` has succeeded."""
-        return self._client is not None
+        """Whether `connect` has succeeded. Dask gives up a remote scheduler that is away for half a minute."""
+        return self._client is not None and self._client.status not in ("closing", "closed")
 
     def connect(self, on_exit: Callable[[], None]) -> None:
         """Start the processes of a local cluster, or connect to a remote one.
@@ -80,6 +81,10 @@ class Cluster:
         if settings.dask_scheduler_address is not None:
             self._client = Client(settings.dask_scheduler_address, set_as_default=False, name="echo")
             return
+        try:
+            multiprocessing.get_context("spawn").Lock()  # or Dask fails in a long chain of errors
+        except OSError as error:
+            raise OSError("processes share locks in /dev/shm, which this user must be able to write to") from error
         logging.getLogger("distributed").setLevel(logging.ERROR)  # it would log each start and end
         dask.config.set({**DASK_CONFIG, "distributed.nanny.pre-spawn-environ": dict(NUMPY_THREADS)})
         # A client that can send a task can run any code as the app's user. So clients need a key, which is made for

@@ -126,23 +126,30 @@ class Dispatcher:
         # The app that made the engine may be drawing its first page, which needs the processor. A run that is
         # submitted, or the engine's closing, ends the wait.
         self._wake.wait(HEAD_START_SECONDS)
-        while not self.cluster.is_connected and not self._closing.is_set():
-            try:
-                self.cluster.connect(on_exit=self.close)
-            except Exception as error:
-                logger.exception("the workers could not be started")
-                self._problem = f"The workers could not be started ({reason_of(error)})."
-                self._closing.wait(RETRY_SECONDS)
         while not self._closing.is_set():
-            self._look_round()
-            self._wake.wait(TICK_SECONDS)
-            self._wake.clear()
+            if self.cluster.is_connected or self._connect():
+                self._look_round()
+                self._wake.wait(TICK_SECONDS)
+                self._wake.clear()
+            else:
+                self._closing.wait(RETRY_SECONDS)
         if not self._is_remote:
             try:
                 self._pause_all([each.ticket for each in self.roster if each.ticket])
             except Exception:
                 logger.warning("the runs could not be paused", exc_info=True)
         self.cluster.close()
+
+    def _connect(self) -> bool:
+        """Start the cluster or reach it, at first and after Dask has given up a scheduler that was away."""
+        try:
+            self.cluster.connect(on_exit=self.close)
+        except Exception as error:
+            problem = f"The workers could not be started ({reason_of(error)})."
+            if problem != self._problem:
+                logger.exception("the workers could not be started; the app goes on trying")
+            self._problem = problem
+        return self.cluster.is_connected
 
     @property
     def _is_remote(self) -> bool:

@@ -7,6 +7,7 @@ import ssl
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,12 @@ def test_nothing_of_a_cluster_is_left_on_disk_when_it_has_closed():
     (info,) = ended.workers().values()
     ended.close()
     assert not any(folder.exists() for folder in [*Path(info["local_directory"]).parents][:2])
+
+
+def test_where_processes_cannot_share_locks_the_error_says_what_they_need(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(BaseContext, "Lock", refuse)
+    with pytest.raises(OSError, match="/dev/shm, which this user must be able to write to"):
+        Cluster(Settings()).connect(on_exit=lambda: None)
