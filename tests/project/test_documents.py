@@ -61,7 +61,7 @@ def test_every_file_that_is_linked_exists(name: str):
 def test_every_path_that_is_named_exists(name: str):
     quoted = re.findall(r"`([^`\n]+)`", DOCUMENTS[name])
     quoted += [word for block in blocks(DOCUMENTS[name], "sh") for word in block.split()]
-    folders = ("echo_core/", "echo_app/", "tests/", "docs/", "benchmarks/", ".github/")
+    folders = ("echo_core/", "echo_app/", "tests/", "docs/", "benchmarks/", "deploy/", ".github/")
     assert [path for path in quoted if path.startswith(folders) and not (ROOT / path).exists()] == []
 
 
