@@ -79,6 +79,8 @@ class Engine:
         self.dispatcher = Dispatcher(self.store, self.settings, self._limits)
         self._keeper = threading.Thread(target=self._keep, name="echo keeper", daemon=True)
         self._keeper.start()
+        for notice in self.settings.notices:
+            logger.warning("%s", notice)
         atexit.register(self.close)
 
     def __enter__(self) -> Self:

@@ -57,6 +57,9 @@ ROOM_SECONDS = 60.0
 #: Megabytes of the app's own process; of a worker just before it is recycled; and the part of these that compiling and
 #: TensorFlow's libraries take.
 APP_MB, WORKER_MB, COMPILE_MB = 256, 1250, 300
+#: The least megabytes in which training was seen to go well. With 700 a worker reads its libraries from disk again and
+#: again, and never gets ready.
+LEAST_MB = 1000
 
 
 def sqlite_url(file: Path) -> str:
@@ -267,3 +270,15 @@ class Settings(BaseSettings):
     def has_spare_memory(self) -> bool:
         """Whether workers have memory for programs that are compiled ahead."""
         return self.share_mb >= WORKER_MB
+
+    @property
+    def notices(self) -> list[str]:
+        """What the host should know about these settings, a line each, for the log."""
+        found = []
+        if self.memory_mb < LEAST_MB and self.dask_scheduler_address is None:
+            found.append(f"Echo Lab needs {LEAST_MB:,} MB of memory, and may take {self.memory_mb:,} MB here "
+                         "(ECHO_MEMORY_MB, or the limit of its container): training may never begin.")
+        if self.hosted and self.database_url.startswith("sqlite"):
+            found.append("Runs are kept in a file on this machine. Where its disk does not last, as on free hosts, "
+                         "they are gone at the next restart: set DATABASE_URL to a PostgreSQL to keep them.")
+        return found

@@ -190,3 +190,17 @@ def test_a_standby_trains_on_a_free_core_unless_the_host_has_set_the_workers(mon
     assert Settings(**enough, workers=1).num_at_once == 1
     monkeypatch.setattr(machine, "cores", lambda: 1)
     assert Settings(**{**enough, "threads": 1}).num_at_once == 1
+
+
+@pytest.mark.parametrize(("variables", "said"), [
+    ({"ECHO_MEMORY_MB": "700"}, "Echo Lab needs 1,000 MB of memory, and may take 700 MB here"),
+    ({"ECHO_HOSTED": "true"}, "they are gone at the next restart: set DATABASE_URL"),
+    ({"ECHO_MEMORY_MB": "700", "DASK_SCHEDULER_ADDRESS": "tls://scheduler:8786"}, None),  # others train
+    ({"ECHO_HOSTED": "true", "DATABASE_URL": "postgresql://host/runs"}, None), ({"ECHO_MEMORY_MB": "1000"}, None)])
+def test_a_host_reads_what_is_missing_in_one_line(bare, variables: dict[str, str], said: str | None):
+    bare.setenv("ECHO_MEMORY_MB", "4000")
+    for name, value in variables.items():
+        bare.setenv(name, value)
+    notices = Settings().notices
+    assert len(notices) == (said is not None)
+    assert said is None or said in notices[0]
