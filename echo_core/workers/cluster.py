@@ -42,13 +42,16 @@ OTHERS_MB = 1500
 DASK_CONFIG: Mapping[str, Any] = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
-    "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.active-memory-manager.start": False,
     "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
     "distributed.deploy.lost-worker-timeout": "1000 days",
 }
+
+#: Parts of Dask that are left out of its scheduler and workers. `spans` is a record of all tasks that there ever were,
+#: 5 KB for each, which is never cleared.
+LEFT_OUT = ("spans", "stealing")
 
 
 class Cluster:
@@ -74,7 +77,7 @@ class Cluster:
             Exception: If the cluster at `DASK_SCHEDULER_ADDRESS` cannot be reached, or no process can be started.
         """
         import dask  # late, as it takes a third of a second and the app's first page does not need it
-        from distributed import Client, LocalCluster, Security
+        from distributed import Client, LocalCluster, Security, scheduler, worker
 
         atexit.register(on_exit)
         settings = self._settings
@@ -94,7 +97,9 @@ class Cluster:
             security=Security.temporary(), local_directory=str(self._folder), n_workers=settings.num_workers,
             threads_per_worker=THREADS_PER_WORKER, processes=True, memory_limit=0, host="127.0.0.1",
             dashboard_address=None, silence_logs=logging.CRITICAL,
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False}, env=environment(settings))
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False,
+                              "extensions": _needed(scheduler.DEFAULT_EXTENSIONS)},
+            extensions=_needed(worker.DEFAULT_EXTENSIONS), env=environment(settings))
         self._client = Client(self.local, set_as_default=False, name="echo")
 
     def workers(self) -> Mapping[str, Mapping[str, Any]]:
@@ -158,6 +163,10 @@ class Cluster:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             remove_leftovers()  # of workers that were busy and had to be killed
+
+
+def _needed(extensions: Mapping[str, type]) -> dict[str, type]:
+    return {name: extension for name, extension in extensions.items() if name not in LEFT_OUT}
 
 
 async def _end(nannies: list[Any]) -> None:

@@ -1,6 +1,7 @@
 """Only the app that started its workers can give them anything to do."""
 
 import asyncio
+import gc
 import os
 import socket
 import ssl
@@ -16,6 +17,7 @@ from distributed.comm import connect
 
 from echo_core.settings import Settings
 from echo_core.workers.cluster import Cluster
+from tests.helpers.waiting import until
 
 #: Seconds after which a connection that will be refused is given up.
 REFUSAL_SECONDS = 2.0
@@ -38,6 +40,18 @@ def addresses(cluster: Cluster) -> dict[str, str]:
 
 def test_the_app_gives_its_worker_a_task(cluster: Cluster):
     assert cluster.submit(addresses(cluster)["worker"], "sum", sum, [1, 2]).result(60) == 3
+
+
+def test_the_scheduler_forgets_tasks_that_are_done(cluster: Cluster):
+    worker, scheduler = addresses(cluster)["worker"], cluster.local.scheduler
+    for number in range(30):
+        task = cluster.submit(worker, f"run-{number:016x}-1", sum, [1, 2])
+        assert task.result(60) == 3
+        task.release()
+        until(lambda: not scheduler.tasks, seconds=20)  # a run takes long enough for that
+    scheduler.computations.clear()  # of the last hundred tasks
+    gc.collect()
+    assert sum(type(each).__name__ == "TaskGroup" for each in gc.get_objects()) <= 1
 
 
 @pytest.mark.parametrize("part", ["scheduler", "worker", "nanny"])
