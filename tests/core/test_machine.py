@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -88,6 +89,38 @@ def test_a_process_bound_to_one_core_has_one(host, monkeypatch, tmp_path: Path):
 def test_this_machine_tells_its_size_whatever_it_is():
     assert machine.cores() >= 1
     assert 0 < machine.memory_free() <= machine.memory_bytes()
+
+
+@pytest.fixture
+def real_groups() -> Iterator[Callable[..., str]]:
+    """Make a real group of version 1 and one in it, with cores and megabytes or -1; give the code that joins them."""
+    roots = [machine.CGROUPS / kind / f"echo-test-{os.getpid()}" for kind in ("cpu", "memory")]
+
+    def make(*limits: tuple[int, int]) -> str:
+        for (cores, megabytes), path in zip(limits, (".", "inner"), strict=True):
+            try:
+                for root in roots:
+                    (root / path).mkdir(parents=True)
+                (roots[0] / path / "cpu.cfs_quota_us").write_text(str(max(-1, cores * 100_000)))
+                (roots[1] / path / "memory.limit_in_bytes").write_text(str(max(-1, megabytes << 20)))
+            except OSError as error:
+                pytest.skip(f"no groups of version 1 can be made here: {error}")
+        return "\n".join(f"open('{root}/inner/cgroup.procs', 'w').write('0')" for root in roots)
+
+    yield make
+    for group in (group for root in roots for group in (root / "inner", root) if group.is_dir()):
+        group.rmdir()
+
+
+@pytest.mark.parametrize("limits", [((1, 600), (-1, -1)), ((2, 900), (1, 600))], ids=["the outer", "the inner"])
+def test_of_real_groups_of_version_1_the_tightest_holds(real_groups: Callable[..., str], limits):
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("a limit of one core shows on two")
+    code = real_groups(*limits) + """
+from echo_core import machine
+print(machine.cores(), machine.memory_bytes() >> 20)"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["1", "600"]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such call")
