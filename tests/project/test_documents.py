@@ -180,7 +180,7 @@ def test_the_map_of_the_code_has_each_package_and_no_other():
             folders.add(f"{top}/{name[2]}" if name[1] else top)
     packages = {path.parent.relative_to(ROOT).as_posix() for top in ("echo_core", "echo_app")
                 for path in (*ROOT.glob(f"{top}/__init__.py"), *ROOT.glob(f"{top}/*/__init__.py"))}
-    assert folders == packages | {"tests", "benchmarks", "docs"}
+    assert folders == packages | {"tests", "benchmarks", "deploy", "docs"}
 
 
 def test_the_plain_commands_name_files_that_exist():
