@@ -125,8 +125,16 @@ def resume(run_id: str, again: bool = False) -> None:
     is_own = run_id in state.wanted().shared or state.store().runs.belongs_to(run_id, state.visitor())
     if state.engine().settings.hosted and not is_own:
         refuse("This run is another visitor's. Press Train to train its settings yourself.")
+    elif again and _is_kept_for_others(run_id):
+        refuse("Other visitors have this run too, so it stays as it is. Train it with another seed.")
     elif (run := state.store().runs.get(run_id)) and _submit([run.config], again):
         state.load(run.config)
+
+
+def _is_kept_for_others(run_id: str) -> bool:
+    """Whether other visitors would lose a finished run if it were trained from nothing."""
+    others = state.engine().settings.hosted and state.store().runs.others_have(run_id, state.visitor())
+    return others and state.store().progress.checkpoint(run_id) is not None
 
 
 def _submit(configs: list[RunConfig], again: bool = False) -> bool:

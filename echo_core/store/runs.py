@@ -213,6 +213,12 @@ class Runs:
         with self._database.read() as connection:
             return connection.execute(mine).first() is not None
 
+    def others_have(self, run_id: str, visitor: str) -> bool:
+        """Whether somebody else asked for a run, too."""
+        theirs = select(MARKS.c.run_id).where(MARKS.c.run_id == run_id, MARKS.c.visitor != visitor)
+        with self._database.read() as connection:
+            return connection.execute(theirs).first() is not None
+
     def rename(self, run_id: str, name: str | None, visitor: str = EVERYBODY) -> None:
         """Give a run a name of at most 80 characters; an empty one or None removes the name."""
         self._set_mark([run_id], visitor, name=" ".join((name or "").split())[:80] or None)

@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 from starlette.responses import PlainTextResponse
 
-from echo_app.web.security import NOBODY_ELSE, Guard, content_policy
+from echo_app.web.security import NOBODY_ELSE, Guard, content_policy, sorry
 from echo_core.settings import PROJECT_ROOT, Settings
 from tests.helpers.server import Server, serve
 
@@ -121,3 +121,26 @@ def test_https_is_not_what_anybody_else_says(tmp_path: Path):
         assert "Strict-Transport-Security" not in found.headers
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(20) == 0  # it has closed its engine
+
+
+@pytest.mark.parametrize(("method", "path"), [
+    ("GET", "/no/such.file"), ("GET", "/media/none"), ("GET", "/component/none/x.js"), ("GET", "/static/none.js"),
+    ("GET", "/_stcore/bidi-components/none/x.js"), ("GET", "/..%2f..%2fetc%2fpasswd"), ("GET", "//elsewhere/x"),
+    ("PUT", "/_stcore/upload_file/none/none"), ("DELETE", "/_stcore/upload_file/none/none"), ("POST", "/"),
+    ("GET", "/_stcore/agent/openapi.json"), ("POST", "/_stcore/agent/interact"), ("GET", "/_stcore/host-config")])
+def test_no_answer_of_the_server_itself_says_a_path_or_an_exception(server: Server, method: str, path: str):
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    connection.request(method, path, "x")
+    found = connection.getresponse()
+    said = found.read().decode(errors="replace")
+    connection.close()
+    assert found.status < 500
+    assert found.headers["X-Content-Type-Options"] == "nosniff"
+    for secret in ("site-packages", "Traceback", "Error:", "root:", str(PROJECT_ROOT), str(server.log.parent)):
+        assert secret not in said
+
+
+def test_an_answer_that_failed_says_so_in_words():
+    found = asyncio.run(sorry(None, ValueError("/a/path")))
+    assert (found.status_code, found.body) == (500, b"Something went wrong on this server. Try again in a moment.")
+    assert found.headers["X-Content-Type-Options"] == "nosniff"

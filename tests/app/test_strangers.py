@@ -15,7 +15,7 @@ from echo_core import engine as engines
 from echo_core.config import RunConfig
 from echo_core.records import State
 from tests.helpers.apptest import open_page
-from tests.helpers.samples import checkpoint, progress
+from tests.helpers.samples import EVALUATION, checkpoint, progress
 from tests.helpers.waiting import until
 
 
@@ -81,6 +81,26 @@ def test_stranger_with_the_link_cannot_go_on_with_a_stopped_run_and_can_train_it
         assert state.store().runs.get(run_id).state is State.PAUSED
         page.button(key="train").click().run()
     assert state.store().runs.get(run_id).state is State.QUEUED
+
+
+def test_stranger_cannot_train_anew_what_another_has_finished_and_its_visitor_can():
+    run_id = of_a(seed=4)
+    ticket = state.store().queue.claim("w")
+    state.store().attempts.append(ticket, progress(400))
+    state.store().attempts.finish(ticket, checkpoint(400), EVALUATION)
+    with visitor("b"):
+        page = open_page(run=run_id)
+        page.button(key="train").click().run()  # shows it, and it is in B's list from now on
+        page.button(key="train_again").click().run()
+        assert "Other visitors have this run too, so it stays as it is" in said(page)
+        assert state.store().runs.get(run_id).state is State.FINISHED
+    own = of_a(seed=6)
+    ticket = state.store().queue.claim("w")
+    state.store().attempts.append(ticket, progress(400))
+    state.store().attempts.finish(ticket, checkpoint(400), EVALUATION)
+    with visitor("a"):
+        open_page(run=own).button(key="train_again").click().run()
+    assert state.store().runs.get(own).state is State.QUEUED
 
 
 def test_visitor_who_runs_seeds_again_and_again_is_refused_kindly_and_another_is_served():
