@@ -16,6 +16,7 @@ from echo_app.charts.curves import CURVE, KEPT
 from echo_app.charts.grid import grid
 from echo_app.formatting import percent
 from echo_app.state import RECORDS, engine, store, time_bucket, wanted
+from echo_app.web.shared_cache import shared_cache
 from echo_core import tables
 from echo_core.config import RunConfig
 from echo_core.config.labels import name_in_words
@@ -38,7 +39,7 @@ _BY_ANSWERS: _HashFuncs = {
     Snapshot: lambda shown: (shown.epoch, shown.predicted.tobytes(), shown.confidence.tobytes())}
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@shared_cache(max_entries=2)
 def _forecast(time_bucket: int) -> dict[str, tables.Wait]:
     return tables.forecast(store())
 
@@ -72,13 +73,13 @@ class RunRecords:
         return len(self.loss) > 0
 
 
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_BY_PROGRESS)
+@shared_cache(max_entries=32, hash_funcs=_BY_PROGRESS)
 def curve(run: RunRow) -> pd.DataFrame:
     """A run's curve up to the epoch of its row."""
     return tables.curve(store().progress.history(run.run_id))
 
 
-@st.cache_resource(max_entries=48, show_spinner=False, hash_funcs=_BY_PROGRESS)
+@shared_cache(max_entries=48, hash_funcs=_BY_PROGRESS)
 def run_records(run: RunRow, all_snapshots: bool = False) -> RunRecords:
     """The records of a run; of one under way only the newest snapshot, unless all are asked for."""
     glance, speed, left = store().progress.glance(run.run_id), math.nan, math.nan
@@ -107,7 +108,7 @@ def run_records_or_last(run: RunRow, all_snapshots: bool = False) -> RunRecords:
     return records
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_ATTEMPT)
+@shared_cache(max_entries=64, hash_funcs=_BY_ATTEMPT)
 def _expected_seconds(run: RunRow) -> float:
     """The first forecast for an attempt: one that changed with other runs would make the time left jump."""
     return estimate_seconds(run.config)
@@ -131,13 +132,13 @@ def _curve_tables(points: Sequence[Point], kept: Sequence[int] = ()) -> tuple[pa
 NO_CURVES = _curve_tables([])
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_ANSWERS)
+@shared_cache(max_entries=64, hash_funcs=_BY_ANSWERS)
 def windows_html(config: RunConfig, snapshot: Snapshot | None) -> str:
     """The grid of windows as HTML."""
     return grid(config, shown_examples(config), snapshot)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_BY_PROGRESS)
+@shared_cache(max_entries=32, hash_funcs=_BY_PROGRESS)
 def answers_as_text(run: RunRow) -> tuple[str, str]:
     """The last answers of a run that has ended: all columns as CSV, and what was read and said in aligned columns."""
     (newest,) = store().progress.snapshots(run.run_id, newest=1)
@@ -145,7 +146,7 @@ def answers_as_text(run: RunRow) -> tuple[str, str]:
     return tables.to_csv(table), tables.in_columns(table)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_PROGRESS)
+@shared_cache(max_entries=8, hash_funcs=_BY_PROGRESS)
 def _resting_checkpoint(run: RunRow) -> Checkpoint | None:
     return _stored_checkpoint(run)
 
@@ -167,7 +168,7 @@ def newest_checkpoint(run: RunRow) -> Checkpoint | None:
     return _stored_checkpoint(run) if run.state.is_active else _resting_checkpoint(run)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_ATTEMPT)
+@shared_cache(max_entries=8, hash_funcs=_BY_ATTEMPT)
 def trained_until(run: RunRow, epoch: int) -> Checkpoint:
     """A run after some of its epochs, trained again up to there by a worker. Raises what `Engine.moment` raises."""
     return engine().moment(run.run_id, epoch)
@@ -178,7 +179,7 @@ def snapshot_epochs(run: RunRow) -> list[int]:
     return store().progress.snapshot_epochs(run.run_id)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={RunConfig: lambda config: config.run_id})
+@shared_cache(max_entries=32, hash_funcs={RunConfig: lambda config: config.run_id})
 def shown_windows(config: RunConfig) -> NDArray[np.int64]:
     """The windows that a run is watched on, (windows, input_length)."""
     return shown_examples(config).inputs
@@ -199,7 +200,7 @@ def title_of(run: RunRow) -> str:
     return f"{name_in_words(run.config)}: {right} of {'pairs' if run.config.task == 'pairs' else 'windows'}"
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@shared_cache(max_entries=2)
 def _newest_finished(time_bucket: int) -> list[RunRow]:
     return tables.newest_finished(store())
 

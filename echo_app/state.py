@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from echo_app import store_outages
 from echo_app.web.browser import browser_name
+from echo_app.web.shared_cache import shared_cache
 from echo_core.config import RunConfig, check_text
 from echo_core.config.presets import PRESETS
 from echo_core.config.repair import following, repair_settings
@@ -126,7 +127,7 @@ def time_bucket(seconds: float) -> int:
     return int(time.monotonic() / seconds)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@shared_cache(max_entries=64)
 def stored_row(run_id: str, time_bucket: int) -> RunRow | None:
     """A run as the store has it, read once per time bucket for all sessions."""
     return store().runs.get(run_id)

@@ -11,6 +11,7 @@ from echo_app.charts.cell import percent as whole_percent
 from echo_app.formatting import percent
 from echo_app.panels.inside import pieces
 from echo_app.panels.inside.look import BY_MOMENT, BY_WINDOW, Look, affordable, inside
+from echo_app.web.shared_cache import shared_cache
 from echo_core.config import RunConfig
 from echo_core.evaluation.asking import expected_answer
 from echo_core.evaluation.scores import read_off
@@ -103,13 +104,13 @@ def _of_many(look: Look, sequences: int) -> Dependence:
                       np.concatenate([part.gradient for part in parts]), np.concatenate(looked) if looked else None)
 
 
-@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=BY_MOMENT)  # at most 0.2 MB each
+@shared_cache(max_entries=128, hash_funcs=BY_MOMENT)  # at most 0.2 MB each
 def _part(look: Look, first: int, last: int, answered: int) -> Dependence:
     windows = sample(look.config, last, stream=Stream.INFLUENCE).windows[first:]
     return dependence_on(look.config, look.weights, windows, answered)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_WINDOW)
+@shared_cache(max_entries=64, hash_funcs=BY_WINDOW)
 def _of_window(look: Look) -> Dependence:
     return dependence_on(look.config, look.weights, look.window[None], _replacements(look.config, 1))
 

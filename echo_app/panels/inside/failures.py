@@ -11,6 +11,7 @@ from echo_app.formatting import percent, plain
 from echo_app.panels import findings
 from echo_app.panels.inside import pieces, steps
 from echo_app.panels.inside.look import BY_MOMENT, VIEW, Look, affordable
+from echo_app.web.shared_cache import shared_cache
 from echo_core.config import RunConfig
 from echo_core.data import Examples
 from echo_core.evaluation.asking import GAP
@@ -79,7 +80,7 @@ def _verdict(look: Look, sequences: int, sameness: pd.DataFrame | None) -> None:
         st.markdown(f"Its most common answers: {said}.")
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_MOMENT)
+@shared_cache(max_entries=64, hash_funcs=BY_MOMENT)
 def _verdicts(look: Look, sequences: int) -> list[Verdict]:
     judged = sample(look.config, sequences, stream=Stream.ERRORS)
     predicted = answer(look.config, look.weights, judged.windows).predicted

@@ -11,6 +11,7 @@ from echo_app.charts import inspection
 from echo_app.formatting import ordinal, percent
 from echo_app.panels.inside import pieces
 from echo_app.panels.inside.look import BY_MOMENT, Look
+from echo_app.web.shared_cache import shared_cache
 from echo_core.config import RunConfig
 from echo_core.config.sizes import needs_memory
 from echo_core.data import MIN_JUDGED_WINDOWS
@@ -64,7 +65,7 @@ def _table(look: Look, way: str) -> pd.DataFrame:
     return pd.DataFrame(rows[::-1])
 
 
-@st.cache_resource(max_entries=1024, show_spinner=False, hash_funcs=BY_MOMENT)
+@shared_cache(max_entries=1024, hash_funcs=BY_MOMENT)
 def _row(look: Look, way: str, length: int, is_thorough: bool) -> dict[str, Any]:
     return judge_length(look.config, look.weights, way, length, is_thorough=is_thorough)
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from echo_app import cached_reads, state
 from echo_app.formatting import duration, plain
+from echo_app.web.shared_cache import shared_cache
 from echo_core.config import RunConfig
 from echo_core.engine import Busy
 from echo_core.evaluation.asking import parse_question, spell_question
@@ -71,7 +72,7 @@ BY_MOMENT: _HashFuncs = {Look: lambda look: look.moment}
 BY_WINDOW: _HashFuncs = {Look: lambda look: (*look.moment, look.window.tobytes())}
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_MOMENT)
+@shared_cache(max_entries=64, hash_funcs=BY_MOMENT)
 def inspected(look: Look, what: str, sequences: int | None = None) -> pd.DataFrame:
     """The table of one of `INSPECTIONS`, of at most as many sequences as a page can wait for if None."""
     most, fewest = INSPECTIONS[what].sequences, INSPECTIONS[what].fewest
@@ -79,7 +80,7 @@ def inspected(look: Look, what: str, sequences: int | None = None) -> pd.DataFra
     return inspect(look.config, look.weights, what, number)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_WINDOW)  # at most a megabyte each
+@shared_cache(max_entries=8, hash_funcs=BY_WINDOW)  # at most a megabyte each
 def inside(look: Look) -> Inside:
     """Everything that the network computes for the window at hand; every array has one window."""
     return look_inside(look.config, look.weights, look.window[None])

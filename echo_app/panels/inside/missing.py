@@ -7,6 +7,7 @@ from echo_app.charts import inspection
 from echo_app.formatting import percent
 from echo_app.panels.inside import pieces
 from echo_app.panels.inside.look import BY_MOMENT, Look, affordable
+from echo_app.web.shared_cache import shared_cache
 from echo_core.config import RunConfig
 from echo_core.inspection.inside import gate_names, layer_names
 from echo_core.inspection.inspecting import INSPECTIONS
@@ -74,7 +75,7 @@ def _table(look: Look, sequences: int, units: list[int]) -> pd.DataFrame:
     return table.assign(name=[name_of(look.config, part) for part in table.part])
 
 
-@st.cache_resource(max_entries=512, show_spinner=False, hash_funcs={**BY_MOMENT, Part: lambda part: part.name})
+@shared_cache(max_entries=512, hash_funcs={**BY_MOMENT, Part: lambda part: part.name})
 def _accuracy(look: Look, missing: list[Part], sequences: int) -> pd.DataFrame:
     return accuracy_without(look.config, missing, sequences)
 

@@ -15,6 +15,7 @@ from echo_app.charts.cell import percent as whole_percent
 from echo_app.formatting import duration, percent
 from echo_app.panels.inside import pieces
 from echo_app.panels.inside.look import BY_MOMENT, Look, affordable, untrained
+from echo_app.web.shared_cache import shared_cache
 from echo_core.config import RunConfig
 from echo_core.config.cells import CELLS
 from echo_core.data import TASKS
@@ -121,7 +122,7 @@ def with_control(table: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table, before[before.control == "none"].assign(control="untrained")], ignore_index=True)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_MOMENT)
+@shared_cache(max_entries=64, hash_funcs=BY_MOMENT)
 def _slot(look: Look, state: str, kind: str, number: int) -> dict[str, pd.DataFrame]:
     """Where the finished table of a probe is kept, for all sessions."""
     return {}

@@ -7,6 +7,7 @@ import streamlit as st
 
 from echo_app import state
 from echo_app.formatting import duration
+from echo_app.web.shared_cache import shared_cache
 from echo_core.store import RunRow
 from echo_core.store.studies import StudyRow
 from echo_core.studies.measures import MEASURES, Measure, value_of
@@ -39,7 +40,7 @@ def study_of(row: StudyRow) -> Study | None:
         return None
 
 
-@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=_HASH_STUDY)
+@shared_cache(max_entries=128, hash_funcs=_HASH_STUDY)
 def _standing(study: Study, time_bucket: int) -> Standing:
     return standing(study, state.store(), state.engine().num_workers)
 
@@ -54,7 +55,7 @@ def standing_now(study: Study) -> Standing:
     return standing(study, state.store(), state.engine().num_workers)
 
 
-@st.cache_resource(max_entries=8192, show_spinner=False, hash_funcs=_HASH_RUN)
+@shared_cache(max_entries=8192, hash_funcs=_HASH_RUN)
 def _value(measure: str, run: RunRow) -> float | None:
     return value_of(Measure(measure), state.store(), run)
 
