@@ -275,7 +275,7 @@ def verdict(samples: list[Sample], lost: list[str], errors: list[str]) -> list[t
         line("threads of the app", lambda each: each.threads, FEW),
         line("most file handles of a worker", lambda each: each.worker_handles, FEW, sum_up=max),
         line("most threads of a worker", lambda each: each.worker_threads, FEW, sum_up=max),
-        (not lost, f"lost runs: {len(lost)} {' '.join(lost[:5])}"),
+        (not lost, f"lost runs: {len(lost)} {'; '.join(lost[:5])}"),
         (not errors, f"errors that visitors met: {len(errors)} {'; '.join(sorted(set(errors))[:5])}"),
     ]
 
@@ -322,7 +322,8 @@ def main(minutes: float, sessions: int, runs: int, where: str, seed: int) -> Non
         asyncio.run(soak.run((lambda: away(store)) if away else None))
         traffic = soak.traffic
         rows = store.runs.of(traffic.asked)
-        lost = [f"{run_id} {rows[run_id].state if run_id in rows else 'gone'}" for run_id, mine in traffic.asked.items()
+        lost = [f"{run_id} {rows[run_id].state} {rows[run_id].reason or ''}" if run_id in rows else f"{run_id} gone"
+                for run_id, mine in traffic.asked.items()
                 if not mine.is_stopped and (run_id not in rows or rows[run_id].state is not State.FINISHED)]
         states = Counter(str(row.state) for row in rows.values())
         workers = len({row.worker for row in rows.values()})
