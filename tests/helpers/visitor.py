@@ -81,6 +81,8 @@ class Session:
         if kind == "auto_rerun":
             interval = message.auto_rerun.interval
             self.timers[message.auto_rerun.fragment_id] = (interval, time.monotonic() + interval)
+        elif kind == "new_session" and not message.metadata.run.fragment_ids:
+            self.timers.clear()  # a full run sets all timers again, also one that the server began
         elif kind == "stop_auto_rerun":
             for fragment in message.stop_auto_rerun.fragment_ids:
                 self.timers.pop(fragment, None)
