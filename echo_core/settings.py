@@ -99,7 +99,7 @@ class Use:
     Attributes:
         waiting, training: Their runs that are queued and running, without those of studies.
         ages: Seconds since each run that they queued within the last hour, the oldest first.
-        kept, movable: Bytes of their runs in the store, and how many of these are weights, which can go.
+        kept, movable: Bytes of their runs in the store, and how many can go: weights, and unnamed runs' curves.
     """
 
     waiting: int
@@ -136,8 +136,7 @@ class Share:
                     "(ECHO_MAX_MB_PER_VISITOR).")
             if kept - use.movable / 2**20 >= self.megabytes:
                 raise LimitExceeded(f"{what} Try your own copy, which has room.")
-            raise QueueFull(what, "then the weights of your oldest runs have made room; their curves and answers stay",
-                            ROOM_SECONDS)
+            raise QueueFull(what, "then your oldest runs have made room; their settings and scores stay", ROOM_SECONDS)
 
 
 class Limits(BaseSettings):
@@ -233,7 +232,7 @@ class Settings(BaseSettings):
                           "while another is recycled")
     compile_ahead: bool = Field(True, description="compile the network at a page's controls before Train is pressed")
     unwatched_seconds: Annotated[float, Field(gt=0)] = Field(300.0, description="until a run that nobody holds pauses")
-    store_mb: Positive = Field(2000, description="space for runs; beyond it the oldest unnamed ones lose their weights")
+    store_mb: Positive = Field(2000, description="space for runs; beyond it the oldest unnamed ones lose their data")
     health_address: Annotated[str, AfterValidator(_as_address)] | None = Field(
         None, description="host:port for the health of the app and its figures")
     hosted: bool = Field(False, description="strangers visit this copy: each sees and stops their own runs")

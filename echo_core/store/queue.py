@@ -325,8 +325,10 @@ def _use(connection: Connection, session: str) -> Use:
     by_people = mine & RUNS.c.background.is_(False)
     training = select(func.count()).select_from(RUNS).where(by_people, RUNS.c.state == State.RUNNING)
     curves, weights = stored_bytes(connection, mine)
+    is_named = RUNS.c.run_id.in_(select(MARKS.c.run_id).where(MARKS.c.name.is_not(None)))
+    staying, _ = stored_bytes(connection, mine, is_named | RUNS.c.state.in_((State.QUEUED, State.RUNNING)))
     return Use(_num_queued(connection, by_people), connection.scalar(training) or 0,
-               [row.age for row in all_rows(connection, asked)], curves + weights, weights)
+               [row.age for row in all_rows(connection, asked)], curves + weights, curves - staying + weights)
 
 
 def _note_request(connection: Connection, session: str) -> None:

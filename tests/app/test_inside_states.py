@@ -9,7 +9,7 @@ from echo_app.charts import inside as pictures
 from echo_app.charts.network import has_meters
 from echo_app.components.heat_maps import Layer
 from echo_app.panels.inside import states
-from echo_app.panels.inside.look import inside, study
+from echo_app.panels.inside.look import inside, inspected
 from echo_core.config import RunConfig
 from echo_core.inspection.inside import look_inside
 from tests.helpers.drawn_views import look_at, open_views, said
@@ -37,9 +37,9 @@ def test_each_row_of_a_map_is_the_unit_that_its_layer_names(config: RunConfig):
 
 
 @each_kind
-def test_units_are_drawn_in_the_order_of_the_study_with_the_best_carriers_of_a_position_together(config: RunConfig):
+def test_units_are_drawn_in_the_order_of_the_table_with_the_best_carriers_of_a_position_together(config: RunConfig):
     look = look_at(config)
-    table = study(look, "units")
+    table = inspected(look, "units")
     table = table[table.state == ("c" if config.cell == "lstm" else "h")]
     for layer, (_, order) in zip(states.layers_of(look, states.order_of(look)), table.groupby("layer", sort=False),
                                  strict=True):
@@ -124,9 +124,9 @@ def test_the_table_behind_the_maps_has_their_rows():
             np.testing.assert_array_equal(part[[f"t{layer.first + step}" for step in range(rows.shape[1])]], rows)
 
 
-def test_the_picture_of_keeping_says_the_study_in_percent():
-    table = study(look_at(LSTM), "keeping")
-    shown = cells(pictures.kept(table, study(look_at(LSTM), "gates"), "encoder", "kept"))
+def test_the_picture_of_keeping_says_the_inspection_in_percent():
+    table = inspected(look_at(LSTM), "keeping")
+    shown = cells(pictures.kept(table, inspected(look_at(LSTM), "gates"), "encoder", "kept"))
     values = table[table.layer == "encoder"].set_index(["written", "timestep"]).kept
     for written, (label, *row) in enumerate(shown, 1):
         assert label.startswith(f"written at {written} (")
@@ -136,11 +136,11 @@ def test_the_picture_of_keeping_says_the_study_in_percent():
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_a_row_of_keeping_says_how_much_of_the_new_its_layer_let_in_when_it_wrote(cell: str):
     look = look_at(small(variant="encoder_decoder", cell=cell, units=5))
-    gates = study(look, "gates")
+    gates = inspected(look, "gates")
     for layer, timesteps in (("encoder", 3), ("decoder", 2)):
         mean = gates[gates.layer == layer].set_index(["gate", "timestep"])["mean"]
         shares = [mean["input", t] if cell == "lstm" else 1 - mean["update", t] for t in range(1, timesteps + 1)]
-        assert [row[0] for row in cells(pictures.kept(study(look, "keeping"), gates, layer, "kept"))] == [
+        assert [row[0] for row in cells(pictures.kept(inspected(look, "keeping"), gates, layer, "kept"))] == [
             f"written at {t} ({int(100 * share)}\u00a0% let in)" for t, share in enumerate(shares, 1)]
 
 
@@ -157,7 +157,7 @@ def test_the_number_of_units_that_carry_each_number_best_is_said():
 
 
 def test_the_picture_of_gates_has_the_decoder_after_the_encoder():
-    table = study(look_at(LSTM), "gates")
+    table = inspected(look_at(LSTM), "gates")
     shown = {row[0]: row[1:] for row in cells(pictures.gate_shares(table))}
     assert list(shown) == [f"{gate} gate {end}" for gate in ("input", "forget", "output") for end in ("open", "shut")]
     for gate in ("input", "forget", "output"):

@@ -121,19 +121,25 @@ def test_two_tabs_cannot_both_have_the_last_run(store: Store):
     assert len(store.queue.use("a").ages) == 3
 
 
-def test_space_is_for_each_visitor_and_weights_make_room(lab: Lab):
+def test_space_is_for_each_visitor_and_old_runs_make_room(lab: Lab):
     engine = lab(max_mb_per_visitor=10)
     kept = keep(engine.store, "0", 9.9, "full")
-    use = engine.store.queue.use("full")
-    assert use.movable > 0
-    share = Share(megabytes=5)
-    with pytest.raises(LimitExceeded, match=r"Your runs take 10 MB of this host, and it keeps 5 MB of each visitor "
-                                            r"\(ECHO_MAX_MB_PER_VISITOR\)\. Try your own copy"):
+    use, share = engine.store.queue.use("full"), Share(megabytes=5)
+    assert use.movable == use.kept
+    with pytest.raises(QueueFull, match=r"Your runs take 10 MB of this host, and it keeps 5 MB of each visitor "
+                                        r"\(ECHO_MAX_MB_PER_VISITOR\)\."):
         share.check(use)
     engine.submit(config(1), holder="another")
-    engine.store.upkeep.evict_shares(use.kept)
-    assert engine.store.progress.checkpoint(kept) is None
-    assert engine.store.queue.use("full").kept < use.kept
+    engine.store.upkeep.evict_shares(5 * MB)
+    assert engine.store.progress.history(kept) == []
+    share.check(engine.store.queue.use("full"))
+
+
+def test_a_visitor_whose_named_runs_fill_the_space_is_sent_to_a_copy_of_their_own(lab: Lab):
+    store = lab().store
+    store.runs.rename(keep(store, "0", 9.9, "full"), "mine", "full")
+    with pytest.raises(LimitExceeded, match=r"of each visitor \(ECHO_MAX_MB_PER_VISITOR\)\. Try your own copy"):
+        Share(megabytes=5).check(store.queue.use("full"))
 
 
 def test_a_visitor_whose_weights_can_go_comes_back_in_a_minute(lab: Lab):
@@ -142,7 +148,7 @@ def test_a_visitor_whose_weights_can_go_comes_back_in_a_minute(lab: Lab):
     use = engine.store.queue.use("full")
     with pytest.raises(QueueFull) as refused:
         Share(megabytes=0).check(replace(use, movable=use.kept + 1))
-    assert "the weights of your oldest runs have made room" in refused.value.then
+    assert "your oldest runs have made room" in refused.value.then
     assert refused.value.seconds == 60
 
 
@@ -151,7 +157,8 @@ def test_the_keeper_makes_room_for_visitors_of_a_hosted_copy(lab: Lab, monkeypat
     monkeypatch.setattr(engines, "TIDY_SECONDS", 0.1)
     engine = lab(max_mb_per_visitor=1)
     run_id = keep(engine.store, "0", 1.1, "full")
-    until(lambda: engine.store.progress.checkpoint(run_id) is None)
+    until(lambda: engine.store.queue.use("full").kept < MB)
+    assert engine.store.progress.checkpoint(run_id) is not None  # its curves took the space
 
 
 def test_a_copy_of_ones_own_has_no_limit_but_the_queue(lab: Lab):
