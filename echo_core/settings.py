@@ -51,8 +51,7 @@ def _as_address(address: str) -> str:
     return address.strip()
 
 
-
-#: Seconds within which the weights of a visitor who has used up their space make room.
+#: Seconds within which the oldest runs of a visitor who has used up their space make room.
 ROOM_SECONDS = 60.0
 #: Megabytes of the app's own process; of a worker just before it is recycled; and the part of these that compiling and
 #: TensorFlow's libraries take.
@@ -78,7 +77,8 @@ class QueueFull(LimitExceeded):
     """Too much is asked of this host at the moment, in total or by this visitor.
 
     Attributes:
-        seconds: When to come back, if that is known; otherwise once a run begins (`QueueFull.BEGINS`) or ends.
+        then: What will have happened when the visitor comes back, as a clause: `BEGINS`, `ENDS` or another.
+        seconds: How long that takes; None if it follows from the queue.
     """
 
     BEGINS, ENDS = "then the next one begins", "then the next one ends"

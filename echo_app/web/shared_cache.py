@@ -1,4 +1,4 @@
-"""A cache whose values all visitors share, and whose memory is bounded."""
+"""A cache whose values all visitors share, and whose memory is bounded (decision 0068)."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
