@@ -8,7 +8,7 @@ system, the machine's own figures count.
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +18,8 @@ CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 #: Parameters of `mallopt` by their numbers in malloc.h: bytes at the end of a heap that are given back, bytes of an
 #: array that is, both as they are when a process starts, and heaps that threads share.
 _GIVE_BACK = {-1: 128 * 1024, -3: 128 * 1024, -8: 2}
+#: All that is freed is kept, in one heap: another one holds at most 64 MB in a piece, and is given back once empty.
+_KEEP = {-1: 2**31 - 1, -3: 2**30, -8: 1}
 
 
 def cores(cgroups: Path = CGROUPS, own_groups: Path = OWN_GROUPS) -> int:
@@ -49,8 +51,27 @@ def give_back_arrays() -> None:
     smaller stays in a heap, of which it makes up to eight for each core, as Streamlit draws each page in a new thread.
     Other C libraries have no such call.
     """
+    _tune_heap(_GIVE_BACK)
+
+
+def keep_arrays() -> None:
+    """Have this process keep the memory of freed arrays for the next ones (decision 0069).
+
+    Each call of a large network's program makes weights and moments anew, on pages that the system would have to clear
+    first. `give_back_freed` gives back what is left over.
+    """
+    _tune_heap(_KEEP)
+
+
+def give_back_freed() -> None:
+    """Give freed memory back to the system, a hundred megabytes after compiling. Takes 3 milliseconds or more."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
+
+
+def _tune_heap(parameters: Mapping[int, int]) -> None:
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        for parameter, value in _GIVE_BACK.items():
+        for parameter, value in parameters.items():
             libc.mallopt(parameter, value)
 
 

@@ -17,6 +17,7 @@ from echo_core.config import RunConfig
 from echo_core.data import TASKS, paddings, text_examples
 from echo_core.evaluation.scores import shown_loss, take_snapshot
 from echo_core.evaluation.verdicts import not_finite
+from echo_core.machine import give_back_freed
 from echo_core.models import first_weights
 from echo_core.networks.backend import refuse_after_fork, tf
 from echo_core.networks.definition import Begun, run
@@ -109,9 +110,10 @@ def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:
             before compiling, which takes most of the time.
     """
     untrained = _begin(config)
-    program = _program_of(config, untrained.checkpoint)
+    program, _ = _program_of(config, untrained.checkpoint)
     give_way()
     _advance(program, config, untrained, num_epochs=0)
+    give_back_freed()
 
 
 def snapshot_epochs(epochs: int) -> frozenset[int]:
@@ -136,7 +138,7 @@ def _chunks(config: RunConfig, reached: _Reached, end: int, started: float) -> I
         yield Progress(at.epoch, loss, accuracy, time.perf_counter() - started, (Point(at.epoch, loss, accuracy),), at,
                        take_snapshot(config, at.weights, at.epoch))
 
-    program = _program_of(config, at)
+    program, is_new = _program_of(config, at)
     due = sorted(snapshot_epochs(config.epochs) - {0})
     stride = -(-config.epochs // (MAX_POINTS - 1))
     spacing, last_shown, shown_at = max(1, config.epochs // EXTRA_SNAPSHOTS), at.epoch, time.perf_counter()
@@ -146,6 +148,9 @@ def _chunks(config: RunConfig, reached: _Reached, end: int, started: float) -> I
         num_epochs = min(num_epochs, next_due - at.epoch, end - at.epoch, MAX_CHUNK)
         chunk_started = time.perf_counter()
         reached, losses, accuracies, diverged_at = _advance_while_finite(program, config, reached, num_epochs)
+        if is_new:  # the compiler's memory, which a large network would otherwise come on top of
+            give_back_freed()
+            is_new = False
         at = reached.checkpoint
         now, num_epochs, last = time.perf_counter(), len(losses), at.epoch if diverged_at else config.epochs
         show = at.epoch in (next_due, last) or (
@@ -206,9 +211,12 @@ def _advance_while_finite(program: Program, config: RunConfig, before: _Reached,
         num_good -= 1
 
 
-def _program_of(config: RunConfig, at: Checkpoint) -> Program:
+def _program_of(config: RunConfig, at: Checkpoint) -> tuple[Program, bool]:
+    """The program of a run's network, and whether it is new, so that its first call compiles it."""
     with _TRACING:
-        return compiled_epochs(config.network, tuple(weight.shape for weight in at.weights))
+        known = compiled_epochs.cache_info().misses
+        program = compiled_epochs(config.network, tuple(weight.shape for weight in at.weights))
+        return program, compiled_epochs.cache_info().misses > known
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,7 @@
 """TensorFlow, and Keras on top of it: every module that trains has them from here, so that they are loaded in one way.
 
-Loading them pins the environment first (`pins`), and refuses a process in which training could only fail or hang.
+Loading them pins the environment first (`pin`), has freed memory kept for the next arrays (`keep_arrays`), and refuses
+a process in which training could only fail or hang.
 """
 
 import os
@@ -9,11 +10,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from echo_core.machine import keep_arrays
 from echo_core.networks.environment import no_keras_settings, pin
 
 __all__ = ["context", "float32", "keras", "refuse_after_fork", "tf"]
 
 pin()
+keep_arrays()
 if "keras" in sys.modules and (loaded := sys.modules["keras"].config.backend()) != "tensorflow":
     raise ImportError(f"echo_core trains with Keras on TensorFlow, but keras was imported with the backend {loaded} in "
                       "this process already. Try importing echo_core.training before keras, or set "

@@ -19,7 +19,7 @@ from typing import Any
 from echo_core import machine
 from echo_core.settings import Settings
 from echo_core.workers.own_folder import is_alive, make_own_folder, remove_leftovers
-from echo_core.workers.process import NUMPY_THREADS, environment
+from echo_core.workers.process import NUMPY_THREADS, ONE_HEAP, environment
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Cluster:
         except OSError as error:
             raise OSError("processes share locks in /dev/shm, which this user must be able to write to") from error
         logging.getLogger("distributed").setLevel(logging.ERROR)  # it would log each start and end
-        dask.config.set({**DASK_CONFIG, "distributed.nanny.pre-spawn-environ": dict(NUMPY_THREADS)})
+        dask.config.set({**DASK_CONFIG, "distributed.nanny.pre-spawn-environ": {**NUMPY_THREADS, **ONE_HEAP}})
         # A client that can send a task can run any code as the app's user. So clients need a key, which is made for
         # this cluster and kept in memory, and other users of the machine cannot read the files that workers write.
         self._folder = make_own_folder()

@@ -1,6 +1,5 @@
 """A process that trains: its environment, TensorFlow in it, and threads that give way to pages."""
 
-import ctypes
 import os
 import threading
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import ParamSpec, TypeVar
 
 import psutil
 
+from echo_core import machine
 from echo_core.networks.environment import pin
 from echo_core.settings import Settings
 from echo_core.workers.xla_cache import open_cache, program_folder
@@ -26,6 +26,8 @@ NICENESS = 10
 #: more than one thread the others spin between products, a fifth of a core while a run trains, and snapshots and
 #: evaluations take longer on a busy machine.
 NUMPY_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
+#: Threads that run before `machine.keep_arrays` has been called have heaps of their own, in which training may end up.
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
 #: XLA uses vectors as wide as those of AVX-512 only when asked: a fifth faster where they exist.
 WIDE_VECTORS = "--xla_cpu_prefer_vector_width=512"
 XLA_CACHE_FLAG = "--tf_xla_persistent_cache_directory="
@@ -144,7 +146,6 @@ def memory_left() -> int:
     Pages of files do not count: of TensorFlow's 350 MB of libraries all workers share one copy, and the system drops
     it where memory is short.
     """
-    with suppress(OSError, AttributeError):  # a hundred megabytes, with a C library that offers it
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    machine.give_back_freed()
     memory = psutil.Process().memory_info()
     return int(memory.rss - getattr(memory, "shared", 0))

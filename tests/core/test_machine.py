@@ -141,6 +141,30 @@ print(psutil.Process().memory_info().rss - before)
     assert kept < 20e6  # of 160 MB
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such call")
+def test_a_process_that_keeps_arrays_takes_no_fresh_pages_for_the_next_and_gives_them_back_when_asked():
+    code = """
+import psutil, resource
+from echo_core import machine
+machine.keep_arrays()
+def pages(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def megabytes(): return psutil.Process().memory_info().rss / 1e6
+def fill(): return [bytearray(b"x") * 40_000_000 for _ in range(3)]
+before = megabytes()
+fill()
+kept, begun = megabytes() - before, pages()
+for _ in range(5): fill()
+taken = pages() - begun
+machine.give_back_freed()
+print(kept, taken, megabytes() - before)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    kept, taken, left = map(float, said.split())
+    assert kept > 100  # of 120 MB
+    assert taken < 100  # of 30,000 pages a time
+    assert left < 10
+
+
 @pytest.mark.parametrize(("soft", "hard", "then"), [(300, 4096, 4096), (300, 10_000, 8192), (9000, 10_000, 9000),
                                                     (300, 300, 300)])
 def test_limit_of_open_files_is_raised_as_far_as_the_system_allows_and_never_lowered(soft, hard, then):

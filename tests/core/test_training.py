@@ -318,3 +318,12 @@ def test_training_does_not_go_on_from_weights_that_are_not_finite():
     weights = tuple(np.full_like(weight, np.nan) for weight in first_weights(SMALL))
     with pytest.raises(Diverged, match="in epoch 7"):
         train(SMALL, Checkpoint(7, 7, weights, weights * 2))
+
+
+def test_compilers_memory_is_given_back_once_for_each_program(monkeypatch):
+    given_back: list[None] = []
+    monkeypatch.setattr(training, "give_back_freed", lambda: given_back.append(None))
+    config = with_(SMALL, units=7, epochs=3)
+    for seed in (1, 2):
+        last(with_(config, seed=seed))
+    assert len(given_back) == 1

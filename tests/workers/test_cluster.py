@@ -11,6 +11,7 @@ from contextlib import suppress
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
+import psutil
 import pytest
 from distributed import Client, Security
 from distributed.comm import connect
@@ -40,6 +41,11 @@ def addresses(cluster: Cluster) -> dict[str, str]:
 
 def test_the_app_gives_its_worker_a_task(cluster: Cluster):
     assert cluster.submit(addresses(cluster)["worker"], "sum", sum, [1, 2]).result(60) == 3
+
+
+def test_threads_of_a_worker_share_one_heap_from_its_start(cluster: Cluster):
+    (worker,) = cluster.pids().values()
+    assert psutil.Process(worker).environ()["MALLOC_ARENA_MAX"] == "1"
 
 
 def test_the_scheduler_forgets_tasks_that_are_done(cluster: Cluster):
