@@ -27,7 +27,7 @@ STUDY = Study(CONFIG.model_copy(update={"epochs": 10}), (Axis("units", (4, 5)),)
 
 #: Cookies that Streamlit has not written, of which some would once have named whoever sent them.
 MALFORMED = ["", "2", "2|||", "2|00000000||0", "2|00000000|00|0", cookie_of("A", size=8), cookie_of("A", size=15),
-             cookie_of("A") + "00", f"{cookie_of('A')}|1", cookie_of("A").replace("2|", "1|", 1), "00", "zz" * 16,
+             f"{cookie_of('A')}|1", cookie_of("A").replace("2|", "1|", 1), "00", "zz" * 16,
              cookie_of("A").upper().replace("|", "%7C"), "2|0102|" + "00" * 16 + "|1", "2|é|é|1", "2|" * 5000]
 
 
@@ -59,7 +59,7 @@ def test_a_browser_has_the_same_name_whatever_the_mask_and_another_has_another()
     assert names != {name_of({"_streamlit_xsrf": B})}
 
 
-@pytest.mark.parametrize("cookie", [cookie for cookie in MALFORMED if cookie != f"{cookie_of('A')}00"])
+@pytest.mark.parametrize("cookie", MALFORMED)
 def test_a_cookie_that_streamlit_has_not_written_names_nobody(cookie: str):
     assert name_of({"_streamlit_xsrf": cookie}) is None
 

@@ -1,7 +1,6 @@
 """A page without a browser: a client that speaks Streamlit's protocol, with any cookie, header and press."""
 
 import hashlib
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,12 +14,15 @@ from websockets.typing import Subprotocol
 from tests.helpers.server import Server
 from tests.helpers.waiting import PATIENCE
 
+#: Seconds since 1970, of every cookie: tests are named by their cookies, and two processes must collect the same ones.
+WRITTEN_AT = 1_700_000_000
+
 
 def cookie_of(owner: str, mask: bytes = b"\x01\x02\x03\x04", size: int = 16) -> str:
     """The cookie of somebody's browser, as Streamlit would write it for a token of so many bytes."""
     token = hashlib.sha256(owner.encode()).digest()[:size]
     masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(token))
-    return f"2|{mask.hex()}|{masked.hex()}|{int(time.time())}"
+    return f"2|{mask.hex()}|{masked.hex()}|{WRITTEN_AT}"
 
 
 @contextmanager
