@@ -302,8 +302,11 @@ def test_a_run_that_diverges_fails_with_its_epoch_and_what_to_try(store, where):
 
 def test_one_seed_that_diverges_does_not_keep_the_others_from_being_trained(store):
     result = echo_core("train", *DIVERGING_ARGUMENTS, "--repeat", "2", "--json")
-    assert [line["state"] for line in objects(result.stdout) if "state" in line] == ["failed", "finished"]
-    assert result.stderr.startswith("Error: the run failed. Training diverged in epoch ")
+    first, second = [line["state"] for line in objects(result.stdout) if "state" in line]
+    assert first == "failed"
+    assert second in ("failed", "finished")  # gradients that overflow do so on one kind of processor and not on another
+    begins = {"failed": "Error: 2 runs failed. Seed 1: ", "finished": "Error: the run failed. "}[second]
+    assert result.stderr.startswith(f"{begins}Training diverged in epoch ")
     assert result.exit_code == 1
 
 
