@@ -148,7 +148,7 @@ def _chunks(config: RunConfig, reached: _Reached, end: int, started: float) -> I
         num_epochs = min(num_epochs, next_due - at.epoch, end - at.epoch, MAX_CHUNK)
         chunk_started = time.perf_counter()
         reached, losses, accuracies, diverged_at = _advance_while_finite(program, config, reached, num_epochs)
-        if is_new:  # the compiler's memory, which a large network would otherwise come on top of
+        if is_new:  # the compiler has freed memory that the arrays of a large network do not fit into
             give_back_freed()
             is_new = False
         at = reached.checkpoint
