@@ -180,7 +180,8 @@ def _to_the_end(moments: Iterator[tuple[float, Trained]], epochs: int,
         seen.append(moment)
         if moment[1].epoch >= last:
             break
-    (ended, trained), (middle, halfway) = seen[-1], next(each for each in seen if each[1].epoch >= last / 2)
+    *before, (ended, trained) = seen
+    middle, halfway = next((each for each in reversed(before) if each[1].epoch <= last / 2), before[0])
     epoch_seconds = (ended - middle) / (trained.epoch - halfway.epoch)
     return ended + (epochs - trained.epoch) * epoch_seconds, trained, epoch_seconds
 

@@ -5,8 +5,9 @@ The app and the workers both use them, so nothing here knows Keras, a database o
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +109,17 @@ class Point:
 
 
 @dataclass(frozen=True, eq=False)
+class Milestone:
+    """An epoch before the end of a chunk, whose answers are kept. Its fields are as those of `Progress`."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    seconds: float
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, eq=False)
 class Progress:
     """One record of training, yielded after a chunk of epochs.
 
@@ -119,6 +131,7 @@ class Progress:
         points: The chunk's share of the curve, thinned so that a run has at most 500.
         checkpoint: The state to resume from. It shares memory with training and must not be changed.
         snapshot: The answers at this epoch, where one is due.
+        milestones: Earlier epochs of the chunk, in their order, at which a snapshot was due.
     """
 
     epoch: int
@@ -128,6 +141,12 @@ class Progress:
     points: tuple[Point, ...]
     checkpoint: Checkpoint
     snapshot: Snapshot | None = None
+    milestones: tuple[Milestone, ...] = ()
+
+    def after(self, seconds: float) -> Self:
+        """The same record of an attempt that began when the run had been trained for `seconds`."""
+        return replace(self, seconds=seconds + self.seconds, milestones=tuple(
+            replace(each, seconds=seconds + each.seconds) for each in self.milestones))
 
 
 class Diverged(ArithmeticError):

@@ -1,30 +1,31 @@
 """Compiled training: many epochs in one call, yielded as a stream of `Progress`.
 
 A program compiled by XLA makes the data of an epoch from (seed, epoch), runs the network forwards and backwards, and
-takes Adam's steps. A Python loop decides how many epochs the next call makes, and yields a record of them. Weights and
-moments are arguments and results of the program, so a second seed of the same network starts without compiling.
+takes Adam's steps. At milestones it answers the windows of a snapshot. A Python loop decides how many epochs the next call makes, and yields a
+record of them. Weights and moments are arguments and results of the program, so a second seed of the same network
+starts without compiling.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from echo_core.config import RunConfig
-from echo_core.data import TASKS, paddings, text_examples
+from echo_core.data import TASKS, paddings, shown_examples, text_examples
 from echo_core.evaluation.scores import shown_loss, take_snapshot
 from echo_core.evaluation.verdicts import not_finite
 from echo_core.machine import give_back_freed
 from echo_core.models import first_weights
 from echo_core.networks.backend import refuse_after_fork, tf
 from echo_core.networks.definition import Begun, run
-from echo_core.networks.in_tensorflow import TensorOps, zero_states
+from echo_core.networks.in_tensorflow import LoopedOps, TensorOps, zero_states
 from echo_core.networks.lstm_gradient import Tensor
 from echo_core.networks.stable_names import named_by_content
-from echo_core.records import Checkpoint, Diverged, Floats, Point, Progress
+from echo_core.records import Checkpoint, Diverged, Floats, Milestone, Point, Progress, Snapshot
 from echo_core.text.plurals import counted
 
 #: Seconds that one call should take: short enough for Stop and a live chart.
@@ -33,6 +34,8 @@ CHUNK_SECONDS = 0.25
 LARGE_CHUNK, LARGE_CHUNK_SECONDS = 8, 4 * CHUNK_SECONDS
 #: The most epochs of one call, which is the size of the buffers for their losses.
 MAX_CHUNK = 1024
+#: The most milestones of one call, which is the size of the buffers for their answers.
+MAX_MILESTONES = 16
 #: The most points in a run's curve.
 MAX_POINTS = 500
 #: Snapshots on a geometric schedule, and about how many more between them where time allows.
@@ -71,6 +74,72 @@ class _Reached(NamedTuple):
         weights, moments = (tuple(map(tf.convert_to_tensor, arrays))
                             for arrays in (checkpoint.weights, checkpoint.moments))
         return cls.at(checkpoint.epoch, checkpoint.step, weights, moments)
+
+
+class _Call(NamedTuple):
+    """What a call of the program gives.
+
+    Attributes:
+        losses: Of each epoch, as are `accuracies`.
+        snapshots: One for each milestone; none if no epoch was trained.
+    """
+
+    reached: _Reached
+    losses: Floats
+    accuracies: Floats
+    snapshots: tuple[Snapshot, ...]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every loss, and every weight at the end, is a finite number."""
+        return bool(np.isfinite(self.losses).all()) and self.reached.checkpoint.is_finite
+
+
+class _Training(NamedTuple):
+    """A run, the program of its network, and the windows of its snapshots, (input_length, windows)."""
+
+    config: RunConfig
+    program: Program
+    shown: Tensor
+
+    @classmethod
+    def of(cls, config: RunConfig, program: Program) -> Self:
+        return cls(config, program, tf.constant(shown_examples(config).inputs.T, tf.int32))
+
+    def advance(self, reached: _Reached, milestones: Sequence[int]) -> _Call:
+        """Train up to the last of these epochs, with a snapshot after each of them."""
+        config, at = self.config, reached.checkpoint
+        num_epochs, all_updates = milestones[-1] - at.epoch, config.epochs * config.updates_per_epoch
+        ends = np.zeros(MAX_MILESTONES, np.int32)
+        ends[:len(milestones)] = np.array(milestones) - at.epoch
+        counts = (tf.constant(count, tf.int32) for count in (at.step, config.seed, at.epoch + 1, num_epochs,
+                                                             all_updates))
+        results = self.program(*reached.tensors, *counts, tf.constant(config.learning_rate, tf.float32),
+                               self.shown, tf.constant(ends))
+        *tensors, step, losses, accuracies, predicted, confidence = results
+        num = len(at.weights)
+        after = _Reached.at(milestones[-1], int(step), tuple(tensors[:num]), tuple(tensors[num:]))
+        snapshots = map(Snapshot, milestones, predicted.numpy(), confidence.numpy())
+        return _Call(after, losses.numpy()[:num_epochs], accuracies.numpy()[:num_epochs],
+                     tuple(snapshots) if num_epochs else ())
+
+    def advance_while_finite(self, before: _Reached, milestones: Sequence[int]) -> tuple[_Call, int | None]:
+        """`advance`, but only to the last epoch that ends with finite weights; also the epoch that diverged, if any.
+
+        That epoch does not depend on the chunks: if a chunk diverged, the part before that epoch is trained again.
+        """
+        call = self.advance(before, milestones)
+        if call.is_finite:
+            return call, None
+        finite = np.isfinite(call.losses)
+        last_good = milestones[-1] if finite.all() else before.checkpoint.epoch + int(finite.argmin())
+        # The next epoch is the first to use the weights that an epoch ends with, so its loss is the first bad one.
+        diverged_at = min(last_good + 1, self.config.epochs)
+        while True:  # ends at `before` itself, whose weights are finite
+            call = self.advance(before, [*(epoch for epoch in milestones if epoch < last_good), last_good])
+            if call.reached.checkpoint.is_finite:
+                return call, diverged_at
+            last_good -= 1
 
 
 def train(config: RunConfig, checkpoint: Checkpoint | None = None, until: int | None = None) -> Iterator[Progress]:
@@ -112,7 +181,7 @@ def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:
     untrained = _begin(config)
     program, _ = _program_of(config, untrained.checkpoint)
     give_way()
-    _advance(program, config, untrained, num_epochs=0)
+    _Training.of(config, program).advance(untrained, milestones=[0])
     give_back_freed()
 
 
@@ -139,33 +208,49 @@ def _chunks(config: RunConfig, reached: _Reached, end: int, started: float) -> I
                        take_snapshot(config, at.weights, at.epoch))
 
     program, is_new = _program_of(config, at)
-    due = sorted(snapshot_epochs(config.epochs) - {0})
+    training, due = _Training.of(config, program), snapshot_epochs(config.epochs)
     stride = -(-config.epochs // (MAX_POINTS - 1))
     spacing, last_shown, shown_at = max(1, config.epochs // EXTRA_SNAPSHOTS), at.epoch, time.perf_counter()
     num_epochs = 1
     while at.epoch < end:
-        next_due = next(epoch for epoch in due if epoch > at.epoch)
-        num_epochs = min(num_epochs, next_due - at.epoch, end - at.epoch, MAX_CHUNK)
+        until = min(at.epoch + min(num_epochs, MAX_CHUNK), end)
+        milestones = sorted({*(epoch for epoch in due if at.epoch < epoch < until), until})[:MAX_MILESTONES]
         chunk_started = time.perf_counter()
-        reached, losses, accuracies, diverged_at = _advance_while_finite(program, config, reached, num_epochs)
+        call, diverged_at = training.advance_while_finite(reached, milestones)
         if is_new:  # the compiler has freed memory that the arrays of a large network do not fit into
             give_back_freed()
             is_new = False
-        at = reached.checkpoint
-        now, num_epochs, last = time.perf_counter(), len(losses), at.epoch if diverged_at else config.epochs
-        show = at.epoch in (next_due, last) or (
+        reached = call.reached
+        at, now, num_epochs = reached.checkpoint, time.perf_counter(), len(call.losses)
+        last = at.epoch if diverged_at else config.epochs
+        show = at.epoch in due or at.epoch == last or (
             at.epoch - last_shown >= spacing and now - shown_at >= 2 * CHUNK_SECONDS)
-        points = tuple(Point(epoch, float(losses[-1 - back]), float(accuracies[-1 - back]))
-                       for back in reversed(range(num_epochs))
-                       if (epoch := at.epoch - back) % stride == 0 or epoch == last)
         if num_epochs > 0:
-            snapshot = take_snapshot(config, at.weights, at.epoch) if show else None
-            yield Progress(at.epoch, float(losses[-1]), float(accuracies[-1]), now - started, points, at, snapshot)
+            yield _record(call, (chunk_started - started, now - started), stride, last, show)
         if diverged_at:
             raise Diverged(str(not_finite(config, diverged_at)), diverged_at, at)
         if show:
             last_shown, shown_at = at.epoch, now
         num_epochs = next_chunk(num_epochs, now - chunk_started)
+
+
+def _record(call: _Call, seconds: tuple[float, float], stride: int, last: int, show: bool) -> Progress:
+    """The record of a chunk.
+
+    Args:
+        seconds: When it began and ended.
+        stride: Epochs between two points of the curve, which also has one at the run's last epoch.
+        show: Whether the snapshot at its end is kept.
+    """
+    at, losses, accuracies = call.reached.checkpoint, call.losses.tolist(), call.accuracies.tolist()
+    begun = at.epoch - len(losses)
+    points = tuple(Point(epoch, loss, accuracy)
+                   for epoch, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True), begun + 1)
+                   if epoch % stride == 0 or epoch == last)
+    *between, newest = call.snapshots
+    milestones = tuple(Milestone(shown.epoch, losses[shown.epoch - begun - 1], accuracies[shown.epoch - begun - 1],
+                                 float(np.interp(shown.epoch, (begun, at.epoch), seconds)), shown) for shown in between)
+    return Progress(at.epoch, losses[-1], accuracies[-1], seconds[1], points, at, newest if show else None, milestones)
 
 
 def next_chunk(num_epochs: int, seconds: float) -> int:
@@ -176,39 +261,6 @@ def next_chunk(num_epochs: int, seconds: float) -> int:
     a_second = num_epochs / max(seconds, 1e-6)
     wanted = max(a_second * CHUNK_SECONDS, min(LARGE_CHUNK, a_second * LARGE_CHUNK_SECONDS))
     return max(1, int(min(wanted, 4 * num_epochs + 4)))
-
-
-def _advance(program: Program, config: RunConfig, reached: _Reached,
-             num_epochs: int) -> tuple[_Reached, Floats, Floats]:
-    """Train `num_epochs` more. Returns what is reached after them, and each epoch's loss and accuracy."""
-    at = reached.checkpoint
-    all_updates = config.epochs * config.updates_per_epoch
-    counts = (tf.constant(count, tf.int32) for count in (at.step, config.seed, at.epoch + 1, num_epochs, all_updates))
-    results = program(*reached.tensors, *counts, tf.constant(config.learning_rate, tf.float32))
-    *tensors, step, losses, accuracies = results
-    num = len(at.weights)
-    after = _Reached.at(at.epoch + num_epochs, int(step), tuple(tensors[:num]), tuple(tensors[num:]))
-    return after, losses.numpy()[:num_epochs], accuracies.numpy()[:num_epochs]
-
-
-def _advance_while_finite(program: Program, config: RunConfig, before: _Reached,
-                          num_epochs: int) -> tuple[_Reached, Floats, Floats, int | None]:
-    """`_advance`, but only to the last epoch that ends with finite weights; also the epoch that diverged, if any.
-
-    That epoch does not depend on the chunks: if a chunk diverged, the part before that epoch is trained again.
-    """
-    after, losses, accuracies = _advance(program, config, before, num_epochs)
-    finite = np.isfinite(losses)
-    if finite.all() and after.checkpoint.is_finite:
-        return after, losses, accuracies, None
-    num_good = num_epochs if finite.all() else int(finite.argmin())
-    # The next epoch is the first to use the weights that an epoch ends with, so its loss is the first bad one.
-    diverged_at = min(before.checkpoint.epoch + num_good + 1, config.epochs)
-    while True:  # ends at `before` itself, whose weights are finite
-        after, losses, accuracies = _advance(program, config, before, num_good)
-        if after.checkpoint.is_finite:
-            return after, losses, accuracies, diverged_at
-        num_good -= 1
 
 
 def _program_of(config: RunConfig, at: Checkpoint) -> tuple[Program, bool]:
@@ -223,32 +275,61 @@ def _program_of(config: RunConfig, at: Checkpoint) -> tuple[Program, bool]:
 def compiled_epochs(config: RunConfig, shapes: tuple[tuple[int, ...], ...]) -> Program:
     """The program that trains epochs of this network, traced here and compiled at its first call.
 
-    `(*weights, *first_moments, *second_moments, step, seed, first_epoch, num_epochs, all_updates, learning_rate)
-    -> (*weights, *first_moments, *second_moments, step, losses, accuracies)`. Losses and accuracies are buffers of
-    `MAX_CHUNK`, with zeros after the trained epochs. All arguments are tensors, and weights have these shapes: a call
-    that has to convert or check its arguments takes a millisecond longer.
+    `(*weights, *first_moments, *second_moments, step, seed, first_epoch, num_epochs, all_updates, learning_rate,
+    shown, milestones) -> (*weights, *first_moments, *second_moments, step, losses, accuracies, predicted, confidence)`.
+    Losses and accuracies are buffers of `MAX_CHUNK`, with zeros after the trained epochs. Milestones are numbers of
+    epochs of this call, then zeros. After each of them the program answers the windows `shown`: `predicted` and
+    `confidence` are (MAX_MILESTONES, windows, output_length). All arguments are tensors, and weights have these shapes:
+    a call that has to convert or check its arguments takes a millisecond longer.
     """
+    num_shown = len(shown_examples(config).inputs)
+
     @tf.function(jit_compile=True, autograph=False)
     def program(*arguments: Tensor) -> Tensors:
-        *arrays, step, seed, first_epoch, num_epochs, all_updates, learning_rate = arguments
+        *arrays, step, seed, first_epoch, num_epochs, all_updates, learning_rate, shown, milestones = arguments
         num = len(arrays) // 3
         weights, first, second = (tuple(arrays[start:start + num]) for start in (0, num, 2 * num))
-        places = tf.range(MAX_CHUNK)
+        places, answer_places = tf.range(MAX_CHUNK), tf.range(MAX_MILESTONES)[:, None, None]
 
-        def body(index: Tensor, trained: Any, losses: Tensor, accuracies: Tensor) -> tuple[Any, ...]:
+        def body(index: Tensor, trained: Any, losses: Tensor, accuracies: Tensor, num_answered: Tensor,
+                 answers: Tensors) -> tuple[Any, ...]:
             windows, targets = sample_examples(config, seed, first_epoch + index)
             trained, loss, accuracy = train_epoch(config, trained, windows, targets, Rate(learning_rate, all_updates))
-            here = places == index
-            return index + 1, trained, tf.where(here, loss, losses), tf.where(here, accuracy, accuracies)
+            here, is_milestone = places == index, milestones[num_answered] == index + 1
 
-        empty = tf.zeros(MAX_CHUNK)
-        _, (weights, first, second, step), losses, accuracies = tf.while_loop(
-            lambda index, *_: index < num_epochs, body, (0, (weights, first, second, step), empty, empty))
-        return (*weights, *first, *second, step, losses, accuracies)
+            def answered() -> Tensors:
+                return tuple(tf.where(answer_places == num_answered, new[None], kept) for new, kept in zip(
+                    answer_shown(config, trained[0], shown), answers, strict=True))
+
+            return (index + 1, trained, tf.where(here, loss, losses), tf.where(here, accuracy, accuracies),
+                    num_answered + tf.cast(is_milestone, tf.int32), tf.cond(is_milestone, answered, lambda: answers))
+
+        empty, unanswered = tf.zeros(MAX_CHUNK), (MAX_MILESTONES, num_shown, config.output_length)
+        _, (weights, first, second, step), losses, accuracies, _, answers = tf.while_loop(
+            lambda index, *_: index < num_epochs, body,
+            (0, (weights, first, second, step), empty, empty, 0,
+             (tf.zeros(unanswered, tf.int32), tf.zeros(unanswered))))
+        return (*weights, *first, *second, step, losses, accuracies, *answers)
 
     arrays = [tf.TensorSpec(shape) for shape in shapes] * 3
     counts = [tf.TensorSpec((), tf.int32)] * 5
-    return named_by_content(program.get_concrete_function(*arrays, *counts, tf.TensorSpec(())))
+    return named_by_content(program.get_concrete_function(
+        *arrays, *counts, tf.TensorSpec(()), tf.TensorSpec((config.input_length, num_shown), tf.int32),
+        tf.TensorSpec(MAX_MILESTONES, tf.int32)))
+
+
+def answer_shown(config: RunConfig, weights: Tensors, windows: Tensor) -> tuple[Tensor, Tensor]:
+    """What `scores.answer` gives: predictions and confidence, (windows, output_length), for windows with time first.
+
+    Its loops over time stay loops, as copies of them would take longer to compile than they save.
+    """
+    outputs = run(LoopedOps(), config, weights, windows, (None,) * config.traits.num_recurrent_layers).outputs
+    answered = outputs[-config.output_length:]  # (output_length, windows, num_classes)
+    if config.representation == "linear":
+        confidence = tf.clip_by_value(answered[..., 0] * (config.vocab_size - 1), 0, config.vocab_size - 1)
+    else:
+        confidence = tf.reduce_max(tf.nn.softmax(answered), axis=-1)
+    return tf.transpose(_predicted(config, answered)), tf.transpose(confidence)
 
 
 class Rate(NamedTuple):

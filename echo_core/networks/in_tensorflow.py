@@ -66,3 +66,12 @@ class TensorOps:
     def blocks(self, values: Tensor, number: int) -> Tensor:
         """See `Ops`."""
         return tf.transpose(tf.reshape(values, [values.shape[0], number, -1]), [1, 0, 2])
+
+
+class LoopedOps(TensorOps):
+    """The same without loops over time that are written out, which compile slowly."""
+
+    def recurrent(self, cell: str, projected: Tensor, layer: LayerWeights, state: CellState | None, timesteps: int,
+                  present: Tensor | None = None, may_unroll: bool = False) -> tuple[Tensor, CellState]:
+        """See `Ops`."""
+        return super().recurrent(cell, projected, layer, state, timesteps, present, may_unroll=False)

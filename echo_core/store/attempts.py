@@ -85,11 +85,13 @@ class Attempts:
         return Start(config, checkpoint, seconds)
 
     def append(self, ticket: Ticket, progress: Progress) -> None:
-        """Store the record of a chunk and its snapshot, if it has one. A record already stored is not written again."""
+        """Store the record of a chunk, with its milestones. A record already stored is not written again."""
         points = json.dumps([[point.epoch, point.loss, point.accuracy] for point in progress.points])
-        key = {"run_id": ticket.run_id, "epoch": progress.epoch}
-        shown = progress.snapshot
-        size = len(points) + (8 * shown.predicted.size if shown is not None else 0)
+        records = [{"run_id": ticket.run_id, "epoch": each.epoch, "loss": each.loss, "accuracy": each.accuracy,
+                    "seconds": each.seconds, "points": points if each is progress else "[]"}
+                   for each in (*progress.milestones, progress)]
+        shown = [each.snapshot for each in (*progress.milestones, progress) if each.snapshot]
+        size = len(points) + 2 * len(progress.milestones) + sum(8 * each.predicted.size for each in shown)
         with self._database.write() as connection:
             known = select(PROGRESS.c.epoch).where(PROGRESS.c.run_id == ticket.run_id,
                                                    PROGRESS.c.epoch == progress.epoch)
@@ -97,12 +99,11 @@ class Attempts:
                 return _write(connection, ticket)
             _write(connection, ticket, epoch=progress.epoch, seconds=progress.seconds, loss=progress.loss,
                    size=RUNS.c.size + size)
-            connection.execute(insert(PROGRESS).values(
-                **key, loss=progress.loss, accuracy=progress.accuracy, seconds=progress.seconds, points=points))
-            if shown is not None:
-                connection.execute(insert(SNAPSHOTS).values(
-                    **key, predicted=shown.predicted.astype("<i4").tobytes(),
-                    confidence=shown.confidence.astype("<f4").tobytes()))
+            connection.execute(insert(PROGRESS), records)
+            if shown:
+                connection.execute(insert(SNAPSHOTS), [
+                    {"run_id": ticket.run_id, "epoch": each.epoch, "predicted": each.predicted.astype("<i4").tobytes(),
+                     "confidence": each.confidence.astype("<f4").tobytes()} for each in shown])
 
     def save_checkpoint(self, ticket: Ticket, checkpoint: Checkpoint) -> None:
         """Store a checkpoint in place of the one before."""

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from math import inf
 from typing import ParamSpec, Self, TypeVar
 
@@ -157,7 +156,7 @@ def _train(store: Store, ticket: Ticket, begun: Start, pulse: "_Pulse", max_seco
     if in_worker and checkpoint:  # nobody waits for the first record of a resumed run
         give_way()
     for progress in records_of(config, checkpoint):
-        progress = replace(progress, seconds=begun.seconds + progress.seconds)
+        progress = progress.after(begun.seconds)
         fresh = progress.epoch > resumed_at  # the first record of a resumed run is its checkpoint
         if fresh:
             patiently(store.attempts.append, ticket, progress)

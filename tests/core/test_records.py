@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from echo_core.records import Checkpoint, State
+from echo_core.records import Checkpoint, Milestone, Progress, Snapshot, State
 
 
 def checkpoint(num_arrays=12, moments=True):
@@ -89,3 +89,11 @@ def _archive_of(array):
     file = io.BytesIO()
     np.savez(file, epoch=np.int64(1), step=np.int64(1), weight_0=array)
     return file.getvalue()
+
+
+def test_seconds_of_an_earlier_attempt_count_for_a_record_and_its_milestones():
+    shown = Snapshot(1, np.zeros((2, 1), np.int32), np.ones((2, 1), np.float32))
+    record = Progress(3, 2.0, 0.5, 4.0, (), checkpoint(), None, (Milestone(1, 3.0, 0.25, 2.5, shown),))
+    later = record.after(10)
+    assert (later.seconds, [each.seconds for each in later.milestones]) == (14.0, [12.5])
+    assert replace(later, seconds=4.0, milestones=record.milestones).__dict__ == record.__dict__

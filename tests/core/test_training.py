@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice, pairwise, zip_longest
 
@@ -23,9 +24,9 @@ from echo_core.data import (
     to_supervised,
 )
 from echo_core.evaluation import evaluate, predict
-from echo_core.evaluation.scores import shown_loss
+from echo_core.evaluation.scores import shown_loss, take_snapshot
 from echo_core.models import first_weights
-from echo_core.records import Checkpoint, Diverged, Progress
+from echo_core.records import Checkpoint, Diverged, Progress, Snapshot
 from echo_core.training import Rate, snapshot_epochs, train, train_epoch
 from tests.helpers.samples import small
 from tests.helpers.strategies import fewer_examples
@@ -212,9 +213,55 @@ def test_at_least_40_snapshots_are_due_from_the_first_epoch_to_the_last(epochs: 
     assert max(due) == epochs
 
 
-def test_every_snapshot_that_is_due_is_taken():
-    taken = {record.epoch for record in train(with_(SMALL, epochs=300)) if record.snapshot}
-    assert taken >= snapshot_epochs(300)
+def snapshots_of(records: Iterable[Progress]) -> list[Snapshot]:
+    return [each.snapshot for record in records for each in (*record.milestones, record) if each.snapshot]
+
+
+def test_every_snapshot_that_is_due_is_taken_in_the_order_of_epochs():
+    records = list(train(with_(SMALL, epochs=300)))
+    taken = [each.epoch for each in snapshots_of(records)]
+    assert taken == sorted(set(taken))
+    assert set(taken) >= snapshot_epochs(300)
+    assert any(record.milestones for record in records)
+
+
+NETWORKS = {**{variant: small(variant=variant) for variant in VARIANTS},
+            **{cell: small(variant="encoder_decoder", cell=cell) for cell in ("gru", "simple_rnn")},
+            "linear": small(representation="linear", variant="encoder_decoder"),
+            "masked": small(variant="encoder_decoder", missing="mask"), "stateful": SMALL}
+
+
+@pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS)
+def test_answers_at_a_milestone_are_those_of_the_weights_at_that_epoch(config: RunConfig):
+    config = with_(config, epochs=40)
+    records = list(train(config))
+    between = [milestone for record in records for milestone in record.milestones]
+    assert len(between) > 20
+    for milestone in between[::6]:
+        *_, reached = train(config, until=milestone.epoch)
+        expected = take_snapshot(config, reached.checkpoint.weights, milestone.epoch)
+        assert milestone.snapshot.epoch == milestone.epoch
+        np.testing.assert_array_equal(milestone.snapshot.predicted, expected.predicted)
+        np.testing.assert_allclose(milestone.snapshot.confidence, expected.confidence, atol=1e-5)
+        assert (milestone.loss, milestone.accuracy) == (reached.loss, reached.accuracy)
+
+
+def test_a_milestone_is_as_many_seconds_into_its_chunk_as_it_has_epochs():
+    before, *_ = records = list(train(with_(SMALL, epochs=300)))
+    for record in records[1:]:
+        for milestone in record.milestones:
+            share = (milestone.epoch - before.epoch) / (record.epoch - before.epoch)
+            assert before.seconds < milestone.seconds < record.seconds
+            assert milestone.seconds >= before.seconds + share * (record.seconds - before.seconds)  # the call began later
+        before = record
+
+
+def test_a_call_has_no_more_milestones_than_its_buffers_hold(monkeypatch):
+    monkeypatch.setattr(training, "next_chunk", lambda *_: 10_000)
+    records = list(train(with_(SMALL, epochs=2000)))
+    assert max(len(record.milestones) for record in records) == training.MAX_MILESTONES - 1
+    assert {each.epoch for each in snapshots_of(records)} >= snapshot_epochs(2000)
+    assert same_weights(records[-1].checkpoint, last(with_(SMALL, epochs=2000)).checkpoint)
 
 
 def test_going_on_from_weights_alone_is_refused():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from echo_core.records import Point, State
+from echo_core.records import Milestone, Point, State
 from echo_core.store import Glance, ProgressRow, Signal, Store, Superseded, Ticket
 from echo_core.store.schema import RUNS
 from echo_core.workers.attempt import reason_of
@@ -42,6 +42,17 @@ def test_record_that_is_written_twice_is_there_once(store, ticket):
         store.attempts.append(ticket, progress(3, with_snapshot=True))
     assert [row.epoch for row in store.progress.history(ticket.run_id)] == [3]
     assert [snapshot.epoch for snapshot in store.progress.snapshots(ticket.run_id)] == [3]
+
+
+def test_milestones_of_a_chunk_are_records_of_their_own_without_points(store, ticket):
+    milestones = tuple(Milestone(epoch, 3 - epoch, epoch / 10, epoch / 2, progress(epoch, with_snapshot=True).snapshot)
+                       for epoch in (1, 2))
+    for _ in range(2):  # the second time as after an answer that was lost
+        store.attempts.append(ticket, replace(progress(4, seconds=2.0), milestones=milestones))
+    assert repr(store.progress.history(ticket.run_id)) == repr([
+        ProgressRow(1, 2.0, 0.1, 0.5, ()), ProgressRow(2, 1.0, 0.2, 1.0, ()),
+        ProgressRow(4, 2.5, 0.25, 2.0, (Point(4, 2.5, 0.25),))])
+    assert [(each.epoch, each.predicted[0, 0]) for each in store.progress.snapshots(ticket.run_id)] == [(1, 1), (2, 2)]
 
 
 def test_history_and_newest_snapshots_are_in_the_order_of_epochs(store, ticket):
