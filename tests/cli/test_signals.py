@@ -69,7 +69,8 @@ def interruptible():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_pauses_the_run_and_resume_goes_on_at_once_to_the_same_weights(store, number, interruptible):
-    with at_record(3, lambda: signal.raise_signal(number)), mock.patch("echo_core.training.next_chunk", return_value=1):
+    with (at_record(3, lambda: signal.raise_signal(number)),
+          mock.patch("echo_core.training.chunks.next_chunk", return_value=1)):
         stopped = echo_core("train", *TINY, "--json")
     assert stopped.exit_code == 128 + number
     row = store.runs.get(TINY_CONFIG.run_id)
@@ -132,7 +133,7 @@ def test_a_reader_that_is_gone_pauses_the_run_without_a_word(store, where):
     def gone():
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    with at_record(2, gone), mock.patch("echo_core.training.next_chunk", return_value=1):
+    with at_record(2, gone), mock.patch("echo_core.training.chunks.next_chunk", return_value=1):
         result = echo_core("train", *TINY, "--json", *where)
     assert (result.exit_code, result.stderr) == (141, "")
     if not where:

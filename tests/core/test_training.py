@@ -10,7 +10,6 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echo_core import training
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.config.variants import VARIANTS
@@ -27,7 +26,8 @@ from echo_core.evaluation import evaluate, predict
 from echo_core.evaluation.scores import shown_loss, take_snapshot
 from echo_core.models import first_weights
 from echo_core.records import Checkpoint, Diverged, Progress, Snapshot
-from echo_core.training import Rate, snapshot_epochs, train, train_epoch
+from echo_core.training import chunks, snapshot_epochs, train
+from echo_core.training.program import MAX_MILESTONES, Rate, train_epoch
 from tests.helpers.samples import small
 from tests.helpers.strategies import fewer_examples
 from tests.helpers.trained import DIVERGING, PARTIAL, SMALL, STATELESS, last, sampled, with_
@@ -170,7 +170,7 @@ def test_a_run_that_goes_on_from_any_checkpoint_equals_one_that_was_never_interr
 
 def test_however_the_epochs_fall_into_chunks_the_weights_are_the_same(monkeypatch):
     once = last(SMALL).checkpoint
-    monkeypatch.setattr("echo_core.training.next_chunk", lambda *_: 7)
+    monkeypatch.setattr("echo_core.training.chunks.next_chunk", lambda *_: 7)
     assert same_weights(last(SMALL).checkpoint, once)
 
 
@@ -252,14 +252,15 @@ def test_a_milestone_is_as_many_seconds_into_its_chunk_as_it_has_epochs():
         for milestone in record.milestones:
             share = (milestone.epoch - before.epoch) / (record.epoch - before.epoch)
             assert before.seconds < milestone.seconds < record.seconds
-            assert milestone.seconds >= before.seconds + share * (record.seconds - before.seconds)  # the call began later
+            # The call began a little after the record before it.
+            assert milestone.seconds >= before.seconds + share * (record.seconds - before.seconds)
         before = record
 
 
 def test_a_call_has_no_more_milestones_than_its_buffers_hold(monkeypatch):
-    monkeypatch.setattr(training, "next_chunk", lambda *_: 10_000)
+    monkeypatch.setattr(chunks, "next_chunk", lambda *_: 10_000)
     records = list(train(with_(SMALL, epochs=2000)))
-    assert max(len(record.milestones) for record in records) == training.MAX_MILESTONES - 1
+    assert max(len(record.milestones) for record in records) == MAX_MILESTONES - 1
     assert {each.epoch for each in snapshots_of(records)} >= snapshot_epochs(2000)
     assert same_weights(records[-1].checkpoint, last(with_(SMALL, epochs=2000)).checkpoint)
 
@@ -308,7 +309,7 @@ def test_presets_learn_to_echo(preset: str, at_least: float):
 def test_a_call_takes_a_quarter_of_a_second_or_eight_long_epochs_in_a_second(seconds_an_epoch, epochs):
     num_epochs = 1
     for _ in range(8):
-        num_epochs = training.next_chunk(num_epochs, num_epochs * seconds_an_epoch)
+        num_epochs = chunks.next_chunk(num_epochs, num_epochs * seconds_an_epoch)
     assert num_epochs == epochs
 
 
@@ -354,7 +355,7 @@ def test_the_last_good_weights_of_a_diverged_run_are_finite_and_the_next_epochs_
 
 def test_where_training_diverged_does_not_depend_on_its_chunks(diverged, monkeypatch):
     _, error = diverged
-    monkeypatch.setattr(training, "next_chunk", lambda *_: 1)
+    monkeypatch.setattr(chunks, "next_chunk", lambda *_: 1)
     records, other = until_it_diverges(DIVERGING)
     assert [record.epoch for record in records] == list(range(error.checkpoint.epoch + 1))
     assert (other.epoch, str(other)) == (error.epoch, str(error))
@@ -369,7 +370,7 @@ def test_training_does_not_go_on_from_weights_that_are_not_finite():
 
 def test_compilers_memory_is_given_back_once_for_each_program(monkeypatch):
     given_back: list[None] = []
-    monkeypatch.setattr(training, "give_back_freed", lambda: given_back.append(None))
+    monkeypatch.setattr(chunks, "give_back_freed", lambda: given_back.append(None))
     config = with_(SMALL, units=29, epochs=3)  # no other test has compiled it in this process
     for seed in (1, 2):
         last(with_(config, seed=seed))

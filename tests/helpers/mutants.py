@@ -56,7 +56,7 @@ TARGETS = (
     Target("echo_core/store/queue.py", ("store", "workers/test_attempt")),
     Target("echo_core/store/attempts.py", ("store", "workers/test_attempt")),
     Target("echo_core/store/upkeep.py", ("store", "workers/test_attempt")),
-    Target("echo_core/training.py", ("core/test_training", "networks/test_arithmetic"), frozenset(
+    Target("echo_core/training/program.py", ("core/test_training", "networks/test_arithmetic"), frozenset(
         ("sample_examples", "train_epoch", "_update", "_losses", "_predicted", "_mean", "adam", "at",
          "snapshot_epochs"))),
 )

@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from echo_core.config import RunConfig
 from echo_core.records import Checkpoint, Progress
-from echo_core.training import sample_examples, train
+from echo_core.training import train
+from echo_core.training.program import sample_examples
 
 SMALL = RunConfig(vocab_size=9, units=6, sequence_length=12, input_length=4, output_length=4, batch_size=3, epochs=60)
 PARTIAL = RunConfig(variant="encoder_decoder", vocab_size=9, units=6, sequence_length=12, input_length=4,

@@ -10,7 +10,7 @@ from echo_core.config.compatibility import offered
 from echo_core.config.variants import VARIANTS
 from echo_core.data import network_input, scale
 from echo_core.models import build_model, first_weights
-from echo_core.training import Rate, adam, sample_examples, train_epoch
+from echo_core.training.program import Rate, adam, sample_examples, train_epoch
 from tests.helpers.samples import COMBINATIONS, each, small
 from tests.helpers.trained import LONG, PARTIAL, SMALL, STATELESS, last, sampled, with_
 

@@ -38,5 +38,5 @@ def test_a_program_that_is_traced_after_others_is_named_as_it_would_be_alone(con
 
 def test_a_program_that_does_something_else_gets_another_name(monkeypatch):
     before = names_of(TINY)
-    monkeypatch.setattr("echo_core.training.EPSILON", 1e-3)
+    monkeypatch.setattr("echo_core.training.program.EPSILON", 1e-3)
     assert contents(names_of(TINY)) != contents(before)

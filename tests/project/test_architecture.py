@@ -31,7 +31,8 @@ ORDER = (
 #: They train, so they import TensorFlow; a process that imports one of them has it.
 TRAINERS = {"echo_core.networks.backend", "echo_core.networks.lstm_gradient", "echo_core.networks.cell_gradient",
             "echo_core.networks.in_tensorflow",
-            "echo_core.networks.stable_names", "echo_core.models", "echo_core.training"}
+            "echo_core.networks.stable_names", "echo_core.models", "echo_core.training",
+            "echo_core.training.chunks", "echo_core.training.program"}
 TENSORFLOW = {"keras", "tensorflow"}
 SCREEN = {"streamlit", "altair"}
 
