@@ -1,5 +1,6 @@
 """Accuracy against length: a trained network on shorter and longer windows and answers than it was trained on."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -100,10 +101,28 @@ def ladder(config: RunConfig, vary: str, longest: int) -> list[int]:
         longest: The longest window that the host allows; the trained length is always among the lengths.
     """
     trained = getattr(config, WAYS[vary][0])
-    least = {"both": config.lag + 1, "input": config.echo_start + config.output_length, "output": 1}[vary]
     most = config.input_length - config.echo_start if vary == "output" else max(trained, longest)
     wanted = [trained - 1, trained + 1, *(round(multiple * trained) for multiple in _MULTIPLES)]
-    return sorted({min(most, max(least, length)) for length in wanted})
+    return sorted({min(most, max(_least(config, vary), length)) for length in wanted})
+
+
+def _least(config: RunConfig, vary: str) -> int:
+    """The shortest length at which a network has something to answer."""
+    return {"both": config.lag + 1, "input": config.echo_start + config.output_length, "output": 1}[vary]
+
+
+def multiple_of_length(config: RunConfig, multiple: float) -> tuple[str, int] | None:
+    """A way to judge a network on windows so many times as long as its own, and their length; None if it has none.
+
+    The length is rounded up, and at least the shortest at which there is something to answer.
+    """
+    try:
+        way = ways(config)[0]
+    except ValueError:
+        return None
+    if way == "output":
+        return None
+    return way, max(_least(config, way), math.ceil(multiple * config.input_length))
 
 
 def length_config(config: RunConfig, vary: str, length: int, settings: Mapping[str, object]) -> RunConfig:

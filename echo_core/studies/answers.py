@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from echo_core.config import written
+from echo_core.evaluation.lengths import multiple_of_length
 from echo_core.studies.intervals import Difference, Kind, compare
 from echo_core.studies.measures import LEARNT_AT, MEASURES, Measure
 from echo_core.studies.results import Results, Row
@@ -208,7 +209,23 @@ def _attention(tables: Tables) -> str:
     look, plain = (_row(windows, variant=variant) for variant in ("attention", "encoder_decoder"))
     return (f"With attention {mean_text(look, Measure.WINDOWS)} of the windows are right (published: 95.7 %), without "
             f"it {mean_text(plain, Measure.WINDOWS)} (published: 23.1 %), at the published budget and with a higher "
-            "learning rate that falls to zero.")
+            "learning rate that falls to zero. "
+            f"{' '.join(_other_lengths(table) for table in tables[1:])}")
+
+
+def _other_lengths(table: Mapping[Measure, Results]) -> str:
+    """How networks that were trained on one length do on half and on twice as much."""
+    base, said = table[Measure.WINDOWS].study.base, []
+    places = [(Measure.WINDOWS, base.input_length)]
+    for measure, multiple in ((Measure.HALF_LENGTH, 0.5), (Measure.DOUBLE_LENGTH, 2)):
+        _, length = multiple_of_length(base, multiple) or ("", base.input_length)
+        places.append((measure, length))
+    for variant, name in (("attention", "with attention"), ("encoder_decoder", "without it")):
+        here, half, double = (f"{mean_text(_row(table[measure], variant=variant), measure)} of windows of {length}"
+                              for measure, length in places)
+        said.append(f"{name} {here} are right, {half} and {double}")
+    answered = "all" if base.output_length == base.input_length else f"the first {base.output_length}"
+    return f"Trained to echo {answered} of {base.input_length} numbers: {'; '.join(said)}."
 
 
 def _recipe(tables: Tables) -> str:

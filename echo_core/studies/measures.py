@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from echo_core.config import RunConfig
+from echo_core.evaluation.lengths import judge_length, multiple_of_length
 from echo_core.inspection.remembering import bits
 from echo_core.records import Point, State
 from echo_core.store import RunRow, Store
@@ -28,6 +29,8 @@ class Measure(StrEnum):
     EPOCHS = "epochs"
     SECONDS = "seconds"
     BITS = "bits"
+    HALF_LENGTH = "half_length"
+    DOUBLE_LENGTH = "double_length"
 
 
 class MeasureTraits(NamedTuple):
@@ -62,6 +65,12 @@ MEASURES: Mapping[Measure, MeasureTraits] = MappingProxyType({
         Kind.AMOUNT, more_is_better=False),
     Measure.BITS: MeasureTraits(
         "Bits kept", "Bits of the asked numbers that the answers keep, over 2,000 unseen sequences.", Kind.AMOUNT),
+    Measure.HALF_LENGTH: MeasureTraits(
+        "Right at half the length", "Share of 2,000 unseen windows that are right, where each is half as long as in "
+        "training, rounded up. Who says a part of a window says as much of these. A network that takes only windows of "
+        "its own length has no value.", Kind.ACCURACY),
+    Measure.DOUBLE_LENGTH: MeasureTraits(
+        "Right at twice the length", "The same with windows twice as long as in training.", Kind.ACCURACY),
 })
 
 
@@ -87,6 +96,10 @@ def value_of(measure: Measure, store: Store, run: RunRow) -> float | None:
             return epoch if epoch is None or measure is Measure.EPOCHS else _seconds_at(epoch, history)
         case Measure.BITS:
             return _bits_of(store, run)
+        case Measure.HALF_LENGTH:
+            return _right_at(store, run, 0.5)
+        case Measure.DOUBLE_LENGTH:
+            return _right_at(store, run, 2)
 
 
 def epochs_until(config: RunConfig, curve: Sequence[Point], share: float = LEARNT_AT) -> float | None:
@@ -120,3 +133,11 @@ def _bits_of(store: Store, run: RunRow) -> float | None:
     if checkpoint is None or run.config.representation == "linear":
         return None
     return float(bits(run.config, checkpoint.weights)["kept"].sum())
+
+
+def _right_at(store: Store, run: RunRow, multiple: float) -> float | None:
+    """Windows right at so many times the trained length."""
+    checkpoint, length = store.progress.checkpoint(run.run_id), multiple_of_length(run.config, multiple)
+    if checkpoint is None or length is None:
+        return None
+    return float(judge_length(run.config, checkpoint.weights, *length, is_thorough=True)["window_accuracy"])

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from echo_core.config import written
@@ -59,7 +58,8 @@ class Question(NamedTuple):
 
 
 _UNITS = Axis("units", (16, 32, 64, 128))
-_TEN = MappingProxyType({"input_length": 10, "output_length": 10})
+_LOOKS = Axis("variant", ("attention", "encoder_decoder"))
+_LENGTHS = (Measure.WINDOWS, Measure.HALF_LENGTH, Measure.DOUBLE_LENGTH)
 
 QUESTIONS: tuple[Question, ...] = (
     Question(
@@ -109,9 +109,10 @@ QUESTIONS: tuple[Question, ...] = (
          Asked("quick", {"epochs": 4000}, (Axis("output_length", (1, 2, 3, 4, 5)),), 5,
                (Measure.EPOCHS, Measure.WINDOWS)))),
     Question(
-        "attention", "How good is attention at its published budget?",
+        "attention", "How good is attention at its published budget, and at lengths never seen?",
         "Brownlee reports 95.7 % of windows right with attention and 23.1 % without, after 5,000 single windows.",
-        (Asked("published", {}, (Axis("variant", ("attention", "encoder_decoder")),), 10, (Measure.WINDOWS,)),)),
+        (Asked("published", {}, (_LOOKS,), 10, (Measure.WINDOWS,)),
+         Asked("quick", {"epochs": 2000}, (_LOOKS,), 10, _LENGTHS), Asked("partial_5", {}, (_LOOKS,), 5, _LENGTHS))),
     Question(
         "recipe", "Is it the recipe or the network that makes quick quick?",
         "Quick differs from the tutorial's network in its learning rate, the sequences of an update and its units.",

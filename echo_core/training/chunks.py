@@ -83,10 +83,6 @@ class _Training(NamedTuple):
     program: Program
     shown: Tensor
 
-    @classmethod
-    def of(cls, config: RunConfig, program: Program) -> Self:
-        return cls(config, program, tf.constant(shown_examples(config).inputs.T, tf.int32))
-
     def advance(self, reached: _Reached, milestones: Sequence[int]) -> _Call:
         """Train up to the last of these epochs, with a snapshot after each of them."""
         config, at = self.config, reached.checkpoint
@@ -160,9 +156,9 @@ def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:
             before compiling, which takes most of the time.
     """
     untrained = _begin(config)
-    program, _ = _program_of(config, untrained.checkpoint)
+    training, _ = _training_of(config, untrained.checkpoint)
     give_way()
-    _Training.of(config, program).advance(untrained, milestones=[0])
+    training.advance(untrained, milestones=[0])
     give_back_freed()
 
 
@@ -188,8 +184,7 @@ def _chunks(config: RunConfig, reached: _Reached, end: int, started: float) -> I
         yield Progress(at.epoch, loss, accuracy, time.perf_counter() - started, (Point(at.epoch, loss, accuracy),), at,
                        take_snapshot(config, at.weights, at.epoch))
 
-    program, is_new = _program_of(config, at)
-    training, due = _Training.of(config, program), snapshot_epochs(config.epochs)
+    (training, is_new), due = _training_of(config, at), snapshot_epochs(config.epochs)
     stride = -(-config.epochs // (MAX_POINTS - 1))
     spacing, last_shown, shown_at = max(1, config.epochs // EXTRA_SNAPSHOTS), at.epoch, time.perf_counter()
     num_epochs = 1
@@ -244,9 +239,11 @@ def next_chunk(num_epochs: int, seconds: float) -> int:
     return max(1, int(min(wanted, 4 * num_epochs + 4)))
 
 
-def _program_of(config: RunConfig, at: Checkpoint) -> tuple[Program, bool]:
-    """The program of a run's network, and whether it is new, so that its first call compiles it."""
+def _training_of(config: RunConfig, at: Checkpoint) -> tuple[_Training, bool]:
+    """A run with its program, and whether that is new, so that its first call compiles it."""
+    shown, shapes = shown_examples(config).inputs, tuple(weight.shape for weight in at.weights)
     with _TRACING:
         known = compiled_epochs.cache_info().misses
-        program = compiled_epochs(config.network, tuple(weight.shape for weight in at.weights))
-        return program, compiled_epochs.cache_info().misses > known
+        program = compiled_epochs(config.network, shapes, len(shown))
+        is_new = compiled_epochs.cache_info().misses > known
+    return _Training(config, program, tf.constant(shown.T, tf.int32)), is_new

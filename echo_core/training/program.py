@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from echo_core.config import RunConfig
-from echo_core.data import TASKS, paddings, shown_examples, text_examples
+from echo_core.data import TASKS, paddings, text_examples
 from echo_core.networks.backend import tf
 from echo_core.networks.definition import Begun, run
 from echo_core.networks.in_tensorflow import LoopedOps, TensorOps, zero_states
@@ -34,17 +34,16 @@ Program = Callable[..., tuple[Any, ...]]
 
 
 @lru_cache(maxsize=64)
-def compiled_epochs(config: RunConfig, shapes: tuple[tuple[int, ...], ...]) -> Program:
+def compiled_epochs(config: RunConfig, shapes: tuple[tuple[int, ...], ...], num_shown: int) -> Program:
     """The program that trains epochs of this network, traced here and compiled at its first call.
 
     `(*weights, *first_moments, *second_moments, step, seed, first_epoch, num_epochs, all_updates, learning_rate,
     shown, milestones) -> (*weights, *first_moments, *second_moments, step, losses, accuracies, predicted, confidence)`.
     Losses and accuracies are buffers of `MAX_CHUNK`, with zeros after the trained epochs. Milestones are numbers of
-    epochs of this call, then zeros. After each of them the program answers the windows `shown`: `predicted` and
-    `confidence` are (MAX_MILESTONES, windows, output_length). All arguments are tensors, and weights have these shapes:
-    a call that has to convert or check its arguments takes a millisecond longer.
+    epochs of this call, then zeros. After each of them the program answers the `num_shown` windows of a snapshot:
+    `predicted` and `confidence` are (MAX_MILESTONES, num_shown, output_length). All arguments are tensors, and weights
+    have these shapes: a call that has to convert or check its arguments takes a millisecond longer.
     """
-    num_shown = len(shown_examples(config).inputs)
 
     @tf.function(jit_compile=True, autograph=False)
     def program(*arguments: Tensor) -> Tensors:

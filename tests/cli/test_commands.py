@@ -1,5 +1,6 @@
 """The command line as scripts and people meet it. What trains here is tiny."""
 
+import io
 import json
 import math
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from echo_core import tables
@@ -267,11 +269,11 @@ def test_a_loss_that_is_no_number_is_null_as_json_knows_no_nan():
     from echo_core.training import train
 
     def diverging(config, checkpoint=None, until=None):
-        return (replace(progress, loss=float("nan")) for progress in train(config))
+        return (replace(progress, loss=float("nan"), milestones=()) for progress in train(config))
 
     with mock.patch("echo_core.training.train", diverging):
         result = echo_core("train", *TINY, "--json", "--no-store")
-    assert [line["loss"] for line in objects(result.stdout)[:-1]] == [None] * 4
+    assert [line["loss"] for line in objects(result.stdout)[:-1]] == [None] * 3
 
 
 DIVERGES = ["cell=simple_rnn", "vocab_size=10", "sequence_length=64", "input_length=60", "output_length=60",
@@ -417,14 +419,15 @@ def test_an_export_writes_every_file_and_says_where(store, tmp_path):
 def test_a_paused_run_is_exported_as_its_checkpoint_has_it(store, tmp_path):
     ticket = store.queue.take(TINY_CONFIG, worker="test")
     store.attempts.start(ticket, threads=1)
-    records = [progress for progress in records_of(TINY_CONFIG) if progress.epoch <= 2]
+    records = list(records_of(TINY_CONFIG))[:2]
     for progress in records:
         store.attempts.append(ticket, progress)
     store.attempts.pause(ticket, records[1].checkpoint)
     assert echo_core("export", TINY_CONFIG.run_id, "--to", str(tmp_path)).exit_code == 0
     assert "its weights after 1 epoch," in (tmp_path / "run.py").read_text(encoding="utf-8")
     shown = tables.answers(TINY_CONFIG, take_snapshot(TINY_CONFIG, records[1].checkpoint.weights, 1))
-    assert (tmp_path / "windows.csv").read_text() == shown.to_csv(index=False)
+    exported = pd.read_csv(tmp_path / "windows.csv")
+    pd.testing.assert_frame_equal(exported, pd.read_csv(io.StringIO(shown.to_csv(index=False))), rtol=1e-5)
 
 
 def test_an_export_of_what_is_not_there_is_refused(store, tmp_path):

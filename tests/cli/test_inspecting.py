@@ -132,9 +132,9 @@ def test_a_moment_of_a_run_equals_to_the_bit_the_run_stopped_there():
 def test_a_moment_of_a_falling_rate_is_that_of_the_whole_run_and_can_go_on_from_a_checkpoint():
     config = RunConfig(**{**TINY.model_dump(), "schedule": "cosine", "epochs": 9})
     from echo_core.training import train
-    by_epoch = {progress.epoch: progress.checkpoint for progress in train(config)}
-    for found in (moment(config, 5), moment(config, 5, by_epoch[2]), moment(config, 5, by_epoch[7])):
-        for mine, theirs in zip(found.weights, by_epoch[5].weights, strict=True):
+    reached = {epoch: list(train(config, until=epoch))[-1].checkpoint for epoch in (2, 5, 7)}
+    for found in (moment(config, 5), moment(config, 5, reached[2]), moment(config, 5, reached[7])):
+        for mine, theirs in zip(found.weights, reached[5].weights, strict=True):
             np.testing.assert_array_equal(mine, theirs)
 
 

@@ -28,7 +28,7 @@ from echo_core.models import first_weights
 from echo_core.records import Checkpoint, Diverged, Progress, Snapshot
 from echo_core.training import chunks, snapshot_epochs, train
 from echo_core.training.program import MAX_MILESTONES, Rate, train_epoch
-from tests.helpers.samples import small
+from tests.helpers.samples import WORDS, small
 from tests.helpers.strategies import fewer_examples
 from tests.helpers.trained import DIVERGING, PARTIAL, SMALL, STATELESS, last, sampled, with_
 from tests.helpers.waiting import PATIENCE
@@ -228,7 +228,8 @@ def test_every_snapshot_that_is_due_is_taken_in_the_order_of_epochs():
 NETWORKS = {**{variant: small(variant=variant) for variant in VARIANTS},
             **{cell: small(variant="encoder_decoder", cell=cell) for cell in ("gru", "simple_rnn")},
             "linear": small(representation="linear", variant="encoder_decoder"),
-            "masked": small(variant="encoder_decoder", missing="mask"), "stateful": SMALL}
+            "masked": small(variant="encoder_decoder", missing="mask"), "stateful": SMALL,
+            "words": small(variant="encoder_decoder", text=WORDS, vocab_size=6)}  # more windows than in training
 
 
 @pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS)

@@ -12,6 +12,7 @@ from echo_core.evaluation.lengths import (
     affordable_windows,
     judge_length,
     ladder,
+    multiple_of_length,
     parse_lengths,
     way_of,
     ways,
@@ -85,6 +86,20 @@ def test_a_ladder_ends_at_what_the_host_allows_but_has_the_trained_length():
     assert ladder(config, "both", 10) == [4, 8, 12, 16, 19, 20]
     assert ladder(config, "output", 10) == [4, 8, 12, 16, 19, 20]
     assert ladder(config, "input", 30)[:3] == [20, 21, 24]
+
+
+@pytest.mark.parametrize(("preset", "half", "double"), [
+    ("whole", ("both", 3), ("both", 10)), ("quick", ("input", 3), ("input", 10)), ("lag", ("both", 3), ("both", 12)),
+    ("attention_20", ("both", 10), ("both", 40)), ("one_to_one", None, None), ("pairs", None, None)])
+def test_half_a_length_is_rounded_up_and_a_network_of_one_length_has_none(preset: str, half, double):
+    config = PRESETS[preset].config
+    assert (multiple_of_length(config, 0.5), multiple_of_length(config, 2)) == (half, double)
+
+
+def test_half_a_length_still_asks_for_the_whole_answer():
+    config = small(variant="encoder_decoder", input_length=5, output_length=4)
+    assert multiple_of_length(config, 0.5) == ("input", 4)
+    assert multiple_of_length(small(task="lag", lag=4, input_length=5, output_length=5), 0.5) == ("both", 5)
 
 
 @pytest.mark.parametrize(("text", "lengths"), [

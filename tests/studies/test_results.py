@@ -7,12 +7,15 @@ from statistics import mean
 
 import pytest
 
+from echo_core.config.presets import PRESETS
+from echo_core.evaluation.lengths import judge_length
 from echo_core.records import Point
 from echo_core.studies.measures import Measure, epochs_until
 from echo_core.studies.results import results, tuned_rates
 from echo_core.studies.study import RATES, Axis, Study
 from tests.helpers.ended import end
 from tests.helpers.samples import TINY
+from tests.helpers.trained import SMALL, last, with_
 
 STUDY = Study(TINY, (Axis("units", (4, 6)),), seeds=3)
 
@@ -104,3 +107,23 @@ def test_the_rate_with_the_most_windows_right_is_taken_for_each_setting(store):
     rows = results(study, store, Measure.WINDOWS).to_dict()["rows"]
     assert [row["learning_rate"] for row in rows] == list(best.values())
     assert [len(row["runs"]) for row in rows] == [1, 1]
+
+
+def test_windows_of_another_length_are_judged_with_the_weights_of_each_seed(store):
+    study = Study(with_(SMALL, epochs=150, learning_rate=0.02), (Axis("units", (12,)),), seeds=2)
+    weights = {seed: last(trial_of(study, 0, seed)).checkpoint.weights for seed in range(2)}
+    for seed in range(2):
+        end(store, trial_of(study, 0, seed), weights=weights[seed])
+    for measure, length in ((Measure.HALF_LENGTH, 2), (Measure.DOUBLE_LENGTH, 8)):
+        row, = results(study, store, measure).rows
+        assert row.values == {seed: judge_length(trial_of(study, 0, seed), weights[seed], "both", length,
+                                                 is_thorough=True)["window_accuracy"] for seed in range(2)}
+        assert all(0.05 < value <= 1 for value in row.values.values())
+
+
+def test_a_network_that_takes_one_length_has_no_value_at_another(store):
+    study = Study(PRESETS["one_to_one"].config, (Axis("units", (4,)),), seeds=1)
+    end(store, trial_of(study, 0, 0))
+    for measure in (Measure.HALF_LENGTH, Measure.DOUBLE_LENGTH):
+        row, = results(study, store, measure).rows
+        assert (row.estimate.n, row.missed) == (0, 1)

@@ -175,7 +175,7 @@ def _dot(measure: Measure, outcome: Outcome, measured: Measured) -> tuple[str, f
     if outcome.state is State.FAILED:
         return FAILED, measured.edge, "failed or diverged"
     if outcome.value is None:
-        return MISSED, measured.edge, "never got there" if measure is not Measure.BITS else "no value"
+        return MISSED, measured.edge, "never got there" if measure in (Measure.EPOCHS, Measure.SECONDS) else "no value"
     return SEED, outcome.value, words.in_unit(measure, outcome.value)
 
 
