@@ -79,7 +79,7 @@ def _parts() -> None:
         st.number_input("Seeds", 1, MAX_SEEDS, key=SEEDS, persist_state="session", width=110,
                         help="Runs of each setting, which differ in their random start alone. More seeds tell smaller "
                         "differences.")
-        st.selectbox("Look at", list(Measure), key=LOOK_AT, persist_state="session", width=210,
+        st.selectbox("Look at", list(Measure), key=LOOK_AT, persist_state="session", width=240,
                      format_func=lambda measure: MEASURES[measure].title, help=measures_in_words())
     st.checkbox("Choose the learning rate for each first", key=TUNE, persist_state="session",
                 help=f"Trains each setting with {len(RATES)} learning rates from {RATES[0]} to {RATES[-1]}, "
