@@ -131,7 +131,7 @@ def _line(row: StudyRow, far: Standing) -> str:
 def _look_at(link: str, study: Study) -> Measure:
     """Draw what is looked at, the link, and the question for the form."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="study_look"):
-        measure = st.selectbox("Look at", list(Measure), key=MEASURE, persist_state="session", width=210,
+        measure = st.selectbox("Look at", list(Measure), key=MEASURE, persist_state="session", width=240,
                                format_func=lambda one: MEASURES[one].title, help=form.measures_in_words())
         copy_button("Copy link", link, key="study_copy_link")
         if st.button("Change the question", key="study_change", icon=":material/edit:", type="tertiary",
