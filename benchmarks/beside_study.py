@@ -14,39 +14,55 @@ from pathlib import Path
 
 import click
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from benchmarks.page import CHROMIUM, WARMING
 from echo_core.records import State
 from echo_core.store import Store
 from tests.helpers.page import QUIET, press, settled, small
 from tests.helpers.server import serve
+from tests.helpers.waiting import PATIENCE
 
 #: Reruns of each page.
 TIMES = 30
 #: Of the base of the study: a run trains for about a second.
 EPOCHS = 3000
-WATCH = """() => { const app = document.querySelector("[data-testid='stApp']"); window.endedAt = [];
-    new MutationObserver(() => { if (app.dataset.testScriptState === 'notRunning') endedAt.push(performance.now()); })
-        .observe(app, {attributes: true, attributeFilter: ['data-test-script-state']}); }"""
-ENDED = "began => window.endedAt.some(time => time > began)"
 #: A page's link, and a box of it in which a new text makes the page run again.
 BOXES = {"Train": ".st-key-units input", "History": ".st-key-runs_text input", "Studies": ".st-key-study_seeds input"}
 
 
-def rerun_milliseconds(page: Page, name: str) -> float:
+class Reruns:
+    """The moments at which the server said to a page that its script has ended."""
+
+    def __init__(self, page: Page) -> None:
+        self._ended: list[float] = []
+        page.on("websocket", lambda socket: socket.on("framereceived", self._note))
+
+    def _note(self, payload: str | bytes) -> None:
+        if isinstance(payload, bytes) and ForwardMsg.FromString(payload).WhichOneof("type") == "script_finished":
+            self._ended.append(time.perf_counter())
+
+    def seconds(self, page: Page, began: float) -> float:
+        """Seconds from a moment to the next end of a script."""
+        while not (ended := [moment for moment in self._ended if moment > began]):
+            if time.perf_counter() - began > PATIENCE:
+                raise TimeoutError(f"the script of {page.url} did not run again")
+            page.wait_for_timeout(2)  # which lets frames arrive
+        return ended[0] - began
+
+
+def rerun_milliseconds(page: Page, reruns: Reruns, name: str) -> float:
     """The median time of a page's reruns, from Enter in one of its boxes to the end of its script."""
     page.get_by_role("link", name=name).click()
     box, taken = page.locator(BOXES[name]), list[float]()
     expect(box).to_be_visible()
     settled(page)
-    page.evaluate(WATCH)
     for number in range(TIMES):
         page.wait_for_timeout(300)
         box.fill(str(20 + number))
-        began = page.evaluate("performance.now()")
+        began = time.perf_counter()
         box.press("Enter")
-        page.wait_for_function(ENDED, arg=began, polling=10)
-        taken.append(page.evaluate("began => Math.min(...endedAt.filter(time => time > began))", began) - began)
+        taken.append(1000 * reruns.seconds(page, began))
     return statistics.median(taken)
 
 
@@ -87,14 +103,15 @@ def main() -> None:
             closing(Store(f"sqlite:///{folder}/runs.db")) as store:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         page, other = browser.new_page(), browser.new_page()
+        reruns = Reruns(page)
         for each in (page, other):
             each.goto(server.url + "/" + small(epochs=EPOCHS))
             each.wait_for_selector(".st-key-train button")
         page.wait_for_timeout(WARMING)
-        before = {name: rerun_milliseconds(page, name) for name in BOXES}
+        before = {name: rerun_milliseconds(page, reruns, name) for name in BOXES}
         begin_study(other)
         other.close()
-        beside = {name: rerun_milliseconds(page, name) for name in BOXES}
+        beside = {name: rerun_milliseconds(page, reruns, name) for name in BOXES}
         count = started_before(store, browser, server.url + "/")
         ended = sum(run.state is State.FINISHED for run in store.runs.newest(limit=500))
         browser.close()
