@@ -214,16 +214,13 @@ def _attention(tables: Tables) -> str:
 
 
 def _other_lengths(table: Mapping[Measure, Results]) -> str:
-    """How networks that were trained on one length do on half and on twice as much."""
+    """How networks that were trained on one length do on twice and on half as much."""
     base, said = table[Measure.WINDOWS].study.base, []
-    places = [(Measure.WINDOWS, base.input_length)]
-    for measure, multiple in ((Measure.HALF_LENGTH, 0.5), (Measure.DOUBLE_LENGTH, 2)):
+    for measure, multiple in ((Measure.DOUBLE_LENGTH, 2), (Measure.HALF_LENGTH, 0.5)):
         _, length = multiple_of_length(base, multiple) or ("", base.input_length)
-        places.append((measure, length))
-    for variant, name in (("attention", "with attention"), ("encoder_decoder", "without it")):
-        here, half, double = (f"{mean_text(_row(table[measure], variant=variant), measure)} of windows of {length}"
-                              for measure, length in places)
-        said.append(f"{name} {here} are right, {half} and {double}")
+        look, plain = (mean_text(_row(table[measure], variant=variant), measure)
+                       for variant in ("attention", "encoder_decoder"))
+        said.append(f"of windows of {length} {look} are right with attention, {plain} without")
     answered = "all" if base.output_length == base.input_length else f"the first {base.output_length}"
     return f"Trained to echo {answered} of {base.input_length} numbers: {'; '.join(said)}."
 
