@@ -110,7 +110,7 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Milestone:
-    """An epoch before the end of a chunk, whose answers are kept. Its fields are as those of `Progress`."""
+    """An epoch before the end of a chunk, whose answers are kept. The fields mean what they mean in `Progress`."""
 
     epoch: int
     loss: float
@@ -142,6 +142,11 @@ class Progress:
     checkpoint: Checkpoint
     snapshot: Snapshot | None = None
     milestones: tuple[Milestone, ...] = ()
+
+    @property
+    def moments(self) -> tuple["Milestone | Self", ...]:
+        """The milestones, and then the record itself."""
+        return *self.milestones, self
 
     def after(self, seconds: float) -> Self:
         """The same record of an attempt that began when the run had been trained for `seconds`."""

@@ -20,7 +20,7 @@ from echo_core.cli.signals import signals_as_ctrl_c, status_of
 from echo_core.config import RunConfig
 from echo_core.config.presets import short_name
 from echo_core.evaluation.verdicts import Verdict, after_training, before_training, percent
-from echo_core.records import Diverged, Evaluation, Milestone, Progress, State
+from echo_core.records import Diverged, Evaluation, Progress, State
 from echo_core.settings import Settings
 from echo_core.store import RunRow, Store, Ticket
 from echo_core.store.upkeep import ORPHANED_SECONDS
@@ -208,8 +208,7 @@ def _shown(records: Iterator[Progress], config: RunConfig, as_json: bool) -> Pro
     last = None
     if as_json:
         for last in records:
-            moments: tuple[Milestone | Progress, ...] = (*last.milestones, last)
-            for each in moments:
+            for each in last.moments:
                 print_json({"epoch": each.epoch, "loss": each.loss, "accuracy": each.accuracy, "seconds": each.seconds})
         return last
     if (last := next(records, None)) is None:

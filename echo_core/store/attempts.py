@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, case, delete, func, insert, literal, select
 
 from echo_core.config import RunConfig
-from echo_core.records import Checkpoint, Evaluation, Milestone, Progress, State
+from echo_core.records import Checkpoint, Evaluation, Progress, State
 from echo_core.store.database import Database
 from echo_core.store.errors import Superseded
 from echo_core.store.queue import CLOSED, Ticket, change, watched_at
@@ -87,11 +87,10 @@ class Attempts:
     def append(self, ticket: Ticket, progress: Progress) -> None:
         """Store the record of a chunk, with its milestones. A record already stored is not written again."""
         points = json.dumps([[point.epoch, point.loss, point.accuracy] for point in progress.points])
-        parts: tuple[Milestone | Progress, ...] = (*progress.milestones, progress)
         records = [{"run_id": ticket.run_id, "epoch": each.epoch, "loss": each.loss, "accuracy": each.accuracy,
                     "seconds": each.seconds, "points": points if each is progress else "[]"}
-                   for each in parts]
-        shown = [each.snapshot for each in parts if each.snapshot]
+                   for each in progress.moments]
+        shown = [each.snapshot for each in progress.moments if each.snapshot]
         size = len(points) + 2 * len(progress.milestones) + sum(8 * each.predicted.size for each in shown)
         with self._database.write() as connection:
             known = select(PROGRESS.c.epoch).where(PROGRESS.c.run_id == ticket.run_id,

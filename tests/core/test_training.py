@@ -214,7 +214,7 @@ def test_at_least_40_snapshots_are_due_from_the_first_epoch_to_the_last(epochs: 
 
 
 def snapshots_of(records: Iterable[Progress]) -> list[Snapshot]:
-    return [each.snapshot for record in records for each in (*record.milestones, record) if each.snapshot]
+    return [each.snapshot for record in records for each in record.moments if each.snapshot]
 
 
 def test_every_snapshot_that_is_due_is_taken_in_the_order_of_epochs():
