@@ -81,4 +81,6 @@ _STYLE = """<style>
 .st-key-study_list button p, .st-key-study_examples button p { white-space: normal; }
 .st-key-study_bar [data-testid="stProgress"] { flex: 1 1 14rem; }
 .st-key-study_bar { scroll-margin-top: 10rem; }
+/* Streamlit keeps what is replaced until the page is drawn: the old button would move the new one under the pointer. */
+.st-key-study_pause + .st-key-study_go_on, .st-key-study_go_on + .st-key-study_pause { display: none; }
 </style>"""

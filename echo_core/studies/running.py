@@ -102,10 +102,15 @@ def pause(study: Study, engine: Engine, holder: str | None = None) -> None:
     Args:
         holder: Who asked for the study; by default the engine. On a hosted copy it goes on for others who did.
     """
-    studies = engine.store.studies
     holder = holder or engine.own_holder
-    studies.rest(study.study_id, holder if engine.settings.hosted else None)
-    if (row := studies.get(study.study_id)) and row.is_wanted:
+    engine.store.studies.rest(study.study_id, holder if engine.settings.hosted else None)
+    _stop_runs(study, engine, holder)
+
+
+def _stop_runs(study: Study, engine: Engine, holder: str) -> None:
+    """Stop the runs of a study that are under way, if nobody wants it."""
+    row = engine.store.studies.get(study.study_id)
+    if row and row.is_wanted:
         return
     runs = engine.store.runs.of([trial.config.run_id for trial in known_trials(study, engine.store)])
     active = [run for run in runs.values() if run.state.is_active]
@@ -164,9 +169,8 @@ class Runner:
         try:
             study = Study.from_json(row.spec)
             is_done = top_up(study, self._engine, holder)
-            now = studies.get(row.study_id)
-            if not is_done and (now is None or not now.is_wanted):  # it was paused while runs were asked for
-                pause(study, self._engine, holder)
+            if not is_done:  # it may have been paused while runs were asked for
+                _stop_runs(study, self._engine, holder)
         except ValueError as error:  # of another version, or a limit that was lowered
             logger.warning("study %s cannot go on: %s", row.study_id, error)
             is_done = True

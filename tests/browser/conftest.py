@@ -16,6 +16,8 @@ DOUBLES = """() => { window.doubles = new Set();
   const look = () => { for (const key of ['windows', 'progress', 'loss_chart', 'train'])
     if (document.querySelectorAll(`.st-key-${key}`).length > 1) window.doubles.add(key);
     if (document.querySelectorAll('.st-key-run [data-testid=stVegaLiteChart]').length > 2) window.doubles.add('curves');
+    if (['pause', 'go_on'].every(key => document.querySelector(`.st-key-study_${key}`)?.checkVisibility()))
+      window.doubles.add('Pause and Go on');
     if (document.querySelector('[data-testid=stException]')) window.doubles.add('an exception that was shown'); };
   new MutationObserver(look).observe(document.body, {childList: true, subtree: true}); }"""
 

@@ -51,3 +51,31 @@ def test_a_study_that_is_paused_while_its_runs_are_asked_for_keeps_none_of_them_
     until(lambda: lab.store.studies.get(STUDY.study_id).holders == ())
     ids = [trial.config.run_id for trial in STUDY.trials()]
     until(lambda: (runs := lab.store.runs.of(ids)) and all(run.state is State.PAUSED for run in runs.values()))
+
+
+def test_a_study_that_is_wanted_again_just_after_its_pause_stays_wanted(lab: Engine, monkeypatch: pytest.MonkeyPatch):
+    studies, ask_for_runs, read = lab.store.studies, running.top_up, type(lab.store.studies).get
+    looks = []
+
+    def pause_meanwhile(*args):
+        done = ask_for_runs(*args)
+        if not looks:
+            studies.rest(STUDY.study_id)
+        return done
+
+    def go_on_after_the_look(self, study_id):
+        row = read(self, study_id)
+        if threading.current_thread().name == "echo studies":
+            looks.append(row)
+            if len(looks) == 1:
+                studies.ask(STUDY.study_id, STUDY.to_json(), lab.own_holder)
+        return row
+
+    monkeypatch.setattr(running, "top_up", pause_meanwhile)
+    monkeypatch.setattr(type(studies), "get", go_on_after_the_look)
+    studies.ask(STUDY.study_id, STUDY.to_json(), lab.own_holder)
+    Runner(lab)
+    until(lambda: len(looks) > 2)  # it looks at no study that rests
+    assert [row.is_wanted for row in looks[:3]] == [False, True, True]
+    ids = [trial.config.run_id for trial in STUDY.trials()]
+    until(lambda: any(run.state is State.QUEUED for run in lab.store.runs.of(ids).values()))
