@@ -23,8 +23,8 @@ hypothesis.settings.load_profile("lab")
 
 #: The slowest files, the slowest first. If one of them started last, the other process would wait for it.
 LONG_FILES = ("test_train_page", "test_history_page", "test_train_screen", "test_engine", "test_arithmetic",
-              "test_faults", "test_worker", "test_commands", "test_outages", "test_two_apps", "test_ahead", "test_tabs",
-              "test_apps_that_end", "test_reruns", "test_accessibility", "test_inside_app", "test_kills",
+              "test_faults", "test_worker", "test_train_command", "test_outages", "test_two_apps", "test_ahead",
+              "test_tabs", "test_apps_that_end", "test_reruns", "test_accessibility", "test_inside_app", "test_kills",
               "test_train_app", "test_training", "test_models", "test_script", "test_listing", "test_run_files")
 
 

@@ -15,7 +15,7 @@ from echo_core.inspection.inspecting import inspect as table_of
 from echo_core.models import first_weights
 from echo_core.records import State
 from echo_core.workers.worker import moment
-from tests.helpers.command import command_store, echo_core
+from tests.helpers.command import echo_core
 from tests.helpers.samples import TINY, small
 from tests.helpers.trained import last, with_
 from tests.helpers.waiting import PATIENCE
@@ -32,12 +32,6 @@ FIELDS = ["run_id", "epoch", "what", "sequences", "source", "seed", "method", "c
 @pytest.fixture(scope="module")
 def weights():
     return last(CONFIG).checkpoint.weights
-
-
-@pytest.fixture
-def store(tmp_path, environment):
-    with command_store(tmp_path) as opened:
-        yield opened
 
 
 @pytest.fixture

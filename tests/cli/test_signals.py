@@ -16,7 +16,7 @@ from echo_core.config import RunConfig
 from echo_core.records import State
 from echo_core.store import upkeep
 from echo_core.workers.cluster import has_ended, local_name
-from tests.helpers.command import command_store, echo_core
+from tests.helpers.command import echo_core
 from tests.helpers.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -25,12 +25,6 @@ TINY_CONFIG = RunConfig(units=4, vocab_size=10, epochs=6)
 
 
 pytestmark = pytest.mark.usefixtures("environment")
-
-
-@pytest.fixture
-def store(tmp_path, environment):
-    with command_store(tmp_path) as opened:
-        yield opened
 
 
 def ended_process() -> str:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from statistics import mean
@@ -17,7 +16,7 @@ import pytest
 from echo_core.records import State
 from echo_core.store import Store
 from tests.helpers.clusters import dask_cluster
-from tests.helpers.command import command_store, echo_core
+from tests.helpers.command import echo_core
 from tests.helpers.postgres import Server
 from tests.helpers.waiting import PATIENCE, until
 
@@ -27,12 +26,6 @@ TINY = ["--set", "variant=encoder_decoder", "--set", "vocab_size=10", "--set", "
         "--set", "input_length=3", "--set", "output_length=2", "--set", "units=6", "--set", "batch_size=6"]
 
 pytestmark = pytest.mark.usefixtures("environment")
-
-
-@pytest.fixture
-def store(tmp_path: Path, environment) -> Iterator[Store]:
-    with command_store(tmp_path) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
