@@ -201,10 +201,10 @@ def title_of(run: RunRow) -> str:
 
 
 @shared_cache(max_entries=2)
-def _newest_finished(time_bucket: int) -> list[RunRow]:
-    return tables.newest_finished(store())
+def _estimates(time_bucket: int) -> tables.Estimates:
+    return tables.Estimates(store())
 
 
 def estimate_seconds(config: RunConfig) -> float:
     """About how long a run will train on this machine."""
-    return tables.estimate_seconds(config, _newest_finished(time_bucket(_FINISHED_SECONDS)))
+    return _estimates(time_bucket(_FINISHED_SECONDS)).seconds(config)

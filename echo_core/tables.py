@@ -148,21 +148,31 @@ def as_words(config: RunConfig, numbers: ArrayLike) -> NDArray[Any]:
     return named
 
 
-def newest_finished(store: Store) -> list[RunRow]:
-    """The newest finished runs, by which the time of others is estimated."""
-    return [run for run in store.runs.newest(limit=20) if run.state is State.FINISHED and run.seconds > 0]
-
-
-def estimate_seconds(config: RunConfig, finished: Sequence[RunRow]) -> float:
+class Estimates:
     """Estimated seconds of training on this machine.
 
-    A formula gives the work of an epoch; the newest finished runs on this machine scale it.
+    A formula gives the work of an epoch. The newest finished runs on this machine scale it, or say it outright for
+    their own networks.
     """
-    same = [run for run in finished if run.config.network == config.network]
-    if same:
-        return _START_SECONDS + _without_start(same[0].seconds) * config.epochs / same[0].config.epochs
-    took, guessed = sum(run.seconds for run in finished), sum(_guess(run.config) for run in finished)
-    return _guess(config) * (min(max(took / guessed, 0.25), 4.0) if finished else 1.0)
+
+    def __init__(self, store: Store) -> None:
+        finished = [run for run in store.runs.newest(limit=20) if run.state is State.FINISHED and run.seconds > 0]
+        took, guessed = sum(run.seconds for run in finished), sum(_guess(run.config) for run in finished)
+        self._scale = min(max(took / guessed, 0.25), 4.0) if finished else 1.0
+        self._an_epoch: dict[RunConfig, float] = {}  # of networks that were trained here, by their newest run
+        for run in finished:
+            self._an_epoch.setdefault(run.config.network, _without_start(run.seconds) / run.config.epochs)
+        self._guessed: dict[tuple[RunConfig, int], float] = {}  # a study asks for the same network with many seeds
+
+    def seconds(self, config: RunConfig) -> float:
+        """Of one run, from its start to its end."""
+        network = config.network
+        if network in self._an_epoch:
+            return _START_SECONDS + self._an_epoch[network] * config.epochs
+        asked = network, config.epochs
+        if asked not in self._guessed:
+            self._guessed[asked] = _guess(config) * self._scale
+        return self._guessed[asked]
 
 
 def forecast(store: Store) -> dict[str, Wait]:
@@ -177,10 +187,10 @@ def ends(store: Store) -> dict[str, float]:
 
 def _forecasts(store: Store) -> dict[str, tuple[Wait | None, float]]:
     """The wait of each queued run, and the seconds until it or a running one ends."""
-    active, finished, now = store.runs.active(), newest_finished(store), store.now()
+    active, estimates, now = store.runs.active(), Estimates(store), store.now()
 
     def left(run: RunRow) -> float:
-        expected = estimate_seconds(run.config, finished)
+        expected = estimates.seconds(run.config)
         if run.state is State.RUNNING and run.epoch == 0 and run.started_at:
             return max(0.5, expected - (now - run.started_at))
         pace = store.progress.glance(run.run_id).pace if run.epoch else ()

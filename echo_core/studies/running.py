@@ -17,7 +17,7 @@ from echo_core.store import RunRow, Store
 from echo_core.store.studies import StudyRow
 from echo_core.studies.results import tuned_rates
 from echo_core.studies.study import Study, Trial
-from echo_core.tables import estimate_seconds, newest_finished
+from echo_core.tables import Estimates
 
 logger = logging.getLogger(__name__)
 
@@ -61,12 +61,12 @@ def known_trials(study: Study, store: Store) -> list[Trial]:
 def standing(study: Study, store: Store, at_a_time: int = 1) -> Standing:
     """How far a study is, and how long the rest takes with so many runs at a time."""
     trials = known_trials(study, store)
-    runs, finished = store.runs.of([trial.config.run_id for trial in trials]), newest_finished(store)
+    runs, estimates = store.runs.of([trial.config.run_id for trial in trials]), Estimates(store)
     ended = [run for run in runs.values() if run.state.has_ended]
-    seconds = sum(estimate_seconds(trial.config, finished) for trial in trials
+    seconds = sum(estimates.seconds(trial.config) for trial in trials
                   if not _has_ended(runs.get(trial.config.run_id)))
     if unknown := study.num_runs - len(trials):  # runs whose rate is not tuned yet: as long as those that tune
-        seconds += unknown * sum(estimate_seconds(trial.config, finished) for trial in trials) / len(trials)
+        seconds += unknown * sum(estimates.seconds(trial.config) for trial in trials) / len(trials)
     return Standing(study.num_runs, len(ended), sum(run.state is State.FAILED for run in ended),
                     sum(run.state is State.RUNNING for run in runs.values()), seconds / max(1, at_a_time))
 

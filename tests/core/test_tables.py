@@ -217,7 +217,7 @@ def test_time_left_does_not_jump_when_a_run_goes_on_and_is_compiled_again():
 
 
 def estimated(config: RunConfig, store: Store) -> float:
-    return tables.estimate_seconds(config, tables.newest_finished(store))
+    return tables.Estimates(store).seconds(config)
 
 
 def test_an_estimate_on_a_fresh_machine_is_of_the_right_order(store: Store):
@@ -235,6 +235,15 @@ def test_an_estimate_follows_how_slow_other_networks_were_here(store: Store):
     before = estimated(PRESETS["partial"].config, store)
     finish(store, PRESETS["quick"].config, seconds=3 * estimated(PRESETS["quick"].config, store))
     assert estimated(PRESETS["partial"].config, store) == pytest.approx(3 * before)
+
+
+def test_an_estimate_is_made_once_for_all_seeds_of_a_network(store: Store, monkeypatch: pytest.MonkeyPatch):
+    finish(store, PRESETS["quick"].config, seconds=3.0)
+    estimates, count, counted = tables.Estimates(store), tables.flops_per_window, []
+    monkeypatch.setattr(tables, "flops_per_window", lambda config: counted.append(config) or count(config))
+    seeds = {estimates.seconds(CONFIG.model_copy(update={"seed": seed})) for seed in range(100)}
+    assert (len(seeds), len(counted)) == (1, 1)
+    assert estimates.seconds(CONFIG.model_copy(update={"epochs": 2 * CONFIG.epochs})) > seeds.pop()
 
 
 def queued(store: Store, number: int, **changes) -> str:
