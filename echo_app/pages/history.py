@@ -41,7 +41,7 @@ def runs_page(open_run: Callable[[], None]) -> None:
 def _page(open_run: Callable[[], None]) -> None:
     prepare()
     st.subheader("History", anchor=False)
-    st.markdown("Every run that this copy has trained. Pick some to lay their curves over each other.")
+    st.markdown("Runs are kept here. Pick some to lay their curves over each other." + _left_out())
     _filters()
     entries, total = _find()
     if not entries:
@@ -104,10 +104,16 @@ def _nothing(total: int) -> None:
     elif total:
         st.info("These runs were made by another version of Echo Lab, which can read them.", icon=":material/history:")
     else:
-        of_studies = (" Runs that only studies have asked for are listed by a switch of Filter."
-                      if not st.session_state[_STUDIES] and state.store().studies.newest(limit=1) else "")
-        st.info(f"There are no runs yet. Press Train on the first page, and they are kept here.{of_studies}",
+        st.info(f"There are no runs yet. Press Train on the first page, and they are kept here.{_left_out()}",
                 icon=":material/history:")
+
+
+def _left_out() -> str:
+    """What to do to see the runs of studies, if there are some that are not listed."""
+    visitor = state.visitor() if state.engine().settings.hosted else None
+    if st.session_state.get(_STUDIES) or not state.store().studies.newest(visitor, 1):
+        return ""
+    return " Runs that only studies have asked for are listed by a switch of *Filter*."
 
 
 def _list(entries: Sequence[ListedRun], total: int) -> None:

@@ -12,7 +12,9 @@ from echo_core.config.repair import explain
 from echo_core.store.errors import StoreAway, StoreError
 
 #: White text on the light blue of the dark theme would have too little contrast.
-STYLE = """<style>[data-testid="stBaseButton-primary"] :is(p, span) { color: light-dark(#fff, #0e1117); }</style>"""
+STYLE = """<style>
+[data-testid="stBaseButton-primary"]:enabled :is(p, span) { color: light-dark(#fff, #0e1117); }
+</style>"""
 
 logger = logging.getLogger(__name__)
 

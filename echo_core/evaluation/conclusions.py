@@ -111,9 +111,9 @@ def _why_not(config: RunConfig, kinds: Collection[Kind], loss: float | None) -> 
     if config.representation == "linear":
         return "As expected: it guesses a number by its size, which comes near and is rarely exact." + same
     if is_too_small(config):
-        return (f"As expected: {_bits(config)} do not fit through this state. In principle its {config.units} values "
-                f"could hold far more, but within {counted(config.epochs, 'epoch')} training has found a way to keep "
-                f"{_kept(config, loss)}" + same)
+        return (f"As expected: training finds no way to keep {_bits(config)} in this state. Its {config.units} values "
+                f"could hold far more in principle, but within {counted(config.epochs, 'epoch')} they have come "
+                f"to keep {_kept(config, loss)}" + same)
     if "contradictory_pairs" in kinds:
         return "Some of its pairs contradict each other, so not all of them can come out right." + same
     if config.traits.has_attention:

@@ -75,7 +75,9 @@ def _points(found: Difference) -> str:
 
 
 def _reliability(tables: Tables) -> str:
-    said = []
+    every = [row for table in tables for row in table[Measure.WINDOWS].rows]
+    said = ["Yes." if all(_perfect(row) == len(row.outcomes) for row in every) else "No, but nearly." if all(
+        row.estimate.mean >= LEARNT_AT for row in every) else "No."]
     for title, table in zip(("Whole echo", "Partial echo"), tables, strict=True):
         row, windows = table[Measure.LEARNT].rows[0], table[Measure.WINDOWS].rows[0]
         learnt = round(row.estimate.mean * row.estimate.n)
@@ -220,7 +222,7 @@ def _other_lengths(table: Mapping[Measure, Results]) -> str:
         _, length = multiple_of_length(base, multiple) or ("", base.input_length)
         look, plain = (mean_text(_row(table[measure], variant=variant), measure)
                        for variant in ("attention", "encoder_decoder"))
-        said.append(f"of windows of {length} {look} are right with attention, {plain} without")
+        said.append(f"{look} of windows of {length} are right with attention, {plain} without")
     answered = "all" if base.output_length == base.input_length else f"the first {base.output_length}"
     return f"Trained to echo {answered} of {base.input_length} numbers: {'; '.join(said)}."
 

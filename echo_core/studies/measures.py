@@ -67,7 +67,7 @@ MEASURES: Mapping[Measure, MeasureTraits] = MappingProxyType({
         "Bits kept", "Bits of the asked numbers that the answers keep, over 2,000 unseen sequences.", Kind.AMOUNT),
     Measure.HALF_LENGTH: MeasureTraits(
         "Right at half the length", "Share of 2,000 unseen windows that are right, where each is half as long as in "
-        "training, rounded up. A network that answers with a part of its window answers with as many numbers of these. "
+        "training, rounded up. A network that answers with 2 of 5 numbers answers with 2 of these, too. "
         "One that takes only windows of its own length has no value.", Kind.ACCURACY),
     Measure.DOUBLE_LENGTH: MeasureTraits(
         "Right at twice the length", "The same with windows twice as long as in training.", Kind.ACCURACY),

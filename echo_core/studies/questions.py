@@ -114,7 +114,7 @@ QUESTIONS: tuple[Question, ...] = (
         (Asked("published", {}, (_LOOKS,), 10, (Measure.WINDOWS,)),
          Asked("quick", {"epochs": 2000}, (_LOOKS,), 10, _LENGTHS), Asked("partial_5", {}, (_LOOKS,), 5, _LENGTHS))),
     Question(
-        "recipe", "Is it the recipe or the network that makes quick quick?",
+        "recipe", "Is it the recipe or the network that makes quick learn so fast?",
         "Quick differs from the tutorial's network in its learning rate, the sequences of an update and its units.",
         (Asked("quick", {"epochs": 2000}, (Axis("learning_rate", (0.001, 0.003, 0.01)),
                                            Axis("sequences_per_epoch", (1, 8))), 5, (Measure.EPOCHS, Measure.WINDOWS)),

@@ -61,7 +61,7 @@ class Study:
     """A grid of settings × seeds.
 
     Attributes:
-        base: The settings that do not vary; its seed is the first of `seeds`.
+        base: The settings that do not vary; its seed is the first of the seeds.
         over: One or two axes.
         tune: Whether the learning rate is chosen for each setting from `RATES`, on seeds of its own, before the seeds
             of the study are trained. Networks that are compared at one rate are ranked by that rate
@@ -182,13 +182,15 @@ class Study:
 def parse_axis(text: str) -> Axis:
     """`"units=8,16,32" -> Axis("units", (8, 16, 32))`; `"output_length=1-5"` has each whole number from 1 to 5.
 
+    Spaces between values will do as well.
+
     Raises:
         ValueError: If it is no setting with values.
     """
     field, equals, listed = (part.strip() for part in text.partition("="))
     if not equals or not listed:
         raise ValueError(f"over must be FIELD=V1,V2,…; received {text}. Try units=8,16,32.")
-    parts = [part.strip() for part in listed.split(",")]
+    parts = [value for part in listed.split(",") for value in part.split() or [""]]
     if "" in parts:
         raise ValueError(f"over must have a value between two commas; received {text}. Try units=8,16,32.")
     return Axis(field, tuple(_typed(field, value) for part in parts for value in _spread(field, part)))

@@ -24,7 +24,8 @@ from echo_core.training.program import MAX_CHUNK, MAX_MILESTONES, Program, Tenso
 
 #: Seconds that one call should take: short enough for Stop and a live chart.
 CHUNK_SECONDS = 0.25
-#: A call of a large network costs nearly an epoch, for copies of its weights: it has these epochs, in up to a second.
+#: A call of a large network copies its weights, which costs nearly an epoch. So a call trains at least these epochs, if
+#: they take at most these seconds.
 LARGE_CHUNK, LARGE_CHUNK_SECONDS = 8, 4 * CHUNK_SECONDS
 #: The most points in a run's curve.
 MAX_POINTS = 500
@@ -34,6 +35,7 @@ EXTRA_SNAPSHOTS = 60
 
 #: Held while a program is traced, so that two threads, one that compiles ahead and one that trains, trace it once.
 _TRACING = threading.Lock()
+
 
 class _Reached(NamedTuple):
     """A checkpoint, and its weights and moments as the tensors that the next call of the program takes.

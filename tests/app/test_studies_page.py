@@ -136,6 +136,14 @@ def test_values_that_cannot_be_trained_are_refused_in_words_before_start(values:
     assert "**10 runs**" in said(page)
 
 
+@pytest.mark.parametrize("values", ["8 16", "units=8,16", " 8 , 16 "])
+def test_values_may_have_spaces_between_them_or_their_setting_before_them(values: str):
+    page = open_studies()
+    page.text_input(key="study_values_1").set_value(values).run()
+    assert not page.error
+    assert "**10 runs**" in said(page)
+
+
 def test_a_study_is_put_into_the_form_and_its_known_runs_are_counted_before_start(store: Store):
     end_all(store, {0: (0.5, 0.6, 0.7)})
     ask_for(store, holder=None)
@@ -335,7 +343,7 @@ def test_the_history_lists_runs_of_studies_when_it_is_asked_to(store: Store):
     end_all(store, {0: (0.5, 0.6, 0.7)})
     ask_for(store, holder=None)
     page = AppTest.from_function(script, default_timeout=PATIENCE).run()
-    assert "listed by a switch of Filter" in said(page)
+    assert "listed by a switch of *Filter*" in said(page)
     page.toggle(key="runs_of_studies").set_value(True).run()
     assert len(page.dataframe[0].value) == 3
 

@@ -323,7 +323,7 @@ def test_result_says_what_it_comes_to_in_the_colour_of_it(preset: str, right: fl
     [found] = [shown for shown in getattr(page, box) if said in str(shown.proto)]
     assert "Finished: " in found.value
     if preset == "ten_without_attention":
-        assert found.value.startswith("As expected: 66 bits do not fit through this state.")
+        assert found.value.startswith("As expected: training finds no way to keep 66 bits in this state.")
 
 
 def test_what_to_try_next_is_a_button_that_does_it():

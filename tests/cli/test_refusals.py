@@ -8,7 +8,7 @@ import pytest
 
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
-from tests.helpers.command import echo_core, objects
+from tests.helpers.command import echo_core
 from tests.helpers.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -90,15 +90,6 @@ def test_the_size_of_a_pipe_without_an_end_is_said_as_far_as_it_was_read():
                                                      "1,000,000. Try a shorter one.\n")
 
 
-def test_a_table_is_learnt_and_what_was_left_out_of_it_is_said(tmp_path):
-    (tmp_path / "cards.csv").write_text("question;answer\nhow are you ?;fine\nwho ?;me\n", encoding="utf-8-sig")
-    result = echo_core("train", "--no-store", "--json", "--preset", "pairs", "--text", str(tmp_path / "cards.csv"),
-                       "--set", "epochs=1")
-    assert (result.exit_code, objects(result.stdout)[-1]["windows"]) == (0, 2)
-    assert result.stderr == ("Line 1 of the file was taken for a heading and left out. "
-                             "If it is a pair, move it further down.\n")
-
-
 def test_a_limit_of_the_host_is_refused_before_anything_is_trained(environment):
     environment["ECHO_MAX_EPOCHS"] = "400"
     result = echo_core("train", "--preset", "whole")
@@ -120,6 +111,3 @@ def test_a_store_that_cannot_be_opened_is_said_in_one_line(environment):
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: DATABASE_URL is not a database's URL.")
     assert result.stderr.count("\n") == 1
-
-
-# --- training ------------------------------------------------------------------------------------

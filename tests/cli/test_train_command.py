@@ -45,6 +45,15 @@ def test_pairs_of_a_file_are_learnt_and_judged_on_themselves(tmp_path):
     assert (last["window_accuracy"], last["windows"], last["judged_on"]) == (1.0, 2, "training")
 
 
+def test_a_table_is_learnt_and_what_was_left_out_of_it_is_said(tmp_path):
+    (tmp_path / "cards.csv").write_text("question;answer\nhow are you ?;fine\nwho ?;me\n", encoding="utf-8-sig")
+    result = echo_core("train", "--no-store", "--json", "--preset", "pairs", "--text", str(tmp_path / "cards.csv"),
+                       "--set", "epochs=1")
+    assert (result.exit_code, objects(result.stdout)[-1]["windows"]) == (0, 2)
+    assert result.stderr == ("Line 1 of the file was taken for a heading and left out. "
+                             "If it is a pair, move it further down.\n")
+
+
 def test_json_is_a_line_for_each_record_and_last_of_each_seed_what_it_can_do(store):
     result = echo_core("train", *TINY, "--set", "seed=5", "--repeat", "2", "--json")
     assert (result.exit_code, result.stderr) == (0, "")

@@ -30,9 +30,9 @@ def test_headline_says_how_many_windows_are_right_and_whether_that_is_the_task(w
 
 
 @pytest.mark.parametrize(("name", "why"), [
-    ("ten_without_attention", "As expected: 66 bits do not fit through this state. In principle its 128 values could "
+    ("ten_without_attention", "As expected: training finds no way to keep 66 bits in this state. Its 128 values could "
                               "hold far more"),
-    ("too_small", "As expected: 13.3 bits do not fit through this state."),
+    ("too_small", "As expected: training finds no way to keep 13.3 bits in this state."),
     ("no_memory", "As expected: 13.3 bits must be remembered, and this network has no memory."),
     ("linear", "As expected: it guesses a number by its size, which comes near and is rarely exact.")])
 def test_presets_that_are_made_to_fail_are_told_why_that_was_expected(name: str, why: str):
@@ -43,7 +43,7 @@ def test_a_state_that_is_too_small_keeps_as_many_bits_as_the_loss_says():
     config, bits = PRESETS["ten_without_attention"].config, 26
     loss = math.log(100) - bits / 10 * math.log(2)  # nats, of each of ten numbers out of a hundred
     assert concluded(config, 0.0, loss=loss).why.endswith(
-        "within 2,000 epochs training has found a way to keep only about 26 bits, by its loss. Inside measures them.")
+        "within 2,000 epochs they have come to keep only about 26 bits, by its loss. Inside measures them.")
     assert "only about 0 bits" in concluded(config, 0.0, loss=math.log(100) + 0.1).why
 
 

@@ -50,8 +50,9 @@ def test_more_seeds_share_the_runs_of_fewer():
 
 
 @pytest.mark.parametrize(("text", "values"), [
-    ("units=8, 16,32", (8, 16, 32)), ("output_length=1-4", (1, 2, 3, 4)), ("learning_rate=0.001,1e-2", (0.001, 0.01)),
-    ("stateful=true,false", (True, False)), ("cell=lstm,gru", ("lstm", "gru")), ("lag=0-1,3", (0, 1, 3))])
+    ("units=8, 16,32", (8, 16, 32)), ("units=8 16", (8, 16)), ("output_length=1-4", (1, 2, 3, 4)),
+    ("learning_rate=0.001,1e-2", (0.001, 0.01)), ("stateful=true,false", (True, False)),
+    ("cell=lstm,gru", ("lstm", "gru")), ("lag=0-1,3", (0, 1, 3))])
 def test_values_are_read_in_the_type_of_their_field(text: str, values: tuple[object, ...]):
     assert parse_axis(text).values == values
 

@@ -30,8 +30,8 @@ _GATES = {"input": "**i**, the input gate, lets news in", "output": "**o**, the 
           "forget": "**f**, the forget gate, keeps the memory when open and drops it when shut",
           "update": "**u**, the update gate, keeps the memory when open and replaces it when shut",
           "reset": "**r**, the reset gate, looks at the old memory"}
-_MEMORY = (" The orange bar above a number: the share of what was written into the memory at its timestep that is "
-           "still there, however little that was; empty where nothing has been written. "
+_MEMORY = (" The orange bar above a number: how much is left of what was written into the memory at its timestep, "
+           "as a share. It is empty where nothing has been written. "
            f"*{reading.TITLE}* shows whether the number itself can be found in it.")
 _COUNTED = (f" The bars of the card *Gates* count units: filled, those whose gate is nearly open (above {OPEN}); "
             f"hatched, those in between; empty, those nearly shut (below {SHUT}).")

@@ -31,7 +31,7 @@ def comparison(found: Results, far: Standing) -> None:
         return
     differences = found.compared_with(place)
     corrected = f", corrected for {len(differences)} comparisons" if len(differences) > 1 else ""
-    st.caption(f"Over the seeds that both have, which differ in nothing else. Each 95 % interval is of the "
+    st.caption(f"Each pair is compared over the seeds that both have. Each 95 % interval is of the "
                f"difference{corrected}; where it holds 0, chance may have made it.")
     lines = [words.difference_in_words(found.measure, plain(names[other]), plain(names[place]), difference)
              for other, difference in differences.items()]

@@ -15,7 +15,6 @@ from echo_app.panels.studies import acting, questions, reading
 from echo_core.config import RunConfig
 from echo_core.config.labels import TITLES, label_of, name_in_words
 from echo_core.config.presets import PRESETS
-from echo_core.settings import LimitExceeded
 from echo_core.studies.measures import MEASURES, Measure
 from echo_core.studies.study import MAX_SEEDS, RATES, TUNING_SEEDS, Axis, Study, parse_axis
 from echo_core.text.plurals import counted, shortened
@@ -162,7 +161,7 @@ def _axis(place: int, base: RunConfig, fields: Sequence[str]) -> None:
         else:
             st.text_input("Values", key=typed, persist_state="session", max_chars=_LONGEST, width="stretch",
                           placeholder="8, 16, 32", autocomplete="off",
-                          help="With commas between them; `1-5` is each whole number from 1 to 5.")
+                          help="With commas or spaces between them; `1-5` is each whole number from 1 to 5.")
 
 
 def _keys(place: int) -> tuple[str, str, str]:
@@ -194,9 +193,7 @@ def read() -> tuple[Study | None, str | None]:
     try:
         study = Study(base_of(session[BASE]), tuple(_axes()), session[SEEDS], session[TUNE])
         acting.check_limits(study)
-    except LimitExceeded as error:
-        return None, str(error)
-    except ValueError as error:
+    except ValueError as error:  # `LimitExceeded` is one
         return None, str(error)
     return study, None
 
@@ -215,7 +212,8 @@ def _axes() -> list[Axis]:
         else:
             if not session[typed].strip():
                 raise ValueError(f"{label_of(field)} has no values yet. Try {questions.VALUES[field] or '1, 2'}.")
-            axes.append(parse_axis(f"{field}={session[typed]}"))
+            values = session[typed].strip().removeprefix(f"{field}=")  # as messages write it
+            axes.append(parse_axis(f"{field}={values}"))
     return axes
 
 
@@ -228,8 +226,8 @@ def _what_it_takes(study: Study) -> None:
     known = f" **{far.ended}** of them {'is' if far.ended == 1 else 'are'} trained already." if far.ended else ""
     workers = state.engine().num_workers
     left = ("Nothing is left to train: Start shows the answer." if far.is_done else
-            f"About **{duration(max(1, round(far.seconds_left)))}** on {counted(workers, 'worker')} here; it stands "
-            "back for whoever presses Train.")
+            f"About **{duration(max(1, round(far.seconds_left)))}** on {counted(workers, 'worker')} here. Whoever "
+            "presses Train meanwhile goes first.")
     st.markdown(f"**{counted(far.total, 'run')}**: {each}.{known} {left}")
 
 

@@ -29,6 +29,7 @@ _SPREAD = 0.55
 _ROOM = 1.5
 #: The share of a row on each side of its middle that its dots spread over.
 _ROW_SPREAD = 0.3
+_DOTS = "Small dots are single seeds, side by side so that all are seen."
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,14 @@ def _line(found: Results, axis: Axis, other: Axis | None) -> Picture:
     against = f"{MEASURES[found.measure].title} against {label.lower()}"
     each = f", one line for each {label_of(other.field).lower()}" if other else ""
     return Picture(spec, table, f"{against}{each}: a dot for each seed, and means with their intervals",
-                   _reading(found, "Small dots are single seeds. The line joins the means, "
-                            "each with its 95 % interval."))
+                   _reading(found, f"{_DOTS} The line joins the means, each with its 95 % interval."))
 
 
 def _rows(found: Results) -> Picture:
     names = tuple(words.setting_in_words(found.study, row.setting) for row in found.rows)
     return Picture(seeds.by_choice(_measured(found), names), _table(found, None),
                    f"{MEASURES[found.measure].title} of each: a dot for each seed, and means with their intervals",
-                   _reading(found, "Small dots are single seeds. The diamond is their mean, "
-                            "on its 95 % interval."))
+                   _reading(found, f"{_DOTS} The diamond is their mean, on its 95 % interval."))
 
 
 def _reading(found: Results, begin: str) -> str:
