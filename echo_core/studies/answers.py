@@ -200,8 +200,10 @@ def _time(tables: Tables) -> str:
             said.append(f"too few seeds got there to tell for {field}")
             continue
         first, last = reached[0], reached[-1]
+        never = [written(row.setting[field]) for row in epochs.rows if not row.estimate.n]
         said.append(f"{kinds[field].format(last.setting[field], first.setting[field])} takes "
-                    f"{mean_text(last, Measure.EPOCHS)} instead of {mean_text(first, Measure.EPOCHS)}")
+                    f"{mean_text(last, Measure.EPOCHS)} instead of {mean_text(first, Measure.EPOCHS)}"
+                    + (f", and with {' and '.join(never)} no seed gets there" if never else ""))
     text = "; ".join(said)
     return f"Until 99 % of the numbers are right, {text}."
 
