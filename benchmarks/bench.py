@@ -95,7 +95,7 @@ def _run(peer: str, setting: str, programs: Path) -> dict[str, Any]:
     program_folder(settings).mkdir(parents=True, exist_ok=True)
     variables = {**os.environ, **environment(settings), "NPROC": str(settings.threads)}  # which is what JAX reads
     if PEERS[peer].is_guest:
-        variables.pop("XLA_FLAGS")  # JAX as it comes
+        variables.pop("XLA_FLAGS", None)  # JAX as it comes
     python = str(GUESTS_PYTHON) if PEERS[peer].is_guest else sys.executable
     done = subprocess.run([python, "-m", "benchmarks.measure", peer, setting], cwd=ROOT, text=True,
                           env=variables, capture_output=True, check=False)

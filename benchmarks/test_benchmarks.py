@@ -163,6 +163,13 @@ def test_report_names_the_machine_but_neither_its_host_nor_a_path():
 
 
 @pytest.mark.slow
+def test_a_peer_that_keeps_programs_finds_them_in_the_next_process(tmp_path):
+    first, second = (bench.measure_apart("ours_cached", "whole", tmp_path)["first_seconds"] for _ in range(2))
+    assert list(tmp_path.glob("whole/*/*.pb")), "no program was kept"
+    assert max(first, second) < bench.measure_apart("ours", "whole")["first_seconds"]
+
+
+@pytest.mark.slow
 def test_a_crowd_acts_and_looks_without_an_error(tmp_path):
     with serve(tmp_path) as server, ThreadPoolExecutor() as thread:  # Playwright has a loop in this one
         figures = thread.submit(lambda: asyncio.run(crowd.visit(server, sessions=3, seconds=4.0))).result()

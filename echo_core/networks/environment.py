@@ -14,6 +14,10 @@ _PREFIXES = ("TF_", "TF2_", "XLA_", "KERAS_")
 #: These may stay: they decide what is logged, and where on a GPU memory comes from, but no result.
 _HARMLESS = ("TF_CPP_", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR")
 
+#: What this project sets instead, in every process that trains. XLA uses vectors as wide as those of AVX-512 only when
+#: asked: a fifth faster where they exist, and some sums end in other last bits.
+_OURS = {"KERAS_BACKEND": "tensorflow", "XLA_FLAGS": "--xla_cpu_prefer_vector_width=512"}
+
 _is_pinned = False
 
 
@@ -21,14 +25,14 @@ def pin(own: Mapping[str, str] | None = None) -> None:
     """Remove variables set outside, before TensorFlow and Keras are imported, which read them once.
 
     Args:
-        own: What this project sets instead. Without it, only the first call in a process does something.
+        own: What else a process of this project sets. Without it, only the first call in a process does something.
     """
     global _is_pinned
     if _is_pinned and own is None:
         return
     for name in [name for name in os.environ if name.startswith(_PREFIXES) and not name.startswith(_HARMLESS)]:
         del os.environ[name]
-    os.environ.update({"KERAS_BACKEND": "tensorflow", **(own or {})})
+    os.environ.update({**_OURS, **(own or {})})
     _is_pinned = True
 
 

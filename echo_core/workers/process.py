@@ -28,8 +28,6 @@ NICENESS = 10
 NUMPY_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
 #: Threads that run before `machine.keep_arrays` has been called have heaps of their own, in which training may end up.
 ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
-#: XLA uses vectors as wide as those of AVX-512 only when asked: a fifth faster where they exist.
-WIDE_VECTORS = "--xla_cpu_prefer_vector_width=512"
 XLA_CACHE_FLAG = "--tf_xla_persistent_cache_directory="
 
 _PREPARING, _LOADING = threading.Lock(), threading.Lock()
@@ -57,7 +55,6 @@ def environment(settings: Settings) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
         "TF_ENABLE_ONEDNN_OPTS": "0",  # our programs do not use it, and with it TensorFlow prints two lines
         "TF_XLA_FLAGS": _xla_flags(program_folder(settings)),
-        "XLA_FLAGS": WIDE_VECTORS,
     }
 
 

@@ -52,6 +52,14 @@ def home(tmp_path: Path, settings: str) -> str:
     return str(tmp_path)
 
 
+def test_a_library_and_a_worker_compile_the_same_way():
+    by_the_library = "import echo_core.training"
+    by_a_worker = ("from echo_core.settings import Settings; from echo_core.workers.process import load_training; "
+                   "load_training(Settings())")
+    flags = [run(f"{way}; import os; print(os.environ['XLA_FLAGS'])").stdout for way in (by_the_library, by_a_worker)]
+    assert flags == ["--xla_cpu_prefer_vector_width=512\n"] * 2
+
+
 def test_variables_of_others_are_removed_and_harmless_ones_stay(monkeypatch):
     for name, value in DISTURBING.items():
         monkeypatch.setenv(name, value)
