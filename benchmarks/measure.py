@@ -19,8 +19,6 @@ from benchmarks.peers import Trained
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
 from echo_core.evaluation import evaluate
-from echo_core.settings import Settings
-from echo_core.workers.process import load_training
 
 #: The number of moments that a peer reports in a run.
 CHUNKS = 20
@@ -230,7 +228,10 @@ def measure_cost(name: str, network: str) -> Cost:
 def main() -> None:
     """Measure one peer with one setting, in this process."""
     name, setting = sys.argv[1:]
-    if PEERS[name].module == "echo_lab":
+    if PEERS[name].module == "echo_lab":  # guests have none of what these import
+        from echo_core.settings import Settings
+        from echo_core.workers.process import load_training
+
         load_training(Settings())  # as the app's workers and the command line do, with programs kept
     measured = measure(name, SETTINGS[setting]) if setting in SETTINGS else measure_cost(name, setting)
     print(json.dumps(asdict(measured)))
