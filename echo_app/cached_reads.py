@@ -17,7 +17,7 @@ from echo_app.charts.grid import grid
 from echo_app.formatting import percent
 from echo_app.state import RECORDS, engine, store, time_bucket, wanted
 from echo_app.web.shared_cache import shared_cache
-from echo_core import tables
+from echo_core import forecast, tables
 from echo_core.config import RunConfig
 from echo_core.config.labels import name_in_words
 from echo_core.data import shown_examples
@@ -40,14 +40,14 @@ _BY_ANSWERS: _HashFuncs = {
 
 
 @shared_cache(max_entries=2)
-def _forecast(time_bucket: int) -> dict[str, tables.Wait]:
-    return tables.forecast(store())
+def _waits(time_bucket: int) -> dict[str, forecast.Wait]:
+    return forecast.waits(store())
 
 
-def wait_of(run_id: str) -> tables.Wait:
+def wait_of(run_id: str) -> forecast.Wait:
     """The place of a queued run, and about how long it still waits."""
-    known = _forecast(time_bucket(_FORECAST_SECONDS)).get(run_id)
-    return known or tables.Wait(store().queue.place(run_id) or 0, math.nan)  # it was queued only just now
+    known = _waits(time_bucket(_FORECAST_SECONDS)).get(run_id)
+    return known or forecast.Wait(store().queue.place(run_id) or 0, math.nan)  # it was queued only just now
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def run_records(run: RunRow, all_snapshots: bool = False) -> RunRecords:
     glance, speed, left = store().progress.glance(run.run_id), math.nan, math.nan
     snapshots = [glance.snapshot] if glance.snapshot else []
     if run.state.is_active:
-        speed = tables.speed(glance.pace)
-        left = tables.time_left(run.epoch, run.config.epochs, glance.pace, _expected_seconds(run))
+        speed = forecast.speed(glance.pace)
+        left = forecast.time_left(run.epoch, run.config.epochs, glance.pace, _expected(run))
     if all_snapshots or not run.state.is_active:
         snapshots = store().progress.snapshots(run.run_id)
     kept = [snapshot.epoch for snapshot in snapshots] if len(snapshots) > 1 else []
@@ -109,9 +109,9 @@ def run_records_or_last(run: RunRow, all_snapshots: bool = False) -> RunRecords:
 
 
 @shared_cache(max_entries=64, hash_funcs=_BY_ATTEMPT)
-def _expected_seconds(run: RunRow) -> float:
+def _expected(run: RunRow) -> forecast.Estimate:
     """The first forecast for an attempt: one that changed with other runs would make the time left jump."""
-    return estimate_seconds(run.config)
+    return _estimates(time_bucket(_FINISHED_SECONDS)).of(run.config)
 
 
 def _curve_tables(points: Sequence[Point], kept: Sequence[int] = ()) -> tuple[pa.Table, pa.Table]:
@@ -201,10 +201,10 @@ def title_of(run: RunRow) -> str:
 
 
 @shared_cache(max_entries=2)
-def _estimates(time_bucket: int) -> tables.Estimates:
-    return tables.Estimates(store())
+def _estimates(time_bucket: int) -> forecast.Estimates:
+    return forecast.Estimates(store())
 
 
 def estimate_seconds(config: RunConfig) -> float:
     """About how long a run will train on this machine."""
-    return _estimates(time_bucket(_FINISHED_SECONDS)).seconds(config)
+    return _estimates(time_bucket(_FINISHED_SECONDS)).of(config).seconds

@@ -20,11 +20,11 @@ from collections.abc import Callable
 from typing import Self
 
 from echo_core.config import RunConfig
+from echo_core.forecast import ends, waits
 from echo_core.records import Checkpoint, State
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
 from echo_core.store import Store, extended_config
 from echo_core.store.errors import Trouble, trouble_of
-from echo_core.tables import ends, forecast
 from echo_core.text.plurals import counted
 from echo_core.workers import worker
 from echo_core.workers.cluster import has_ended
@@ -140,7 +140,7 @@ class Engine:
         seconds = error.seconds
         if seconds is None:
             times = ends(self.store) if error.then == QueueFull.ENDS else {
-                run_id: wait.seconds for run_id, wait in forecast(self.store).items()}
+                run_id: wait.seconds for run_id, wait in waits(self.store).items()}
             active = self.store.runs.active()
             mine = [at for run_id, at in times.items() if run_id in active and active[run_id].session == session]
             seconds = min(mine or times.values(), default=0.0)

@@ -1,11 +1,6 @@
 """The store's records as tidy tables for charts and files. The documented columns are stable."""
 
-import itertools
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
-from statistics import median_low
 from typing import Any
 
 import numpy as np
@@ -15,30 +10,11 @@ from pandas.api.types import is_numeric_dtype
 
 from echo_core.config import RunConfig
 from echo_core.config.checks import check_count, tokens_of
-from echo_core.config.sizes import flops_per_window
 from echo_core.data import shown_examples
 from echo_core.evaluation import judge
-from echo_core.records import Snapshot, State
-from echo_core.store import ProgressRow, RunRow, Store
+from echo_core.records import Snapshot
+from echo_core.store import ProgressRow
 from echo_core.text.files import shield
-
-#: Floating-point operations a second of training small networks, seconds that each update costs beside them, and
-#: seconds until the first epoch: guesses for a machine that has not trained yet.
-_GUESSED_FLOPS, _GUESSED_UPDATE_SECONDS, _START_SECONDS = 150e9, 5e-5, 1.5
-#: The speed is measured over this many of the newest seconds of training.
-_PACE_SECONDS = 3.0
-#: Seconds of training and number of records after which only the measured pace counts.
-_TRUSTED_SECONDS, _TRUSTED_RECORDS = 10.0, 16
-#: A record that took this many times the usual time includes other work than training.
-_OUTLIER = 8.0
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Forecast for a queued run: runs ahead of it, and the seconds until it starts (NaN if unknown)."""
-
-    place: int
-    seconds: float
 
 
 def curve(history: Sequence[ProgressRow]) -> pd.DataFrame:
@@ -146,121 +122,3 @@ def as_words(config: RunConfig, numbers: ArrayLike) -> NDArray[Any]:
     names: NDArray[Any] = np.array([*(config.vocabulary or map(str, range(config.vocab_size))), ""], dtype=object)
     named: NDArray[Any] = names[numbers]
     return named
-
-
-class Estimates:
-    """Estimated seconds of training on this machine.
-
-    A formula gives the work of an epoch. The newest finished runs on this machine scale it, or say it outright for
-    their own networks.
-    """
-
-    def __init__(self, store: Store) -> None:
-        finished = [run for run in store.runs.newest(limit=20) if run.state is State.FINISHED and run.seconds > 0]
-        took, guessed = sum(run.seconds for run in finished), sum(_guess(run.config) for run in finished)
-        self._scale = min(max(took / guessed, 0.25), 4.0) if finished else 1.0
-        self._an_epoch: dict[RunConfig, float] = {}  # of networks that were trained here, by their newest run
-        for run in finished:
-            self._an_epoch.setdefault(run.config.network, _without_start(run.seconds) / run.config.epochs)
-        self._guessed: dict[tuple[RunConfig, int], float] = {}  # a study asks for the same network with many seeds
-
-    def seconds(self, config: RunConfig) -> float:
-        """Of one run, from its start to its end."""
-        network = config.network
-        if network in self._an_epoch:
-            return _START_SECONDS + self._an_epoch[network] * config.epochs
-        asked = network, config.epochs
-        if asked not in self._guessed:
-            self._guessed[asked] = _guess(config) * self._scale
-        return self._guessed[asked]
-
-
-def forecast(store: Store) -> dict[str, Wait]:
-    """The forecast of each queued run, by its id."""
-    return {run_id: wait for run_id, (wait, _) in _forecasts(store).items() if wait}
-
-
-def ends(store: Store) -> dict[str, float]:
-    """Seconds until each queued or running run will end, by its id."""
-    return {run_id: end for run_id, (_, end) in _forecasts(store).items()}
-
-
-def _forecasts(store: Store) -> dict[str, tuple[Wait | None, float]]:
-    """The wait of each queued run, and the seconds until it or a running one ends."""
-    active, estimates, now = store.runs.active(), Estimates(store), store.now()
-
-    def left(run: RunRow) -> float:
-        expected = estimates.seconds(run.config)
-        if run.state is State.RUNNING and run.epoch == 0 and run.started_at:
-            return max(0.5, expected - (now - run.started_at))
-        pace = store.progress.glance(run.run_id).pace if run.epoch else ()
-        return time_left(run.epoch, run.config.epochs, pace, expected)
-
-    found: dict[str, tuple[Wait | None, float]] = {
-        run.run_id: (None, left(run)) for run in active.values() if run.state is State.RUNNING}
-    free_at = [end for _, end in found.values()] or [0.0]
-    heapify(free_at)  # seconds from now at which each worker will be free
-    for place, run_id in enumerate(run_id for run_id in store.queue.order() if run_id in active):
-        turn = heappop(free_at)
-        end = turn + left(active[run_id])
-        found[run_id] = Wait(place, turn), end
-        heappush(free_at, end)
-    return found
-
-
-def speed(pace: Sequence[tuple[int, float]]) -> float:
-    """Epochs a second over the newest records, each an epoch and its seconds; NaN before there are two trained ones."""
-    epochs, seconds = 0, 0.0
-    for trained, took in reversed(_steps(pace)):
-        epochs, seconds = epochs + trained, seconds + took
-        if seconds >= _PACE_SECONDS:
-            break
-    return epochs / seconds if seconds else math.nan
-
-
-def time_left(epoch: int, epochs: int, pace: Sequence[tuple[int, float]], expected: float) -> float:
-    """Estimated seconds until a running run ends.
-
-    The estimate moves from the forecast to the measured pace as more epochs are trained or more records are measured:
-    the first records are slow, because each has a snapshot.
-
-    Args:
-        epoch: Trained epochs, of `epochs` in all.
-        pace: Epoch and seconds of training at the newest records, in order.
-        expected: Seconds of training that were forecast for the whole run, its start included.
-    """
-    share = epoch / epochs
-    by_forecast = _without_start(expected) * (1 - share)
-    if epoch == 0:
-        return max(by_forecast, expected - (pace[-1][1] if pace else 0.0))
-    steps = _steps(pace)
-    if share >= 1 or not steps:
-        return by_forecast
-    trained, seconds = sum(each for each, _ in steps), sum(each for _, each in steps)
-    by_pace = (epochs - epoch) * seconds / trained
-    weight = max(share, min(1.0, seconds / _TRUSTED_SECONDS, len(steps) / _TRUSTED_RECORDS) ** 1.5)
-    return float(by_forecast ** (1 - weight) * by_pace ** weight)  # by ratio: either may be many times the other
-
-
-def _steps(pace: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Epochs and seconds of each record of training, in order.
-
-    A record that took many times as long as the others is left out: a program compiled, or the machine slept.
-    """
-    trained = [record for record in pace if record[0] > 0]
-    steps = [(epoch - before, max(seconds - since, 1e-9)) for (before, since), (epoch, seconds)
-             in itertools.pairwise(trained)]
-    usual = median_low([seconds for _, seconds in steps]) if steps else 0.0
-    return [(epochs, seconds) for epochs, seconds in steps if seconds <= _OUTLIER * usual]
-
-
-def _without_start(seconds: float) -> float:
-    """The part of a run's seconds in which it trains epochs."""
-    return max(seconds - _START_SECONDS, 0.5 * seconds)
-
-
-def _guess(config: RunConfig) -> float:
-    """Seconds of `train` in all: the forward pass, the backward pass (twice that), and Adam."""
-    flops = 3 * flops_per_window(config) * config.num_windows + 30 * config.num_parameters * config.updates_per_epoch
-    return _START_SECONDS + config.epochs * (
-        flops / _GUESSED_FLOPS + _GUESSED_UPDATE_SECONDS * config.updates_per_epoch)

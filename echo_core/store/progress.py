@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,13 @@ class ProgressOfRuns:
         return Glance(sorted(points, key=lambda point: point.epoch),
                       sorted((int(epoch), float(seconds)) for epoch, seconds in pace),
                       _snapshot(row, _width(row.config)) if row.predicted is not None else None)
+
+    def first_epochs(self, run_ids: Collection[str]) -> dict[str, tuple[int, float]]:
+        """Epoch and seconds of the first record with a trained epoch, by run; those that have none are left out."""
+        first = select(PROGRESS.c.run_id, func.min(PROGRESS.c.epoch), func.min(PROGRESS.c.seconds))
+        wanted = first.where(PROGRESS.c.run_id.in_(run_ids), PROGRESS.c.epoch > 0).group_by(PROGRESS.c.run_id)
+        with self._database.read() as connection:
+            return {run_id: (epoch, seconds) for run_id, epoch, seconds in connection.execute(wanted)}
 
     def snapshots(self, run_id: str, newest: int | None = None) -> list[Snapshot]:
         """The snapshots of a run in the order of epochs: all of them, or the `newest` ones."""

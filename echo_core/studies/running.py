@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from echo_core import machine
 from echo_core.engine import Engine
+from echo_core.forecast import Estimates
 from echo_core.records import State
 from echo_core.settings import APP_MB, WORKER_MB, QueueFull, Settings
 from echo_core.store import RunRow, Store
 from echo_core.store.studies import StudyRow
 from echo_core.studies.results import tuned_rates
 from echo_core.studies.study import Study, Trial
-from echo_core.tables import Estimates
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +60,17 @@ def known_trials(study: Study, store: Store) -> list[Trial]:
 
 def standing(study: Study, store: Store, at_a_time: int = 1) -> Standing:
     """How far a study is, and how long the rest takes with so many runs at a time."""
-    trials = known_trials(study, store)
-    runs, estimates = store.runs.of([trial.config.run_id for trial in trials]), Estimates(store)
+    trials, estimates = known_trials(study, store), Estimates(store)
+    configs = {trial.config.run_id: trial.config for trial in trials}
+    runs = store.runs.of(list(configs))
     ended = [run for run in runs.values() if run.state.has_ended]
-    seconds = sum(estimates.seconds(trial.config) for trial in trials
-                  if not _has_ended(runs.get(trial.config.run_id)))
+    left = {run_id: config for run_id, config in configs.items() if not _has_ended(runs.get(run_id))}
+    compiled = [run.config for run in ended]
+    seconds = estimates.together(
+        ((config, runs[run_id].epoch if run_id in runs else 0) for run_id, config in left.items()), compiled)
     if unknown := study.num_runs - len(trials):  # runs whose rate is not tuned yet: as long as those that tune
-        seconds += unknown * sum(estimates.seconds(trial.config) for trial in trials) / len(trials)
+        known = estimates.together(((config, 0) for config in configs.values()), compiled)
+        seconds += unknown * known / len(configs)
     return Standing(study.num_runs, len(ended), sum(run.state is State.FAILED for run in ended),
                     sum(run.state is State.RUNNING for run in runs.values()), seconds / max(1, at_a_time))
 

@@ -1,8 +1,6 @@
 import csv
 import io
 import math
-import random
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -10,30 +8,13 @@ import pytest
 
 from echo_core import tables
 from echo_core.config import RunConfig
-from echo_core.config.presets import PRESETS
 from echo_core.data import shown_examples, shown_sequence
-from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot
-from echo_core.store import ProgressRow, Store
+from echo_core.records import Point, Snapshot
+from echo_core.store import ProgressRow
 from echo_core.text import files
-from tests.helpers.samples import MORE, progress, small
+from tests.helpers.samples import MORE, small
 
 CONFIG = RunConfig(variant="encoder_decoder", output_length=2, batch_size=21)
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
-    yield opened
-    opened.close()
-
-
-def finish(store: Store, config: RunConfig, seconds: float) -> None:
-    """Put a finished run into the store that took so long."""
-    checkpoint = Checkpoint(config.epochs, 1, (np.zeros(1, np.float32),))
-    ticket = store.queue.take(config, worker="test")
-    store.attempts.start(ticket, threads=1)
-    store.attempts.append(ticket, Progress(config.epochs, 0.1, 1.0, seconds, (), checkpoint))
-    store.attempts.finish(ticket, checkpoint, Evaluation(1.0, 1.0, 2016, (1.0, 1.0)))
 
 
 def test_a_curve_has_one_row_a_point_in_order():
@@ -131,165 +112,6 @@ def test_numbers_of_a_file_stay_numbers():
 def test_what_is_no_answer_and_no_curve_is_refused_with_argument_rule_and_value(refused, words):
     with pytest.raises(ValueError, match=words):
         refused()
-
-
-def test_speed_is_that_of_the_newest_records():
-    assert tables.speed([(0, 0.1), (1, 2.0), (101, 3.0), (1101, 6.0)]) == pytest.approx(1000 / 3)
-
-
-def test_speed_is_unknown_before_two_trained_records():
-    assert math.isnan(tables.speed([(0, 0.1)]))
-    assert math.isnan(tables.speed([(0, 0.1), (1, 0.2)]))
-
-
-def test_speed_leaves_out_a_record_in_which_a_program_was_compiled():
-    steady = [(100 * k, 0.25 * k) for k in range(1, 9)]
-    compiled = [(epoch + 1, seconds + 5) for epoch, seconds in steady[4:]]
-    assert tables.speed([*steady[:4], *compiled]) == pytest.approx(400, rel=0.01)
-
-
-def records(epochs: int, seconds_an_epoch: float, compiling: float, snapshot: float = 0.05) -> list[tuple[int, float]]:
-    """Epoch and seconds of each record, as training makes them: one epoch at first, more after each, all of them with
-    a snapshot in the beginning; the first waits for the program to be compiled."""
-    due = sorted(set(np.geomspace(1, epochs, 60).round().astype(int).tolist()))
-    made, now, chunk = [(0, 0.1)], 0.1, 1
-    while made[-1][0] < epochs:
-        epoch = made[-1][0]
-        next_due = next(each for each in due if each > epoch)
-        step = min(chunk, next_due - epoch)
-        took = step * seconds_an_epoch + (compiling if epoch == 0 else 0)
-        now += took + (snapshot if epoch + step == next_due else 0)
-        made.append((epoch + step, now))
-        chunk = max(1, int(min(step * 0.25 / took, 4 * step + 4)))
-    return made
-
-
-def lefts(made: list[tuple[int, float]], expected: float) -> list[float]:
-    """The seconds left that a page shows after each record."""
-    epochs = made[-1][0]
-    return [tables.time_left(epoch, epochs, made[max(0, k - 59):k + 1], expected) for k, (epoch, _) in enumerate(made)]
-
-
-@pytest.mark.parametrize("compiling", [0.0, 3.0, 40.0])
-@pytest.mark.parametrize(("epochs", "seconds_an_epoch"), [
-    (500, 0.001), (5000, 0.0015), (5000, 0.02), (100_000, 0.01), (60, 10.0), (300, 1.0)])
-def test_time_left_begins_with_the_forecast_and_never_rises_by_a_jump(epochs, seconds_an_epoch, compiling):
-    made = records(epochs, seconds_an_epoch, compiling)
-    expected = 1.5 + epochs * seconds_an_epoch
-    shown = lefts(made, expected)
-    assert shown[1] == pytest.approx(expected, rel=0.7)
-    assert all(left <= 1.1 * before + 0.2 for before, left in pairwise(shown))
-    true = [made[-1][1] - seconds for _, seconds in made]
-    half = next(k for k, (epoch, _) in enumerate(made) if epoch >= epochs / 2)
-    assert shown[half] == pytest.approx(true[half], rel=0.3, abs=0.5)
-    assert shown[-1] == 0
-
-
-@pytest.mark.parametrize("wrong_by", [0.1, 0.25, 4.0, 10.0])
-def test_time_left_moves_smoothly_to_the_measured_pace_where_the_forecast_was_wrong(wrong_by: float):
-    made = records(5000, 0.02, compiling=3.0)
-    shown = lefts(made, 1.5 + 100 * wrong_by)
-    ratios = [left / before for before, left in pairwise(shown) if left]
-    assert max(ratios) < 1.2
-    true = [made[-1][1] - seconds for _, seconds in made]
-    settled = next(k for k, (_, seconds) in enumerate(made) if seconds > 20)
-    assert all(left == pytest.approx(truth, rel=0.15, abs=0.5)
-               for left, truth in zip(shown[settled:], true[settled:], strict=True))
-
-
-def test_time_left_is_steady_on_a_machine_that_others_use_too():
-    chance = random.Random(4)
-    made = [(0, 0.1), (1, 3.0)]
-    while made[-1][0] < 6000:
-        made.append((made[-1][0] + 25, made[-1][1] + 25 * 0.008 * chance.choice((0.5, 1.0, 1.0, 2.0))))
-    shown = lefts(made, 1.5 + 10.0)  # a fifth of what it takes
-    assert max(left / before for before, left in pairwise(shown) if left) < 1.15
-    settled = [left for left, (_, seconds) in zip(shown, made, strict=True) if seconds > 15]
-    assert all(left <= before * 1.06 for before, left in pairwise(settled))
-
-
-def test_time_left_does_not_jump_when_a_run_goes_on_and_is_compiled_again():
-    made = [(100 * k, 0.25 * k) for k in range(1, 41)]
-    resumed = [*made, *((4000 + 100 * k - 90, 10 + 30 + 0.25 * k) for k in range(1, 41))]
-    shown = [tables.time_left(epoch, 10_000, resumed[max(0, k - 59):k + 1], 26.5)
-             for k, (epoch, _) in enumerate(resumed)]
-    assert all(left <= before * 1.05 for before, left in pairwise(shown))
-
-
-def estimated(config: RunConfig, store: Store) -> float:
-    return tables.Estimates(store).seconds(config)
-
-
-def test_an_estimate_on_a_fresh_machine_is_of_the_right_order(store: Store):
-    assert 1 < estimated(PRESETS["whole"].config, store) < 5
-    assert 2 < estimated(PRESETS["partial"].config, store) < 15
-
-
-def test_an_estimate_follows_what_the_same_network_took_here(store: Store):
-    finish(store, CONFIG, seconds=21.5)
-    longer = CONFIG.model_copy(update={"epochs": 1000, "seed": 1})
-    assert estimated(longer, store) == pytest.approx(1.5 + 40)
-
-
-def test_an_estimate_follows_how_slow_other_networks_were_here(store: Store):
-    before = estimated(PRESETS["partial"].config, store)
-    finish(store, PRESETS["quick"].config, seconds=3 * estimated(PRESETS["quick"].config, store))
-    assert estimated(PRESETS["partial"].config, store) == pytest.approx(3 * before)
-
-
-def test_an_estimate_is_made_once_for_all_seeds_of_a_network(store: Store, monkeypatch: pytest.MonkeyPatch):
-    finish(store, PRESETS["quick"].config, seconds=3.0)
-    estimates, count, counted = tables.Estimates(store), tables.flops_per_window, []
-    monkeypatch.setattr(tables, "flops_per_window", lambda config: counted.append(config) or count(config))
-    seeds = {estimates.seconds(CONFIG.model_copy(update={"seed": seed})) for seed in range(100)}
-    assert (len(seeds), len(counted)) == (1, 1)
-    assert estimates.seconds(CONFIG.model_copy(update={"epochs": 2 * CONFIG.epochs})) > seeds.pop()
-
-
-def queued(store: Store, number: int, **changes) -> str:
-    config = PRESETS["whole"].config.model_copy(update={"seed": number, **changes})
-    return store.queue.request(config, session=f"S{number}")
-
-
-def test_a_forecast_adds_up_what_is_left_of_the_runs_ahead(store: Store, monkeypatch: pytest.MonkeyPatch):
-    finish(store, PRESETS["whole"].config, seconds=11.5)  # 10 s for its 500 epochs
-    ids = [queued(store, 1), queued(store, 2, epochs=1000), queued(store, 3)]
-    assert [(wait.place, wait.seconds) for wait in map(tables.forecast(store).get, ids)] == [
-        (0, 0), (1, pytest.approx(11.5)), (2, pytest.approx(11.5 + 21.5))]
-    ticket = store.queue.claim("a worker")
-    assert ticket.run_id == ids[0]
-    begun = store.runs.get(ids[0]).started_at
-    monkeypatch.setattr(store, "now", lambda: begun + 3)
-    waits = tables.forecast(store)
-    assert set(waits) == set(ids[1:])
-    assert waits[ids[1]].seconds == pytest.approx(11.5 - 3)
-    store.attempts.start(ticket, 2)
-    store.attempts.append(ticket, progress(400, 4.0))
-    assert tables.forecast(store)[ids[2]] == tables.Wait(1, pytest.approx(2.0 + 21.5))
-
-
-def test_a_wait_does_not_take_the_compiling_of_the_run_ahead_for_its_pace(store: Store):
-    finish(store, PRESETS["whole"].config, seconds=11.5)
-    running, waiting = queued(store, 1), queued(store, 2)
-    ticket = store.queue.claim("a worker")
-    assert ticket.run_id == running
-    store.attempts.start(ticket, 2)
-    for record in (progress(0, 0.1), progress(1, 40.0), progress(2, 40.02)):
-        store.attempts.append(ticket, record)
-    assert 9 < tables.forecast(store)[waiting].seconds < 11
-
-
-def test_a_forecast_with_two_workers_lets_both_take_turns(store: Store):
-    finish(store, PRESETS["whole"].config, seconds=11.5)
-    running = [queued(store, number) for number in (1, 2)]
-    for number, run_id in enumerate(running, start=1):
-        ticket = store.queue.claim(f"worker {number}")
-        assert ticket.run_id == run_id
-        store.attempts.start(ticket, 2)
-        store.attempts.append(ticket, progress(100 * number, 2.0))  # 8 s and 6 s left by the forecast
-    ids = [queued(store, number) for number in (3, 4, 5)]
-    seconds = [tables.forecast(store)[run_id].seconds for run_id in ids]
-    assert seconds == [pytest.approx(6.0), pytest.approx(8.0), pytest.approx(6.0 + 11.5)]
 
 
 def test_a_band_is_the_mean_and_spread_of_the_seeds_that_have_come_so_far():

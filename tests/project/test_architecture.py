@@ -21,8 +21,9 @@ ROOT = Path(__file__).parents[2]
 ORDER = (
     "echo_core.text", "echo_core.config", "echo_core.machine", "echo_core.settings", "echo_core.records",
     "echo_core.data", "echo_core.networks", "echo_core.models", "echo_core.store", "echo_core.evaluation",
-    "echo_core.training", "echo_core.tables", "echo_core.workers", "echo_core.engine", "echo_core.health",
-    "echo_core.inspection", "echo_core.studies", "echo_core.exports", "echo_core.cli", "echo_core.__main__",
+    "echo_core.training", "echo_core.tables", "echo_core.forecast", "echo_core.workers", "echo_core.engine",
+    "echo_core.health", "echo_core.inspection", "echo_core.studies", "echo_core.exports", "echo_core.cli",
+    "echo_core.__main__",
     "echo_app.charts", "echo_app.formatting", "echo_app.components", "echo_app.web", "echo_app.store_outages",
     "echo_app.state", "echo_app.links", "echo_app.actions",
     "echo_app.cached_reads", "echo_app.panels", "echo_app.pages", "streamlit_app", "echo_app.__main__",
