@@ -131,7 +131,8 @@ def _list(entries: Sequence[ListedRun], total: int) -> None:
         "tokens": st.column_config.NumberColumn("Numbers right", format="%.1f %%", width=115),
         "curve": st.column_config.LineChartColumn("Loss", y_min=0, width="small"),
         "epochs": st.column_config.NumberColumn("Epochs", format="localized", width="small"),
-        "seconds": st.column_config.NumberColumn("Seconds", format="%.1f", width="small"),
+        "seconds": st.column_config.NumberColumn("Seconds", format="%.1f", width="small", help="Of training, with "
+                                                  "compiling where the network was new."),
         "when": st.column_config.DatetimeColumn("When", format="D MMM, HH:mm", width=110)})
     _pages(len(entries), total)
 

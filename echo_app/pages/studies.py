@@ -32,7 +32,7 @@ def _page(open_train: Callable[[], None]) -> None:
     acting.put_address()
     session = st.session_state
     session[_DRAWN] = session[state.STUDY]
-    form.examples()
+    form.offer_examples()
     left, right = st.columns([2, 3], gap="large")
     with left:
         store_outages.fragment(_form, key="study_form")()

@@ -10,7 +10,7 @@ from echo_app.charts import answers, grid
 from echo_app.formatting import duration, first_lines, plain
 from echo_app.pages import setup
 from echo_app.pages.setup import prepare
-from echo_app.panels import ask, banner, controls, findings, run_view, seeds, share
+from echo_app.panels import ask, banner, controls, run_view, seeds, share, verdicts
 from echo_app.panels.behind import state_demo, tabs
 from echo_app.web import page_scripts
 from echo_core.config import RunConfig
@@ -140,7 +140,7 @@ def what_it_takes(config: RunConfig) -> None:
     meaning = "A bit is the answer to one yes-or-no question. " if config.bits else ""
     st.markdown(f"{counted(config.num_parameters, 'parameter', bold=True)}, "
                 f"{counted(config.num_windows, rows, bold=True)} an epoch. {_bits(config)}. {meaning}{takes}")
-    findings.show(before_training(config))
+    verdicts.show(before_training(config))
 
 
 def _bits(config: RunConfig) -> str:

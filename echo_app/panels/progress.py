@@ -7,7 +7,7 @@ import streamlit as st
 
 from echo_app import actions, cached_reads, state, store_outages
 from echo_app.formatting import duration, ordinal, percent, plain
-from echo_app.panels import findings
+from echo_app.panels import verdicts
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS, changes
 from echo_core.evaluation.conclusions import Conclusion, conclude
@@ -141,7 +141,7 @@ def details(run: RunRow) -> None:
         return
     if judged and run.state is State.FINISHED:
         st.markdown(f"{_judged(run.config, judged)} {_by_timestep(judged.by_timestep)}")
-    findings.show(after_training(run.config, judged, run.loss, run.state))
+    verdicts.show(after_training(run.config, judged, run.loss, run.state))
     if run.state is State.FINISHED:
         if cached_reads.weights(run) is None:
             st.markdown("Its weights were given up to make room for newer runs; curves and answers stay. "

@@ -15,7 +15,7 @@ from echo_core.config.repair import parse_settings, with_settings
 from echo_core.engine import Engine
 from echo_core.evaluation.verdicts import percent
 from echo_core.settings import Limits
-from echo_core.studies.intervals import Kind
+from echo_core.studies.intervals import USUAL_SEEDS, Kind
 from echo_core.studies.measures import MEASURES, Measure
 from echo_core.studies.results import Results, results, said
 from echo_core.studies.running import for_studies, pause, standing, top_up
@@ -34,7 +34,7 @@ _PATIENCE_SECONDS = 60.0
               help="Change one setting of all runs; may be repeated.")
 @click.option("--over", "over", metavar="FIELD=V1,V2,…", multiple=True, required=True,
               help="Vary a setting; may be given twice for a grid. Whole numbers may be a range: output_length=1-5.")
-@click.option("--seeds", metavar="N", type=click.IntRange(1, MAX_SEEDS), default=5, show_default=True,
+@click.option("--seeds", metavar="N", type=click.IntRange(1, MAX_SEEDS), default=USUAL_SEEDS, show_default=True,
               help="Runs of each setting, which differ in their seed alone.")
 @click.option("--measure", metavar="NAME", type=click.Choice([each.value for each in Measure]),
               default=Measure.WINDOWS.value, show_default=True,

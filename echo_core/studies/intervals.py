@@ -20,6 +20,8 @@ CONFIDENCE = 0.95
 
 #: More seeds than this are never proposed.
 MOST_SEEDS = 1000
+#: Seeds of a study unless it says otherwise.
+USUAL_SEEDS = 5
 
 Interval = tuple[float, float]
 
@@ -62,8 +64,10 @@ class Difference:
         can_tell: Whether the interval leaves out 0. Where all pairs have the same difference, and an amount's interval
             has no width, there must also be enough pairs for that to be no luck.
         more_seeds: About how many more seeds would tell, if mean and spread stay as they are. None if it can be told
-            already, if there are too few pairs to know the spread, or if it would take more than `MOST_SEEDS` in all.
+            already, if there are fewer than two pairs, or if it would take more than `MOST_SEEDS` in all.
         method: In words, for a table.
+        has_spread: Whether the pairs show how much pairs differ. Two numbers that differ hardly do; `more_seeds` are
+            then those that make `USUAL_SEEDS`.
     """
 
     mean: float
@@ -74,6 +78,7 @@ class Difference:
     can_tell: bool
     more_seeds: int | None
     method: str
+    has_spread: bool = True
 
 
 def estimate(values: Sequence[float], kind: Kind, trials: int | None = None) -> Estimate:
@@ -151,9 +156,12 @@ def compare(first: Mapping[int, float], second: Mapping[int, float], kind: Kind,
         return not low <= 0 <= high and luck <= 1 - confidence
 
     can_tell = tells(n)
-    enough = n if can_tell else bisect.bisect_left(range(MOST_SEEDS + 1), True, lo=n + 1, key=tells)
+    has_spread = n > 2 or tied or kind is Kind.SHARE
+    enough = n if can_tell else USUAL_SEEDS if not has_spread else bisect.bisect_left(
+        range(MOST_SEEDS + 1), True, lo=n + 1, key=tells)
     more_seeds = enough - n if n < enough <= MOST_SEEDS else None
-    return Difference(mean, *interval(n), n, confidence, can_tell, more_seeds, f"{method}, {100 * confidence:.4g} %")
+    return Difference(mean, *interval(n), n, confidence, can_tell, more_seeds, f"{method}, {100 * confidence:.4g} %",
+                      has_spread)
 
 
 def _interval_by_pairs(one: NDArray[np.float64], other: NDArray[np.float64], kind: Kind, confidence: float,

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from echo_core.config import RunConfig, written
 from echo_core.config.repair import check_field, explain, repair_settings, with_settings
 from echo_core.config.sizes import by_nearness
+from echo_core.studies.intervals import USUAL_SEEDS
 
 #: The most settings varied at once, seeds, and runs of one study.
 MAX_AXES, MAX_SEEDS, MAX_RUNS = 2, 200, 2000
@@ -72,7 +73,7 @@ class Study:
 
     base: RunConfig
     over: tuple[Axis, ...]
-    seeds: int = 5
+    seeds: int = USUAL_SEEDS
     tune: bool = False
 
     def __post_init__(self) -> None:

@@ -36,7 +36,7 @@ def test_nothing_that_is_said_of_one_thing_speaks_of_several(config: RunConfig, 
     drawn: list[str] = []
     monkeypatch.setattr(train.st, "markdown", drawn.append)
     monkeypatch.setattr(train.cached_reads, "estimate_seconds", lambda config: 1.0)
-    monkeypatch.setattr(train.findings, "show", lambda found: None)
+    monkeypatch.setattr(train.verdicts, "show", lambda found: None)
     train.what_it_takes(config)
     said = [*drawn, summary(config, shown_examples(config), None), how_to_read(config), keras_listing(config)]
     assert [found[0] for text in said for found in WRONG.finditer(text)] == []

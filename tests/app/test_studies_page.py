@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from streamlit.testing.v1 import AppTest
 
 from echo_app import state
-from echo_app.panels.studies import acting, form, questions
+from echo_app.panels.studies import acting, examples, form
 from echo_core import engine as engines
 from echo_core.records import Point
 from echo_core.store import Store
@@ -109,17 +109,25 @@ def test_a_newcomer_meets_a_question_that_can_be_started():
     assert not page.button(key="study_start").disabled
 
 
-@pytest.mark.parametrize("name", list(questions.QUESTIONS))
+@pytest.mark.parametrize("name", list(examples.EXAMPLES))
 def test_an_example_fills_the_form_with_its_own_study(name: str):
     page = open_studies()
     page.button(key=f"study_ask_{name}").click().run()
     assert not page.exception
     page.button(key="study_start").click().run()
     assert not page.exception
-    question = questions.QUESTIONS[name]
-    assert page.session_state[state.STUDY] == question.study.study_id
-    assert page.session_state[acting.MEASURE] == question.measure
-    assert page.query_params["study"] == question.study.study_id
+    example = examples.EXAMPLES[name]
+    assert page.session_state[state.STUDY] == example.study.study_id
+    assert page.session_state[acting.MEASURE] == example.measure
+    assert page.query_params["study"] == example.study.study_id
+
+
+def test_a_linked_study_is_in_the_form_too(store: Store):
+    ask_for(store, holder=None)
+    page = open_studies(study=STUDY.study_id, look_at="epochs")
+    assert page.text_input(key="study_values_1").value == "4, 6"
+    assert page.number_input(key="study_seeds").value == STUDY.seeds
+    assert page.session_state[form.LOOK_AT] == Measure.EPOCHS
 
 
 @pytest.mark.parametrize(("values", "words"), [
@@ -180,10 +188,10 @@ def test_the_controls_of_the_train_page_are_a_beginning():
 def test_every_setting_that_is_offered_has_values_that_can_be_trained():
     for name in ("quick", "whole", "lag", "pairs", "linear", "no_memory"):
         base = form.base_of(name)
-        for field in questions.fields(base):
-            page_free = questions.first_choices(base, field) if questions.is_choice(field) else None
+        for field in examples.fields(base):
+            page_free = examples.first_choices(base, field) if examples.is_choice(field) else None
             axis = Axis(field, tuple(page_free)) if page_free else form.parse_axis(
-                f"{field}={questions.first_values(base, field)}")
+                f"{field}={examples.first_values(base, field)}")
             assert Study(base, (axis,)).num_runs >= 10, (name, field)
 
 

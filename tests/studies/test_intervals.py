@@ -297,6 +297,14 @@ def test_twice_as_many_seeds_that_do_the_same_tell_if_as_many_more_were_said_to(
     assert paired(first * 2, second * 2, Kind.SHARE).can_tell
 
 
+def test_two_seeds_do_not_say_how_many_more_would_tell():
+    found = paired([0.5, 0.9], [0.6, 0.7], Kind.ACCURACY)
+    assert (found.can_tell, found.has_spread, found.more_seeds) == (False, False, 3)
+    assert paired([0.5, 0.9, 0.7], [0.6, 0.7, 0.7], Kind.ACCURACY).has_spread
+    assert paired([96] * 2, [48] * 2).has_spread  # the same difference twice
+    assert paired([1, 0], [0, 0], Kind.SHARE).has_spread
+
+
 def test_no_number_of_seeds_is_named_where_it_would_be_too_large():
     assert paired([1, 0, 1, 0], [0, 1, 0, 1]).more_seeds is None
     noise = np.tile([9.0, 11.0], 5)

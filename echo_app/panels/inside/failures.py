@@ -8,7 +8,7 @@ import streamlit as st
 from echo_app import state
 from echo_app.charts import inspection
 from echo_app.formatting import percent, plain
-from echo_app.panels import findings
+from echo_app.panels import verdicts
 from echo_app.panels.inside import pieces, steps
 from echo_app.panels.inside.look import BY_MOMENT, VIEW, Look, affordable
 from echo_app.web.shared_cache import shared_cache
@@ -73,7 +73,7 @@ def _nothing_fails(look: Look, errors: pd.DataFrame, worst: pd.DataFrame | None)
 def _verdict(look: Look, sequences: int, sameness: pd.DataFrame | None) -> None:
     """Say so if the network gives nearly the same answer whatever it reads, in the words of its result."""
     found = [verdict for verdict in _verdicts(look, sequences) if verdict.kind == "same_answer"]
-    findings.show(found)
+    verdicts.show(found)
     if found and sameness is not None:
         said = pieces.joined([f"{pieces.quoted(row['answer'])} at output {row['output']} ({percent(row['share'])})"
                               for row in sameness.head(3).to_dict("records")])

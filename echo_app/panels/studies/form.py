@@ -11,7 +11,7 @@ import streamlit as st
 
 from echo_app import links, state, store_outages
 from echo_app.formatting import duration, plain
-from echo_app.panels.studies import acting, questions, reading
+from echo_app.panels.studies import acting, examples, reading
 from echo_core.config import RunConfig
 from echo_core.config.labels import TITLES, label_of, name_in_words
 from echo_core.config.presets import PRESETS
@@ -32,20 +32,22 @@ _LONGEST = 200
 
 
 def prepare() -> None:
-    """Give a new session the first question."""
+    """Give a new session the question of its link, or else the first one."""
     session = st.session_state
     if BASE not in session:
-        ask(questions.FIRST)
+        ask(examples.FIRST)
+        if study := reading.study_at(session[state.STUDY]):
+            load(study)
         linked = st.query_params.get(links.LOOK_AT)
-        session[acting.MEASURE] = Measure(linked) if linked in list(Measure) else session[LOOK_AT]
+        session[LOOK_AT] = session[acting.MEASURE] = Measure(linked) if linked in list(Measure) else session[LOOK_AT]
         session[state.PRESSED] = bool(session[state.STUDY])  # on a telephone a linked study is below the form
 
 
 def ask(name: str) -> None:
     """Callback of an example question: put it into the form."""
-    question = questions.QUESTIONS[name]
-    load(question.study)
-    st.session_state[LOOK_AT] = question.measure
+    example = examples.EXAMPLES[name]
+    load(example.study)
+    st.session_state[LOOK_AT] = example.measure
 
 
 def load(study: Study) -> None:
@@ -57,8 +59,8 @@ def load(study: Study) -> None:
     for place in _AXES:
         axis = study.over[place - 1] if place <= len(study.over) else None
         session[FIELD.format(place)] = axis.field if axis else NOTHING
-        is_choice = axis is not None and questions.is_choice(axis.field)
-        session[TYPED.format(place)] = questions.as_typed(axis.values) if axis and not is_choice else ""
+        is_choice = axis is not None and examples.is_choice(axis.field)
+        session[TYPED.format(place)] = examples.as_typed(axis.values) if axis and not is_choice else ""
         session[PICKED.format(place)] = list(axis.values) if axis and is_choice else []
     session[SEEDS], session[TUNE] = study.seeds, study.tune
 
@@ -71,7 +73,7 @@ def form() -> None:
 
 def _parts() -> None:
     base = _base()
-    fields = questions.fields(base)
+    fields = examples.fields(base)
     for place in _AXES:
         _axis(place, base, fields)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -100,12 +102,12 @@ def _start(study: Study | None) -> None:
               on_click=acting.start if study else None, args=(study, st.session_state[LOOK_AT]) if study else None)
 
 
-def examples() -> None:
+def offer_examples() -> None:
     """Draw the example questions."""
     with st.container(horizontal=True, vertical_alignment="center", key="study_examples"):
         st.caption("Questions to begin with", width="content")
-        for name, question in questions.QUESTIONS.items():
-            st.button(question.words, key=f"study_ask_{name}", type="tertiary", icon=":material/help:",
+        for name, example in examples.EXAMPLES.items():
+            st.button(example.words, key=f"study_ask_{name}", type="tertiary", icon=":material/help:",
                       on_click=ask, args=(name,))
 
 
@@ -153,8 +155,8 @@ def _axis(place: int, base: RunConfig, fields: Sequence[str]) -> None:
                              on_change=field_changed, args=(place,))
         if not field:
             return
-        if questions.is_choice(field):
-            offered = questions.choices(base, field)
+        if examples.is_choice(field):
+            offered = examples.choices(base, field)
             session[picked] = [value for value in session.get(picked) or [] if value in offered]
             st.multiselect("Values", offered, key=picked, persist_state="session", width="stretch",
                            format_func=lambda value: _choice(field, value), placeholder="pick two or more")
@@ -179,10 +181,10 @@ def field_changed(place: int) -> None:
     session, (field_key, typed, picked) = st.session_state, _keys(place)
     field, base = session[field_key], base_of(session[BASE])
     session[typed], session[picked] = "", []
-    if field and questions.is_choice(field):
-        session[picked] = questions.first_choices(base, field)
+    if field and examples.is_choice(field):
+        session[picked] = examples.first_choices(base, field)
     elif field:
-        session[typed] = questions.first_values(base, field)
+        session[typed] = examples.first_values(base, field)
     varied = {session[FIELD.format(each)] for each in _AXES}
     session[TUNE] = not varied.isdisjoint({"cell", "variant"}) and "learning_rate" not in varied
 
@@ -205,13 +207,13 @@ def _axes() -> list[Axis]:
         field = session[field_key]
         if not field:
             continue
-        if questions.is_choice(field):
+        if examples.is_choice(field):
             if not session[picked]:
                 raise ValueError(f"{label_of(field)} has no values yet. Pick two or more of them.")
             axes.append(Axis(field, tuple(session[picked])))
         else:
             if not session[typed].strip():
-                raise ValueError(f"{label_of(field)} has no values yet. Try {questions.VALUES[field] or '1, 2'}.")
+                raise ValueError(f"{label_of(field)} has no values yet. Try {examples.VALUES[field] or '1, 2'}.")
             values = session[typed].strip().removeprefix(f"{field}=")  # as messages write it
             axes.append(parse_axis(f"{field}={values}"))
     return axes

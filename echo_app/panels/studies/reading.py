@@ -7,6 +7,7 @@ import streamlit as st
 
 from echo_app import state
 from echo_app.formatting import duration
+from echo_app.store_outages import FAULTS
 from echo_app.web.shared_cache import shared_cache
 from echo_core.store import RunRow
 from echo_core.store.studies import StudyRow
@@ -38,6 +39,15 @@ def study_of(row: StudyRow) -> Study | None:
         return Study.from_json(row.spec)
     except ValueError:
         return None
+
+
+def study_at(study_id: str | None) -> Study | None:
+    """A study by its id; None if this copy does not have it, or while the store cannot be read."""
+    try:
+        row = state.store().studies.get(study_id) if study_id else None
+    except FAULTS:
+        return None
+    return study_of(row) if row else None
 
 
 @shared_cache(max_entries=128, hash_funcs=_HASH_STUDY)

@@ -94,6 +94,8 @@ def difference_in_words(measure: Measure, name: str, base: str, found: Differenc
         return f"**{name}** and {base} are exactly alike in {found.n} seeds."
     more = (f"; about {counted(found.more_seeds, 'more seed')} would" if found.more_seeds else
             ": if there is a difference, it is too small for any number of seeds that one would train")
+    if not found.has_spread:
+        more = f": two seeds hardly show how much seeds differ. Train {found.more_seeds} more"
     so_far = f"It is {size} {word} so far" if abs(found.mean) >= _SEEN[kind] else "They are alike so far"
     return f"**{name}** or {base}: **cannot tell yet**{more}. {so_far} ({interval})."
 

@@ -12,7 +12,7 @@ from echo_core.studies.measures import Measure
 from echo_core.studies.study import Axis, Study
 
 
-class Question(NamedTuple):
+class Example(NamedTuple):
     """A question that one press puts into the form."""
 
     words: str
@@ -24,12 +24,12 @@ _QUICK = PRESETS["quick"].config
 #: Eight numbers of twenty: small enough for thirty runs in a minute or two.
 _EIGHT = with_settings(_QUICK, {"input_length": 8, "sequence_length": 15, "batch_size": 64, "vocab_size": 20,
                                 "units": 48})
-QUESTIONS: Mapping[str, Question] = MappingProxyType({
-    "units": Question("How many units does quick echo need?",
+EXAMPLES: Mapping[str, Example] = MappingProxyType({
+    "units": Example("How many units does quick echo need?",
                       Study(_QUICK, (Axis("units", (8, 16, 32, 64)),)), Measure.WINDOWS),
-    "cells": Question("Does a GRU learn it sooner than an LSTM?",
+    "cells": Example("Does a GRU learn it sooner than an LSTM?",
                       Study(_QUICK, (Axis("cell", ("lstm", "gru", "simple_rnn")),), tune=True), Measure.EPOCHS),
-    "attention": Question("How much longer can it echo with attention?",
+    "attention": Example("How much longer can it echo with attention?",
                           Study(_EIGHT, (Axis("output_length", (2, 5, 8)),
                                          Axis("variant", ("encoder_decoder", "attention")))), Measure.WINDOWS),
 })
