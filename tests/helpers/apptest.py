@@ -26,3 +26,9 @@ def _opened(page: AppTest, query: Mapping[str, object]) -> AppTest:
     page.run()
     assert not page.exception
     return page
+
+
+def texts(page: AppTest) -> str:
+    """All that a page says in its text, captions and boxes, a line each."""
+    return "\n".join(str(element.value) for kind in (page.markdown, page.text, page.caption, page.error, page.warning)
+                     for element in kind)

@@ -83,6 +83,31 @@ def test_messages_of_other_threads_arrive_while_tensorflow_is_loaded(tmp_path: P
     assert done.stderr == "from another thread\nand by Python\n"
 
 
+def test_a_process_opens_its_store_once_for_all_runs(tmp_path: Path):
+    script = textwrap.dedent("""
+        import sys
+        from echo_core.config import RunConfig
+        from echo_core.store import Store
+        from echo_core.workers import worker
+
+        class Counted(Store):
+            opened = 0
+
+            def __init__(self, *args, **kwargs):
+                Counted.opened += 1
+                super().__init__(*args, **kwargs)
+
+        worker.Store, app = Counted, Store(sys.argv[1])
+        for seed in range(3):
+            app.queue.request(RunConfig(units=3, epochs=1, seed=seed))
+            worker.execute(sys.argv[1], *app.queue.claim("a worker"), 60.0, 60.0)
+        print(Counted.opened, *(run.state for run in app.runs.newest()))
+    """)
+    done = subprocess.run([sys.executable, "-c", script, f"sqlite:///{tmp_path / 'runs.db'}"], cwd=ROOT, check=True,
+                          capture_output=True, text=True, env={**os.environ, "ECHO_XLA_CACHE": str(tmp_path / "xla")})
+    assert done.stdout == "1 finished finished finished\n"
+
+
 @pytest.mark.slow
 def test_two_threads_that_load_tensorflow_at_once_can_both_train(tmp_path: Path):
     script = textwrap.dedent("""
