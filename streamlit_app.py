@@ -44,6 +44,7 @@ def _draw(name: str, head: Any, pages: dict[str, Any]) -> None:
             from echo_app.pages.inside import inside_page
             inside_page(open_train=go["train"])
         case "history":
+            head.markdown("Runs are kept here. Pick some to lay their curves over each other.")
             from echo_app.pages.history import runs_page
             runs_page(open_run=go["train"])
         case "studies":

@@ -40,8 +40,6 @@ def runs_page(open_run: Callable[[], None]) -> None:
 
 def _page(open_run: Callable[[], None]) -> None:
     prepare()
-    st.subheader("History", anchor=False)
-    st.markdown("Runs are kept here. Pick some to lay their curves over each other." + _left_out())
     _filters()
     entries, total = _find()
     if not entries:
@@ -103,17 +101,20 @@ def _nothing(total: int) -> None:
         st.info("No run is like that. Take something out of the search above.", icon=":material/search_off:")
     elif total:
         st.info("These runs were made by another version of Echo Lab, which can read them.", icon=":material/history:")
+    elif left_out := _num_left_out():
+        st.info(f"So far only studies have trained: {counted(left_out, 'run')}. *Filter* lists them.",
+                icon=":material/history:")
     else:
-        st.info(f"There are no runs yet. Press Train on the first page, and they are kept here.{_left_out()}",
+        st.info("There are no runs yet. Press Train on the first page, and they are kept here.",
                 icon=":material/history:")
 
 
-def _left_out() -> str:
-    """What to do to see the runs of studies, if there are some that are not listed."""
-    visitor = state.visitor() if state.engine().settings.hosted else None
-    if st.session_state.get(_STUDIES) or not state.store().studies.newest(visitor, 1):
-        return ""
-    return " Runs that only studies have asked for are listed by a switch of *Filter*."
+def _num_left_out() -> int:
+    """How many runs are not listed because only studies have asked for them."""
+    if st.session_state[_STUDIES]:
+        return 0
+    every, listed = (state.store().runs.count(state.wanted(studies=studies)) for studies in (True, False))
+    return every - listed
 
 
 def _list(entries: Sequence[ListedRun], total: int) -> None:
@@ -166,6 +167,8 @@ def _pages(shown: int, total: int) -> None:
         st.markdown(f"{first + 1:,} to {first + shown:,} of **{total:,}**", width="content")
         st.button("", icon=":material/chevron_right:", key="runs_on", disabled=first + PAGE_SIZE >= total,
                   on_click=_turn, args=(1,))
+        if left_out := _num_left_out():
+            st.caption(f"And {counted(left_out, 'run')} of studies: *Filter* lists them.", width="content")
 
 
 def _turn(by: int) -> None:

@@ -178,6 +178,13 @@ class Runs:
         return Page([ListedRun(run, row.name, bool(row.hidden), losses[run.run_id])
                      for row in rows if (run := run_row(row)) is not None], total)
 
+    def count(self, wanted: Wanted) -> int:
+        """How many runs are wanted, whatever text they are searched by."""
+        mark = (MARKS.c.run_id == RUNS.c.run_id) & (MARKS.c.visitor == wanted.visitor)
+        every = select(func.count()).select_from(RUNS.outerjoin(MARKS, mark))
+        with self._database.read() as connection:
+            return connection.scalar(every.where(*_conditions(wanted))) or 0
+
     def _fitting(self, connection: Connection, every: Select[Any], query: Query) -> list[str]:
         """The `run_id`s of the runs that fit a query, in their order.
 

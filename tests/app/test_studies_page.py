@@ -351,9 +351,22 @@ def test_the_history_lists_runs_of_studies_when_it_is_asked_to(store: Store):
     end_all(store, {0: (0.5, 0.6, 0.7)})
     ask_for(store, holder=None)
     page = AppTest.from_function(script, default_timeout=PATIENCE).run()
-    assert "listed by a switch of *Filter*" in said(page)
+    assert "So far only studies have trained: 3 runs. *Filter* lists them." in said(page)
     page.toggle(key="runs_of_studies").set_value(True).run()
     assert len(page.dataframe[0].value) == 3
+
+
+def test_the_history_counts_the_runs_of_studies_that_it_does_not_list(store: Store):
+    def script() -> None:
+        from echo_app.pages.history import runs_page
+
+        runs_page(lambda: None)
+
+    end_all(store, {0: (0.5, 0.6, 0.7)})
+    store.queue.request(trials(STUDY, 0)[0], "me", "me")  # a person's run from now on
+    page = AppTest.from_function(script, default_timeout=PATIENCE).run()
+    assert len(page.dataframe[0].value) == 1
+    assert "And 2 runs of studies: *Filter* lists them." in said(page)
 
 
 def test_the_list_has_each_study_with_how_far_it_is(store: Store):

@@ -169,4 +169,6 @@ def test_a_title_names_what_varies_and_what_does_not():
     assert words.title_of(study) == ("Units 8, 16 × cell LSTM, GRU: Quick partial echo, 1 seed, learning rate chosen "
                                      "for each")
     many = Study(PRESETS["quick"].config, (Axis("units", tuple(range(1, 12))),))
+    assert words.title_of(Study(PRESETS["whole"].config, (Axis("epochs", (500,)),), seeds=100)) == (
+        "Whole echo, epochs 500: 100 seeds")
     assert words.title_of(many) == "Units 1, 2, 3, 4, 5, 6, 7 … 11: Quick partial echo, 5 seeds"

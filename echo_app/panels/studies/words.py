@@ -43,16 +43,17 @@ def base_in_words(study: Study) -> str:
 
 
 def title_of(study: Study) -> str:
-    """`Units 8, 16, 32 × cell LSTM, GRU: Quick partial echo, 5 seeds`."""
+    """`Units 8, 16, 32 × cell LSTM, GRU: Quick partial echo, 5 seeds`; `Whole echo, epochs 500: 100 seeds`."""
     parts = []
     for axis in study.over:
         values = [value_of_field(study, axis.field, value) for value in axis.values]
         more = f" … {values[-1]}" if len(values) > _NAMED else ""
         parts.append(f"{label_of(axis.field).lower()} {', '.join(values[:_NAMED - 1] if more else values)}{more}")
     tuned = ", learning rate chosen for each" if study.tune else ""
-    varied = " × ".join(parts)
-    return (f"{varied[0].upper()}{varied[1:]}: {shortened(base_in_words(study), 80)}, "
-            f"{counted(study.seeds, 'seed')}{tuned}")
+    varied, base, seeds = " × ".join(parts), shortened(base_in_words(study), 160), counted(study.seeds, "seed")
+    if len(study.settings) == 1:  # nothing varies
+        return f"{base}, {varied}: {seeds}{tuned}"
+    return f"{varied[0].upper()}{varied[1:]}: {base}, {seeds}{tuned}"
 
 
 def in_unit(measure: Measure, value: float | None) -> str:
