@@ -20,21 +20,22 @@ from echo_core.store import Store
 from tests.helpers.clusters import dask_cluster
 
 ROOT = Path(__file__).parent.parent
-#: 40 runs of the preset `quick`, shortened.
-GRID = ["--preset", "quick", "--set", "epochs=400", "--over", "learning_rate=0.005,0.01", "--seeds", "20", "--json"]
+#: 40 runs of a preset, shortened.
+GRID = ["--set", "epochs=400", "--over", "learning_rate=0.005,0.01", "--seeds", "20", "--json"]
 
 
 @click.command()
 @click.option("--rounds", default=3, show_default=True, help="How often each is measured.")
-def main(rounds: int) -> None:
+@click.option("--preset", default="quick", show_default=True, help="The network; `whole` is the smallest.")
+def main(rounds: int, preset: str) -> None:
     """Measure all by turns and print the ratios."""
     seconds: dict[tuple[str, int], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        measure(Path(folder), "local", 1)  # compiles
+        measure(Path(folder), "local", 1, preset)  # compiles
         for number in range(rounds):
             for kind in ("local", "cluster"):
                 for workers in (1, 2):
-                    taken = measure(Path(folder), kind, workers)
+                    taken = measure(Path(folder), kind, workers, preset)
                     seconds.setdefault((kind, workers), []).append(taken)
                     click.echo(f"round {number + 1}: {kind}, {workers} workers: {taken:.1f} s", err=True)
     for kind in ("local", "cluster"):
@@ -43,7 +44,7 @@ def main(rounds: int) -> None:
                    f"({min(ratios):.2f} to {max(ratios):.2f})")
 
 
-def measure(folder: Path, kind: str, workers: int) -> float:
+def measure(folder: Path, kind: str, workers: int, preset: str) -> float:
     """Seconds of one study."""
     with tempfile.TemporaryDirectory() as own, ExitStack() as running:
         url = f"sqlite:///{own}/runs.db"
@@ -52,8 +53,8 @@ def measure(folder: Path, kind: str, workers: int) -> float:
         if kind == "cluster":
             environment["DASK_SCHEDULER_ADDRESS"] = running.enter_context(
                 dask_cluster(Path(own), workers, ROOT, **environment))
-        done = subprocess.run([sys.executable, "-m", "echo_core", "sweep", *GRID], text=True, capture_output=True,
-                              env={**os.environ, **environment}, check=False)
+        done = subprocess.run([sys.executable, "-m", "echo_core", "sweep", "--preset", preset, *GRID], text=True,
+                              capture_output=True, env={**os.environ, **environment}, check=False)
         if done.returncode:
             raise click.ClickException(done.stderr)
         found = json.loads(done.stdout)

@@ -21,13 +21,15 @@ from echo_core import forecast, tables
 from echo_core.config import RunConfig
 from echo_core.config.labels import name_in_words
 from echo_core.data import shown_examples
-from echo_core.records import Checkpoint, Floats, Point, Snapshot
+from echo_core.records import Checkpoint, Floats, Point, Snapshot, State
 from echo_core.store import RunRow
 
 #: Runs that a list to choose from shows.
 _MOST_RUNS = 50
+#: States of runs that may have trained.
+_BEGUN = tuple(state for state in State if state is not State.QUEUED)
 _HashFuncs = dict[str | type[Any], Callable[[Any], Any]]
-#: Seconds for which all visitors share the queue forecast, and the list of finished runs: no eye sees them older.
+#: Seconds for which all visitors share the waits of queued runs, and what finished runs took: nobody sees the age.
 _FORECAST_SECONDS, _FINISHED_SECONDS = 1.0, 2.0
 #: Keys of cached functions, by the type of their argument. Answers are in the key of the windows, as a run that is
 #: trained again on another kind of machine may give others.
@@ -41,7 +43,7 @@ _BY_ANSWERS: _HashFuncs = {
 
 @shared_cache(max_entries=2)
 def _waits(time_bucket: int) -> dict[str, forecast.Wait]:
-    return forecast.waits(store())
+    return forecast.waits(store(), engine().num_workers)
 
 
 def wait_of(run_id: str) -> forecast.Wait:
@@ -140,9 +142,14 @@ def windows_html(config: RunConfig, snapshot: Snapshot | None) -> str:
 
 @shared_cache(max_entries=32, hash_funcs=_BY_PROGRESS)
 def answers_as_text(run: RunRow) -> tuple[str, str]:
-    """The last answers of a run that has ended: all columns as CSV, and what was read and said in aligned columns."""
-    (newest,) = store().progress.snapshots(run.run_id, newest=1)
-    table = tables.answers(run.config, newest)
+    """The last answers of a run that has ended: all columns as CSV, and what was read and said in aligned columns.
+
+    Both are empty where the answers have made room for newer runs.
+    """
+    newest = store().progress.snapshots(run.run_id, newest=1)
+    if not newest:
+        return "", ""
+    table = tables.answers(run.config, newest[0])
     return tables.to_csv(table), tables.in_columns(table)
 
 
@@ -186,8 +193,8 @@ def shown_windows(config: RunConfig) -> NDArray[np.int64]:
 
 
 def runs_to_open() -> list[RunRow]:
-    """The newest runs of this visitor that have trained, those that he may look into."""
-    found = store().runs.find(wanted(sort="created_at"), _MOST_RUNS)
+    """The newest runs of this visitor that have trained, so that one can look into them."""
+    found = store().runs.find(wanted(sort="created_at", states=_BEGUN), _MOST_RUNS)
     return [listed.run for listed in found.runs if listed.run.epoch > 0]
 
 

@@ -139,8 +139,8 @@ class Engine:
         """When there will be room: when one of these runs starts or ends, or any run if there are none."""
         seconds = error.seconds
         if seconds is None:
-            times = ends(self.store) if error.then == QueueFull.ENDS else {
-                run_id: wait.seconds for run_id, wait in waits(self.store).items()}
+            times = ends(self.store, self.num_workers) if error.then == QueueFull.ENDS else {
+                run_id: wait.seconds for run_id, wait in waits(self.store, self.num_workers).items()}
             active = self.store.runs.active()
             mine = [at for run_id, at in times.items() if run_id in active and active[run_id].session == session]
             seconds = min(mine or times.values(), default=0.0)

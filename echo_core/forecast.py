@@ -17,7 +17,7 @@ from echo_core.store import RunRow, Store
 #: guesses for a machine that has not trained yet.
 _GUESSED_FLOPS, _GUESSED_UPDATE_SECONDS = 150e9, 5e-5
 #: Seconds until the first epoch: of a network that has to be compiled, guessed as well, and of one that is compiled.
-#: A run that took less than `_LEAST_COMPILING` has found its program.
+#: A run that began sooner than after `_LEAST_COMPILING` has found its program.
 _COMPILING, _LEAST_COMPILING, _COMPILED = 2.0, 0.5, 0.1
 #: The speed is measured over this many of the newest seconds of training.
 _PACE_SECONDS = 3.0
@@ -60,7 +60,7 @@ class Estimates:
     """
 
     def __init__(self, store: Store) -> None:
-        finished = [run for run in store.runs.newest(limit=20) if run.state is State.FINISHED and run.seconds > 0]
+        finished = [run for run in store.runs.newest(20, [State.FINISHED]) if run.seconds > 0]
         begun = store.progress.first_epochs([run.run_id for run in finished])
         took = [_measured(run, begun.get(run.run_id)) for run in finished]
         trained, guessed = sum(each.training for each in took), sum(_guess(run.config) for run in finished)
@@ -101,17 +101,17 @@ class Estimates:
         return Estimate(self._compiling, self._guessed[asked])
 
 
-def waits(store: Store) -> dict[str, Wait]:
-    """How long each queued run waits, by its id."""
-    return {run_id: wait for run_id, (wait, _) in _forecasts(store).items() if wait}
+def waits(store: Store, at_a_time: int = 1) -> dict[str, Wait]:
+    """How long each queued run waits where so many train at a time, by its id."""
+    return {run_id: wait for run_id, (wait, _) in _forecasts(store, at_a_time).items() if wait}
 
 
-def ends(store: Store) -> dict[str, float]:
+def ends(store: Store, at_a_time: int = 1) -> dict[str, float]:
     """Seconds until each queued or running run will end, by its id."""
-    return {run_id: end for run_id, (_, end) in _forecasts(store).items()}
+    return {run_id: end for run_id, (_, end) in _forecasts(store, at_a_time).items()}
 
 
-def _forecasts(store: Store) -> dict[str, tuple[Wait | None, float]]:
+def _forecasts(store: Store, at_a_time: int) -> dict[str, tuple[Wait | None, float]]:
     """The wait of each queued run, and the seconds until it or a running one ends."""
     active, estimates, now = store.runs.active(), Estimates(store), store.now()
     begun: set[RunConfig] = set()  # networks of the runs ahead, which compile them
@@ -128,8 +128,9 @@ def _forecasts(store: Store) -> dict[str, tuple[Wait | None, float]]:
 
     found: dict[str, tuple[Wait | None, float]] = {
         run.run_id: (None, left(run)) for run in active.values() if run.state is State.RUNNING}
-    free_at = [end for _, end in found.values()] or [0.0]
-    heapify(free_at)  # seconds from now at which each worker will be free
+    free_at = [end for _, end in found.values()]  # seconds from now at which each worker will be free
+    free_at += [0.0] * (at_a_time - len(free_at))
+    heapify(free_at)
     for place, run_id in enumerate(run_id for run_id in store.queue.order() if run_id in active):
         turn = heappop(free_at)
         end = turn + left(active[run_id])
@@ -185,7 +186,7 @@ def _steps(pace: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
 
 
 def _measured(run: RunRow, begun: tuple[int, float] | None) -> Estimate:
-    """What a finished run took.
+    """What a finished run took, or would have if it had not gone on from another one whose records are gone.
 
     Args:
         begun: The epoch and seconds of its first record with a trained epoch, where the store has it.
@@ -194,7 +195,7 @@ def _measured(run: RunRow, begun: tuple[int, float] | None) -> Estimate:
     if begun and begun[0] < epochs:
         epoch, seconds = begun
         training = (run.seconds - seconds) * epochs / (epochs - epoch)
-        return Estimate(max(0.0, run.seconds - training), min(training, run.seconds))
+        return Estimate(max(0.0, run.seconds - training), training)
     start = min(_COMPILING, run.seconds / 2)
     return Estimate(start, run.seconds - start)
 

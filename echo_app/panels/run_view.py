@@ -196,6 +196,8 @@ def _windows(config: RunConfig, snapshot: Snapshot | None, to_pick: bool = False
 def _table(run: RunRow) -> None:
     """Draw buttons that copy and download the expected and predicted numbers."""
     csv, text = cached_reads.answers_as_text(run)
+    if not csv:
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button("Download as CSV", lambda: csv, "windows.csv", "text/csv",  # a function as in `share`
                            icon=":material/download:", key="download_windows", on_click="ignore")

@@ -144,9 +144,10 @@ class Runs:
                 found.update({run.run_id: run for row in rows if (run := run_row(row)) is not None})
         return found
 
-    def newest(self, limit: int = 100) -> list[RunRow]:
-        """The newest runs in the order of age, without those whose settings this version cannot read."""
-        newest = select(RUNS).where(_present()).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id)
+    def newest(self, limit: int = 100, states: Collection[State] = tuple(State)) -> list[RunRow]:
+        """The newest runs in these states, newest first, without those whose settings this version cannot read."""
+        newest = select(RUNS).where(_present(), RUNS.c.state.in_(states)).order_by(
+            RUNS.c.created_at.desc(), RUNS.c.run_id)
         with self._database.read() as connection:
             rows = all_rows(connection, newest.limit(limit))
         return [run for row in rows if (run := run_row(row)) is not None]

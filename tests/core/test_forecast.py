@@ -16,6 +16,7 @@ from echo_core.store import Store
 from tests.helpers.samples import progress
 
 CONFIG = RunConfig(variant="encoder_decoder", output_length=2, batch_size=21)
+LONGER = CONFIG.extended(2 * CONFIG.epochs)
 
 
 @pytest.fixture
@@ -231,6 +232,31 @@ def test_a_wait_does_not_take_the_compiling_of_the_run_ahead_for_its_pace(store:
     for record in (progress(0, 0.1), progress(1, 40.0), progress(2, 40.02)):
         store.attempts.append(ticket, record)
     assert 9 < forecast.waits(store)[waiting].seconds < 11
+
+
+def test_runs_that_only_wait_do_not_push_what_finished_ones_took_out_of_sight(store: Store):
+    finish(store, PRESETS["quick"].config, training=60.0)
+    before = estimated(PRESETS["quick"].config, store)
+    for number in range(30):
+        queued(store, number)
+    assert estimated(PRESETS["quick"].config, store) == before
+
+
+def test_idle_workers_take_waiting_runs_at_once(store: Store):
+    finish(store, PRESETS["whole"].config, training=10.0)
+    ids = [queued(store, number) for number in range(1, 6)]
+    assert [forecast.waits(store, at_a_time=4)[run_id].seconds for run_id in ids] == [0, 0, 0, 0, pytest.approx(10.1)]
+
+
+def test_a_run_that_went_on_from_one_whose_records_are_gone_tells_the_pace_of_its_own_epochs(store: Store):
+    finish(store, CONFIG, training=0.0)
+    ticket, epochs = store.queue.take(LONGER, worker="test"), LONGER.epochs
+    store.attempts.start(ticket, threads=1)
+    checkpoint = Checkpoint(epochs, 1, (np.zeros(1, np.float32),))
+    for epoch, seconds in ((epochs // 2 + 1, 0.1), (epochs, 10.1)):
+        store.attempts.append(ticket, Progress(epoch, 0.1, 1.0, seconds, (), checkpoint))
+    store.attempts.finish(ticket, checkpoint, Evaluation(1.0, 1.0, 2016, (1.0, 1.0)))
+    assert estimated(LONGER, store) == pytest.approx(20, rel=0.02)
 
 
 def test_with_two_workers_waiting_runs_take_turns_at_both(store: Store):
