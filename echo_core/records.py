@@ -15,6 +15,14 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
+#: The most points in a run's curve.
+MAX_POINTS = 500
+
+
+def curve_stride(epochs: int) -> int:
+    """Epochs between two points of the curve of a run of so many epochs; its last epoch is a point as well."""
+    return -(-epochs // (MAX_POINTS - 1))
+
 
 class State(StrEnum):
     """The state of a run."""

@@ -13,14 +13,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, case, delete, func, insert, literal, select
 
 from echo_core.config import RunConfig
-from echo_core.records import Checkpoint, Evaluation, Progress, State
+from echo_core.records import Checkpoint, Evaluation, Progress, State, curve_stride
 from echo_core.store.database import Database
 from echo_core.store.errors import Superseded
 from echo_core.store.queue import CLOSED, Ticket, change, watched_at
 from echo_core.store.schema import CHECKPOINTS, MOMENTS, PROGRESS, RUNS, SNAPSHOTS, now
-
-#: A run that goes on from another run copies at most this many points of its curve: more than a chart has pixels.
-MAX_CURVE_POINTS = 500
 
 
 class Signal(StrEnum):
@@ -237,10 +234,15 @@ def _start_from_relative(connection: Connection, run_id: str, family: str, confi
 
 def _copy_history(connection: Connection, source: str, run_id: str, epoch: int, config: RunConfig) -> None:
     """Copy progress and snapshots up to an epoch, with the curve thinned to what `config.epochs` allow."""
-    rows = connection.execute(select(PROGRESS).where(PROGRESS.c.run_id == source, PROGRESS.c.epoch <= epoch)).all()
-    stride, copies = config.epochs // MAX_CURVE_POINTS + 1, []
+    rows = connection.execute(select(PROGRESS).where(
+        PROGRESS.c.run_id == source, PROGRESS.c.epoch <= epoch).order_by(PROGRESS.c.epoch)).all()
+    stride, copies, last = curve_stride(config.epochs), [], -math.inf
     for row in rows:
-        points = [point for point in json.loads(row.points) if point[0] % stride == 0]
+        points = []
+        for point in json.loads(row.points):
+            if point[0] - last >= stride:  # the source's own stride need not divide this one
+                points.append(point)
+                last = point[0]
         copies.append({**row._mapping, "run_id": run_id, "points": json.dumps(points)})
     if copies:
         connection.execute(insert(PROGRESS), copies)

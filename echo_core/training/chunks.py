@@ -18,7 +18,7 @@ from echo_core.machine import give_back_freed
 from echo_core.models import first_weights
 from echo_core.networks.backend import refuse_after_fork, tf
 from echo_core.networks.lstm_gradient import Tensor
-from echo_core.records import Checkpoint, Diverged, Floats, Milestone, Point, Progress, Snapshot
+from echo_core.records import Checkpoint, Diverged, Floats, Milestone, Point, Progress, Snapshot, curve_stride
 from echo_core.text.plurals import counted
 from echo_core.training.program import MAX_CHUNK, MAX_MILESTONES, Program, Tensors, compiled_epochs
 
@@ -27,8 +27,6 @@ CHUNK_SECONDS = 0.25
 #: A call of a large network copies its weights, which costs nearly an epoch. So a call trains at least these epochs, if
 #: they take at most these seconds.
 LARGE_CHUNK, LARGE_CHUNK_SECONDS = 8, 4 * CHUNK_SECONDS
-#: The most points in a run's curve.
-MAX_POINTS = 500
 #: Snapshots on a geometric schedule, and about how many more between them where time allows.
 NUM_SNAPSHOTS = 48
 EXTRA_SNAPSHOTS = 60
@@ -187,7 +185,7 @@ def _chunks(config: RunConfig, reached: _Reached, end: int, started: float) -> I
                        take_snapshot(config, at.weights, at.epoch))
 
     (training, is_new), due = _training_of(config, at), snapshot_epochs(config.epochs)
-    stride = -(-config.epochs // (MAX_POINTS - 1))
+    stride = curve_stride(config.epochs)
     spacing, last_shown, shown_at = max(1, config.epochs // EXTRA_SNAPSHOTS), at.epoch, time.perf_counter()
     num_epochs = 1
     while at.epoch < end:

@@ -4,6 +4,7 @@ import json
 import math
 from contextlib import closing
 from dataclasses import asdict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from alembic.config import Config
 from sqlalchemy import func, select, text, update
 
 from echo_core.config.presets import PRESETS
-from echo_core.records import Checkpoint, Evaluation, State
+from echo_core.records import Checkpoint, Evaluation, Point, Progress, State, curve_stride
 from echo_core.store import Store, Ticket, Wanted, extended_config, migrations
 from echo_core.store.database import Database
 from echo_core.store.schema import RUNS
@@ -248,6 +249,26 @@ def test_longer_run_goes_on_from_where_a_shorter_one_ended(store):
     assert [row.epoch for row in store.progress.history(extended.run_id)] == [0, 30, 60]
     assert [snapshot.epoch for snapshot in store.progress.snapshots(extended.run_id)] == [0, 30, 60]
     assert store.progress.checkpoint(source.run_id).moments == ()
+
+
+@pytest.mark.parametrize(("short", "long"), [(5000, 10_000), (5000, 6000), (500, 1000), (400, 500), (60, 100)])
+def test_a_longer_run_keeps_the_curve_of_the_shorter_one_about_as_dense_as_its_own(store, short: int, long: int):
+    ticket = store.queue.take(TINY.model_copy(update={"epochs": short}), "a worker")
+    ended = checkpoint(short)
+    store.attempts.start(ticket, threads=2)
+    points = tuple(Point(epoch, 1.0, 0.5) for epoch in range(0, short + 1, curve_stride(short)))
+    for begun in range(0, len(points), 7):
+        some = points[begun:begun + 7]
+        store.attempts.append(ticket, Progress(some[-1].epoch, 1.0, 0.5, 1.0, some, ended))
+    store.attempts.finish(ticket, ended, Evaluation(0.75, 0.5, 2000, (1.0, 0.5)))
+    extended = extended_config(store.runs.get(ticket.run_id), long)
+    store.queue.request(extended, "a session", "me")
+    store.attempts.start(store.queue.claim("a worker"), threads=2)
+    kept = [point.epoch for row in store.progress.history(extended.run_id) for point in row.points]
+    steps = [after - before for before, after in pairwise(kept)]
+    assert kept[0] == 0
+    assert curve_stride(long) <= min(steps)
+    assert max(steps) < curve_stride(short) + curve_stride(long)
 
 
 def test_run_is_not_extended_to_less_than_it_has_nor_where_epochs_shape_its_rate(store):
