@@ -22,8 +22,9 @@ from echo_core.studies.intervals import USUAL_SEEDS
 
 #: The most settings varied at once, seeds, and runs of one study.
 MAX_AXES, MAX_SEEDS, MAX_RUNS = 2, 200, 2000
-#: Learning rates that are tried for each setting where the rate is tuned, and the seeds of each, which are others than
-#: those of the study, or the winner would be judged by its luck.
+LARGEST_SEED = 2**31 - 1
+#: Where the rate is tuned: the learning rates that each setting tries, and the seeds of each. They are other seeds than
+#: those of the study, or a rate would win by luck and be judged by the same luck.
 RATES, TUNING_SEEDS, FIRST_TUNING_SEED = (0.001, 0.003, 0.01, 0.03), 2, 1_000_000
 #: Fields that cannot be varied: a seed is chance and no setting, and a text brings a task of its own.
 _FIXED = ("seed", "text")
@@ -80,12 +81,22 @@ class Study:
         _check_axes(self.over, self.tune)
         if not 1 <= self.seeds <= MAX_SEEDS:
             raise ValueError(f"seeds must be from 1 to {MAX_SEEDS}; received {self.seeds}. Try seeds=5.")
+        self._check_seeds()
         number = self.num_runs
         if number > MAX_RUNS:
             raise ValueError(f"a study may have at most {MAX_RUNS:,} runs; received {number:,}. Try fewer values or "
                              "seeds.")
         for setting in self.settings:
             self.config_of(setting, self.base.seed)
+
+    def _check_seeds(self) -> None:
+        last, tuning = self.base.seed + self.seeds - 1, range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + TUNING_SEEDS)
+        if last > LARGEST_SEED:
+            raise ValueError(f"seed must leave room for {self.seeds} seeds up to {LARGEST_SEED:,}; received "
+                             f"{self.base.seed:,}. Try seed=0.")
+        if self.tune and self.base.seed < tuning.stop and last >= tuning.start:
+            raise ValueError(f"seed must keep the study away from the seeds {tuning.start:,} and {tuning.stop - 1:,}, "
+                             f"which choose the learning rate; received {self.base.seed:,}. Try seed=0.")
 
     @property
     def study_id(self) -> str:

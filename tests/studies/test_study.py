@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
-from echo_core.studies.study import RATES, TUNING_SEEDS, Axis, Study, parse_axis
+from echo_core.studies.study import FIRST_TUNING_SEED, RATES, TUNING_SEEDS, Axis, Study, parse_axis
 
 QUICK = PRESETS["quick"].config
 
@@ -41,6 +41,19 @@ def test_the_same_question_has_the_same_id_and_another_one_has_another():
 def test_what_is_no_study_is_refused_in_a_line(text: str):
     with pytest.raises(ValueError, match=r"."):
         Study.from_json(text)
+
+
+def test_seeds_that_do_not_exist_or_tune_the_rate_are_refused_in_words():
+    axis = (Axis("units", (8, 16)),)
+    late = QUICK.model_copy(update={"seed": 2**31 - 3})
+    assert len(list(Study(late, axis, seeds=3).trials())) == 6
+    with pytest.raises(ValueError, match="room for 4 seeds up to 2,147,483,647; received 2,147,483,645"):
+        Study(late, axis, seeds=4)
+    tuning = QUICK.model_copy(update={"seed": FIRST_TUNING_SEED - 4})
+    assert Study(tuning, axis, seeds=4, tune=True).num_runs == 24
+    assert Study(tuning, axis, seeds=5).num_runs == 10
+    with pytest.raises(ValueError, match="seed must keep the study away from the seeds 1,000,000 and 1,000,001"):
+        Study(tuning, axis, seeds=5, tune=True)
 
 
 def test_more_seeds_share_the_runs_of_fewer():
