@@ -23,7 +23,7 @@ from echo_core.config import RunConfig
 from echo_core.forecast import ends, waits
 from echo_core.records import Checkpoint, State
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
-from echo_core.store import Store, extended_config
+from echo_core.store import RunRow, Store, extended_config
 from echo_core.store.errors import Trouble, trouble_of
 from echo_core.text.plurals import counted
 from echo_core.workers import worker
@@ -110,7 +110,7 @@ class Engine:
         """
         self.limits.check(config)
         run = self.store.runs.get(config.run_id)
-        if run and run.state is State.PAUSED and run.seconds > self.limits.max_seconds:
+        if run and self.is_used_up(run):
             raise LimitExceeded(f"a run may train for {counted(self.limits.max_seconds, 'second')} on this host "
                                 "(ECHO_MAX_SECONDS), and this one has. Try fewer epochs, or run your own copy.")
         # A program with an engine is no visitor.
@@ -124,6 +124,10 @@ class Engine:
             raise QueueFull(f"{error} {self._when_to_come_back(error, session)}") from None
         self.dispatcher.wake()
         return run_id
+
+    def is_used_up(self, run: RunRow) -> bool:
+        """Whether a paused run has trained for as long as this host allows."""
+        return run.state is State.PAUSED and run.seconds > self.limits.max_seconds
 
     def study_refusal(self, holder: str) -> str | None:
         """Why a holder gets no more runs of a study for now, and when to come back; None if they do."""

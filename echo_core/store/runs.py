@@ -48,6 +48,7 @@ class RunRow:
         seconds: Seconds of training over all attempts, compiling included.
         restarts: How often it was queued again after its worker was lost.
         loss: Of the newest epoch.
+        background: Whether only studies have asked for it.
     """
 
     run_id: str
@@ -71,6 +72,7 @@ class RunRow:
     fingerprint: str | None
     evaluation: Evaluation | None
     loss: float | None
+    background: bool
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from echo_core import machine
 from echo_core.engine import Engine
 from echo_core.forecast import Estimates
 from echo_core.records import State
-from echo_core.settings import APP_MB, WORKER_MB, QueueFull, Settings
+from echo_core.settings import APP_MB, WORKER_MB, LimitExceeded, QueueFull, Settings
 from echo_core.store import RunRow, Store
 from echo_core.store.studies import StudyRow
 from echo_core.studies.results import tuned_rates
@@ -38,7 +38,8 @@ class Standing:
         ended: Finished or failed.
         failed: Of these.
         training: Under way now.
-        seconds_left: Estimated, with so many runs at a time.
+        seconds_left: Estimated for the workers that train at one time.
+        paused_why: Why one of its runs does not go on, such as a limit of the host; None if none says so.
     """
 
     total: int
@@ -46,6 +47,7 @@ class Standing:
     failed: int
     training: int
     seconds_left: float
+    paused_why: str | None = None
 
     @property
     def is_done(self) -> bool:
@@ -72,32 +74,37 @@ def standing(study: Study, store: Store, at_a_time: int = 1) -> Standing:
         known = estimates.together(((config, 0) for config in configs.values()), compiled)
         seconds += unknown * known / len(configs)
     return Standing(study.num_runs, len(ended), sum(run.state is State.FAILED for run in ended),
-                    sum(run.state is State.RUNNING for run in runs.values()), seconds / max(1, at_a_time))
+                    sum(run.state is State.RUNNING for run in runs.values()), seconds / max(1, at_a_time),
+                    next((run.reason for run in runs.values() if run.state is State.PAUSED and run.reason), None))
 
 
 def top_up(study: Study, engine: Engine, holder: str | None = None) -> bool:
     """Ask for the next runs of a study, as many as keep the workers busy. Returns whether all have ended.
 
-    A run that failed is not trained again: it would fail again, and counts as a failure. A holder who has used up
-    their share of a hosted copy gets the next ones when there is room again.
+    A run that failed is not trained again: it would fail again, and counts as a failure. Nor does one go on that has
+    trained for as long as this host allows. A holder who has used up their share of a hosted copy gets the next ones
+    when there is room again.
 
     Args:
         holder: Who keeps its runs going; by default the engine.
     Raises:
-        LimitExceeded: If this host does not allow one of its runs.
+        LimitExceeded: If this host does not allow one of its runs, or keeps no more of this holder's runs.
     """
     trials = known_trials(study, engine.store)
     runs = engine.store.runs.of([trial.config.run_id for trial in trials])
     room = AHEAD * engine.num_workers - sum(run.state.is_active for run in runs.values())
-    for trial in trials:
-        run = runs.get(trial.config.run_id)
-        if room > 0 and not _has_ended(run) and not (run and run.state.is_active):
+    too_long = {run.run_id for run in runs.values() if engine.is_used_up(run)}
+    left = [trial.config for trial in trials if not _has_ended(runs.get(trial.config.run_id))
+            and trial.config.run_id not in too_long]
+    for config in left:
+        run = runs.get(config.run_id)
+        if room > 0 and not (run and run.state.is_active):
             try:
-                engine.submit(trial.config, holder or f"study-{study.study_id}", holder, background=True)
+                engine.submit(config, holder or f"study-{study.study_id}", holder, background=True)
             except QueueFull:
                 return False
             room -= 1
-    return len(trials) == study.num_runs and all(_has_ended(runs.get(trial.config.run_id)) for trial in trials)
+    return not left and (len(trials) == study.num_runs or bool(too_long))
 
 
 def pause(study: Study, engine: Engine, holder: str | None = None) -> None:
@@ -143,6 +150,7 @@ class Runner:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._refused: dict[str, str] = {}  # what was logged last of each study that a limit holds up
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="echo studies", daemon=True)
         self._thread.start()
@@ -175,7 +183,12 @@ class Runner:
             is_done = top_up(study, self._engine, holder)
             if not is_done:  # it may have been paused while runs were asked for
                 _stop_runs(study, self._engine, holder)
-        except ValueError as error:  # of another version, or a limit that was lowered
+        except LimitExceeded as error:  # the page says so, and it goes on once the host allows it
+            is_done = False
+            if self._refused.get(row.study_id) != str(error):
+                self._refused[row.study_id] = str(error)
+                logger.warning("study %s waits: %s", row.study_id, error)
+        except ValueError as error:  # of another version
             logger.warning("study %s cannot go on: %s", row.study_id, error)
             is_done = True
         if is_done:

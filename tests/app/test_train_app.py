@@ -16,8 +16,10 @@ from echo_core.evaluation.verdicts import not_finite
 from echo_core.records import Checkpoint, Evaluation, Point, Progress, Snapshot, State
 from echo_core.settings import LimitExceeded
 from echo_core.store import StoreError
+from echo_core.studies.running import pause, top_up
+from echo_core.studies.study import Axis, Study
 from tests.helpers.apptest import open_page, texts
-from tests.helpers.waiting import PATIENCE
+from tests.helpers.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.usefixtures("own_engine")
 
@@ -210,6 +212,20 @@ def test_a_refusal_stays_to_be_read_though_the_page_is_drawn_anew(monkeypatch: p
     monkeypatch.setattr(store_outages, "READING_SECONDS", 0.0)
     page.run()
     assert not page.error
+
+
+def test_a_run_of_a_study_is_stopped_by_pausing_the_study():
+    study = Study(RunConfig(units=4, epochs=100_000, seed=83), (Axis("units", (4, 5)),), seeds=1)
+    studies, engine = state.store().studies, state.engine()
+    studies.ask(study.study_id, study.to_json(), engine.own_holder)
+    run_id = next(study.trials()).config.run_id
+    until(lambda: not top_up(study, engine) and state.store().runs.get(run_id).epoch > 0)
+    page = open_page(run=run_id)
+    page.button(key="stop").click().run()
+    assert "A study trains this run" in page.error[0].value
+    assert state.store().runs.get(run_id).state is State.RUNNING
+    pause(study, engine)
+    until(lambda: state.store().runs.get(run_id).state is State.PAUSED)
 
 
 def test_a_changed_control_and_the_click_may_arrive_together():

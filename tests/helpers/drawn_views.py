@@ -23,7 +23,7 @@ def look_at(config: RunConfig, weights: Sequence[Floats] | None = None, window: 
         run_id=config.run_id, config=config, training_version=config.training_version, state=State.FINISHED,
         attempt=attempt, session="a test", created_at=0.0, queued_at=0.0, started_at=0.0, ended_at=1.0,
         heartbeat_at=None, stop_requested=False, reason=None, epoch=config.epochs, seconds=1.0, threads=1,
-        worker=None, restarts=0, fingerprint=checkpoint.fingerprint, evaluation=None, loss=None)
+        worker=None, restarts=0, fingerprint=checkpoint.fingerprint, evaluation=None, loss=None, background=False)
     read = some_windows(config)[0] if window is None else np.array(window)
     return Look(row, checkpoint, read.astype(np.int32))
 

@@ -1,7 +1,9 @@
 """What one visitor may have of a hosted copy: runs under way, runs an hour, megabytes."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -15,9 +17,9 @@ from echo_core.records import State
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings, Share
 from echo_core.store import Store
 from echo_core.store.schema import REQUESTS, RUNS, now
-from echo_core.studies.running import pause, top_up
+from echo_core.studies.running import LOOK_SECONDS, Runner, pause, standing, top_up
 from echo_core.studies.study import Axis, Study
-from tests.helpers.samples import TINY, checkpoint, config, progress
+from tests.helpers.samples import EVALUATION, TINY, checkpoint, config, progress
 from tests.helpers.waiting import until
 
 MB = 2**20
@@ -180,6 +182,38 @@ def test_a_study_has_its_runs_of_the_hour_and_then_waits(lab: Lab):
         engine.submit(config(99), holder="ada")
     assert "Try again in about 60 minutes" in engine.study_refusal("ada")
     assert engine.study_refusal("eve") is None
+
+
+def test_a_study_that_has_no_room_for_more_runs_waits_and_says_why(lab: Lab):
+    engine = lab(max_mb_per_visitor=1)
+    named = keep(engine.store, "9", 2.0, "ada")
+    engine.store.runs.rename(named, "mine", "ada")
+    study = Study(TINY, (Axis("units", (4, 6)),), seeds=3)
+    engine.store.studies.ask(study.study_id, study.to_json(), "ada")
+    with pytest.raises(LimitExceeded, match="Try your own copy, which has room"):
+        top_up(study, engine, "ada")
+    engine.connect("ada")
+    with closing(Runner(engine)):
+        time.sleep(3 * LOOK_SECONDS)
+    assert engine.store.studies.get(study.study_id).is_wanted
+    assert "Try your own copy, which has room" in engine.study_refusal("ada")
+
+
+def test_a_run_that_trained_as_long_as_the_host_allows_keeps_no_study_from_its_end(lab: Lab):
+    engine = lab(hosted=False, max_seconds=10)
+    study = Study(TINY, (Axis("units", (4, 6)),), seeds=1)
+    slow, other = (trial.config for trial in study.trials())
+    ticket = engine.store.queue.take(slow, "w")
+    engine.store.attempts.append(ticket, progress(3, seconds=11.0))
+    engine.store.attempts.pause(ticket, checkpoint(3), "This host trains a run for at most 10 seconds.")
+    assert not top_up(study, engine)
+    assert [run.run_id for run in engine.store.runs.active().values()] == [other.run_id]
+    ticket = engine.store.queue.claim("w")
+    engine.store.attempts.finish(ticket, checkpoint(60), EVALUATION)
+    assert top_up(study, engine)
+    now_is = standing(study, engine.store)
+    assert (now_is.ended, now_is.is_done, now_is.paused_why) == (
+        1, False, "This host trains a run for at most 10 seconds.")
 
 
 def test_a_study_of_more_runs_than_the_host_allows_is_refused():

@@ -113,7 +113,7 @@ def _line(row: StudyRow, far: Standing) -> str:
     ended = f"{far.ended:,} of {counted(far.total, 'run')} have ended"
     failed = f", {far.failed} failed" if far.failed else ""
     if not row.is_wanted:
-        return f"Paused: {ended}{failed}"
+        return f"Paused: {ended}{failed}{f'. {plain(far.paused_why)}' if far.paused_why else ''}"
     if acting.is_own(row) and not acting.wants(row):
         return f"You have paused it, and it goes on for somebody else: {ended}{failed}"
     left = f" · about {duration(max(1, round(far.seconds_left)))} left"
