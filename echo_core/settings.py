@@ -56,6 +56,9 @@ ROOM_SECONDS = 60.0
 #: Megabytes of the app's own process; of a worker just before it is recycled; and the part of these that compiling and
 #: TensorFlow's libraries take.
 APP_MB, WORKER_MB, COMPILE_MB = 256, 1250, 300
+#: Megabytes kept free for the app and the system when another worker is started, and the share of its memory limit
+#: above which a worker is restarted at once, so that the most it takes is known.
+OTHERS_MB, FAR_TOO_MUCH = 1500, 1.05
 #: The least megabytes in which training was seen to go well. With 700 a worker reads its libraries from disk again and
 #: again, and never gets ready.
 LEAST_MB = 1000
@@ -249,11 +252,18 @@ class Settings(BaseSettings):
 
     @property
     def num_at_once(self) -> int:
-        """Runs that train at one time: as many as the host has set workers, or else also the standby's on a free core.
+        """Runs that train at one time: as many as the host has set workers, or else also the standby's on a free core,
+        if there is memory for it.
 
         Small networks hardly use more than one core each (docs/decisions/0057).
         """
-        return self.workers or max(self.num_workers, min(machine.cores(), self.num_workers + self.standby))
+        standby = self.standby and OTHERS_MB + (self.num_workers + 1) * self.most_mb <= self.memory_mb
+        return self.workers or max(self.num_workers, min(machine.cores(), self.num_workers + standby))
+
+    @property
+    def most_mb(self) -> float:
+        """Megabytes that a worker takes at the most before it is replaced."""
+        return FAR_TOO_MUCH * self.recycle_mb
 
     @property
     def share_mb(self) -> int:

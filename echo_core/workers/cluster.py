@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from echo_core import machine
-from echo_core.settings import Settings
+from echo_core.settings import OTHERS_MB, Settings
 from echo_core.workers.own_folder import is_alive, make_own_folder, remove_leftovers
 from echo_core.workers.process import NUMPY_THREADS, ONE_HEAP, environment
 
@@ -28,8 +28,6 @@ END_SECONDS = 0.5
 RESTART_SECONDS = 60.0
 #: One thread for a worker's run, and one for short tasks and compiling ahead.
 THREADS_PER_WORKER = 2
-#: Megabytes kept free for the app and the system when another worker is started.
-OTHERS_MB = 1500
 
 #: Dask's configuration, set for this whole process, because workers that start later read it too.
 #: - The sampling profiler takes time from the training thread, and the default ticks (50 a second) take 2 % of a core
@@ -133,11 +131,17 @@ class Cluster:
         """Replace a worker's process and wait until the new one has started."""
         self._client.restart_workers([address], timeout=RESTART_SECONDS)
 
-    def grow(self, num_workers: int, worker_mb: float) -> None:
-        """Grow to `num_workers`, if memory suffices for all, of `worker_mb` each, and for one more at this moment."""
-        if (OTHERS_MB + num_workers * worker_mb <= self._settings.memory_mb
-                and worker_mb * 2**20 <= machine.memory_free()):
+    def grow(self, num_workers: int, worker_mb: float) -> bool:
+        """Grow to `num_workers`, if memory suffices for all, of `worker_mb` each, and for one more at this moment.
+
+        Returns:
+            Whether it did.
+        """
+        has_room = (OTHERS_MB + num_workers * worker_mb <= self._settings.memory_mb
+                    and worker_mb * 2**20 <= machine.memory_free())
+        if has_room:
             self.local.scale(num_workers)
+        return has_room
 
     def revive(self) -> None:
         """Restart local workers that Dask has given up, for example because memory did not suffice for a process."""

@@ -26,7 +26,7 @@ from echo_core.workers import worker
 from echo_core.workers.attempt import reason_of
 from echo_core.workers.cluster import Cluster, local_name
 from echo_core.workers.errands import RESULT_SECONDS, Busy, Errand, Errands
-from echo_core.workers.roster import FAR_TOO_MUCH, Entry, Roster
+from echo_core.workers.roster import Entry, Roster
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Dispatcher:
         self._began_at = time.monotonic()
         self._num_replaced = 0  # processes in a row that were replaced because TensorFlow could not be loaded
         self.remote_mb: int | None = None
-        self._standby_decided = False
+        self._has_standby = False
         self.errands = Errands()
         # The network to be compiled ahead, and when a page first asked; only pages write it.
         self._wanted: tuple[RunConfig, float] | None = None
@@ -344,12 +344,11 @@ class Dispatcher:
     def _stand_by(self) -> None:
         """Start one worker more where the machine has memory for it: in good time before one has to be replaced, or
         when a run waits for a worker while a core is free."""
-        if self._is_remote or self._standby_decided or not self.settings.standby:
+        if self._is_remote or self._has_standby or not self.settings.standby:
             return
         is_full = any(self.roster) and all(each.ticket for each in self.roster) and self._may_train()
         if self.roster.will_soon_restart() or (is_full and self._store.queue.order()):
-            self.cluster.grow(self.settings.num_workers + 1, FAR_TOO_MUCH * self.settings.recycle_mb)
-            self._standby_decided = True
+            self._has_standby = self.cluster.grow(self.settings.num_workers + 1, self.settings.most_mb)
 
     def _submitted(self, to: Entry, key: str, function: Any, *args: Any) -> Any:
         """The Dask future of a worker's new task, which wakes this thread when it ends."""

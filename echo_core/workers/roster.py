@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from echo_core.config import RunConfig
-from echo_core.settings import Settings
+from echo_core.settings import FAR_TOO_MUCH, Settings
 from echo_core.store import Ticket
 from echo_core.workers import worker
 from echo_core.workers.errands import Errand
 
 #: A worker above its memory limit is restarted once the standby is ready, or after it was idle for REST_SECONDS.
 REST_SECONDS = 10.0
-#: Shares of the memory limit: from 85 % on the standby is started, above 105 % a worker is restarted at once.
-SOON_TOO_MUCH, FAR_TOO_MUCH = 0.85, 1.05
+#: The share of the memory limit from which on the standby is started.
+SOON_TOO_MUCH = 0.85
 
 #: What a worker may be doing, and why one was replaced: `memory` it had grown, `broken` it could not load TensorFlow,
 #: `lost` it ended by itself or was killed.

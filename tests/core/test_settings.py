@@ -188,6 +188,7 @@ def test_a_standby_trains_on_a_free_core_unless_the_host_has_set_the_workers(mon
     assert Settings(**enough).num_at_once == 2
     assert Settings(**enough, standby=False).num_at_once == 1
     assert Settings(**enough, workers=1).num_at_once == 1
+    assert Settings(**{**enough, "memory_mb": 2700}).num_at_once == 1  # too little for another process
     monkeypatch.setattr(machine, "cores", lambda: 1)
     assert Settings(**{**enough, "threads": 1}).num_at_once == 1
 

@@ -207,7 +207,8 @@ def test_a_network_wanted_in_the_moment_in_which_another_is_handed_out_is_compil
 def test_a_run_that_waits_while_a_core_is_free_gets_a_worker_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("echo_core.machine.cores", lambda: 2)
     with engine_with_fake_workers(f"sqlite:///{tmp_path / 'runs.db'}", threads=2) as (engine, cluster):
-        monkeypatch.setattr(cluster, "grow", lambda number, _: cluster.start_worker(f"w{number}"))
+        room = iter([False, False, True])
+        monkeypatch.setattr(cluster, "grow", lambda number, _: next(room) and [cluster.start_worker(f"w{number}")])
         first = engine.submit(config(1))
         cluster.start_worker("w1")
         next_task(cluster, "warm").succeed(1)
