@@ -112,7 +112,7 @@ def _print(found: Results) -> None:
         one = row.estimate
         interval = f"{_value(one.low, traits.kind)} to {_value(one.high, traits.kind)}" if one.low is not None else "–"
         lost = "".join(f", {number} {word}" for number, word in (
-            (row.failures, "failed"), (row.missed, "never got there")) if number)
+            (row.failures, "failed"), (row.missed, "never got there"), (row.valueless, "without a value")) if number)
         rate = f", learning_rate {written(row.rate)}" if row.rate is not None else ""
         changed = f" (with {said(row.changed)})" if row.changed else ""
         click.echo(f"{said(row.setting)}{rate}: {traits.title.lower()} {_value(one.mean, traits.kind)} "

@@ -76,7 +76,7 @@ def _kept(tables: Mapping[Measure, Results]) -> dict[str, Any]:
 
 
 def _short(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else float(f"{value:.{_DIGITS}g}")
+    return float(f"{value:.{_DIGITS}g}") if value is not None and math.isfinite(value) else None
 
 
 def _finding(question: Question, kept: Mapping[str, Any]) -> Finding | None:
@@ -94,8 +94,10 @@ def _table(asked: Asked, study: Study, measure: Measure, kept: Mapping[str, Any]
         rates = {place: row["rate"]} if asked.tune else None
         configs = [trial.config for trial in study.trials(rates) if trial.place == place]
         values: Sequence[float | None] = row[measure.value]
+        none = math.inf if measure in (Measure.EPOCHS, Measure.SECONDS) else None  # what is kept as null
         outcomes = tuple(
-            Outcome(config.seed, config.run_id, State.FAILED if at in row["failed"] else State.FINISHED, value)
+            Outcome(config.seed, config.run_id, State.FAILED, None) if at in row["failed"] else
+            Outcome(config.seed, config.run_id, State.FINISHED, none if value is None else value)
             for at, (config, value) in enumerate(zip(configs, values, strict=True)))
         known = [value for value in values if value is not None]
         rows.append(Row(setting, study.config_of(setting, study.base.seed)[1], row["rate"], outcomes,

@@ -57,8 +57,9 @@ MEASURES: Mapping[Measure, MeasureTraits] = MappingProxyType({
     Measure.LEARNT: MeasureTraits(
         "Seeds that learnt it", "Share of seeds that end with 99 % of their unseen windows right.", Kind.SHARE),
     Measure.EPOCHS: MeasureTraits(
-        "Epochs until 99 %", "Epochs until 99 % of the newest thousand numbers of training were right. A seed that "
-        "never gets there is counted as missed and is not in the mean.", Kind.AMOUNT, more_is_better=False),
+        "Epochs until 99 %", "Epochs until 99 % of the newest thousand numbers of training were right, or of the "
+        "newest tenth of a short training. A seed that never gets there is counted as missed and is not in the mean.",
+        Kind.AMOUNT, more_is_better=False),
     Measure.SECONDS: MeasureTraits(
         "Seconds until 99 %", "Seconds of training until then, with compiling, on the machine that trained it. A seed "
         "that never gets there is counted as missed and is not in the mean.",
@@ -75,9 +76,10 @@ MEASURES: Mapping[Measure, MeasureTraits] = MappingProxyType({
 
 
 def value_of(measure: Measure, store: Store, run: RunRow) -> float | None:
-    """The measure of an ended run; None where it has none, such as epochs until 99 % of a run that never got there.
+    """The measure of an ended run; infinite epochs and seconds where it never got there.
 
-    A run that failed has not learnt its task, and has no other measure.
+    None where it has none: a failed run, which has not learnt its task either; a network that cannot read windows of
+    that length; a run whose weights or curve have made room for newer ones.
     """
     if run.state is State.FAILED:
         return 0.0 if measure is Measure.LEARNT else None
@@ -93,7 +95,8 @@ def value_of(measure: Measure, store: Store, run: RunRow) -> float | None:
         case Measure.EPOCHS | Measure.SECONDS:
             history = store.progress.history(run.run_id)
             epoch = epochs_until(run.config, [point for row in history for point in row.points])
-            return epoch if epoch is None or measure is Measure.EPOCHS else _seconds_at(epoch, history)
+            reached = epoch is not None and math.isfinite(epoch)
+            return _seconds_at(epoch, history) if epoch and reached and measure is Measure.SECONDS else epoch
         case Measure.BITS:
             return _bits_of(store, run)
         case Measure.HALF_LENGTH:
@@ -103,18 +106,24 @@ def value_of(measure: Measure, store: Store, run: RunRow) -> float | None:
 
 
 def epochs_until(config: RunConfig, curve: Sequence[Point], share: float = LEARNT_AT) -> float | None:
-    """The first epoch at which that share of the newest `_STEADY_NUMBERS` numbers of training was right; None if never.
+    """The first epoch at which that share of the newest `_STEADY_NUMBERS` numbers of training was right.
 
     Training draws new sequences each epoch, so this is accuracy on unseen data. The mean is over as many points of the
-    curve as have so many numbers, so the epoch is late by up to as many points.
+    curve as have so many numbers, but at most a tenth of them, so the epoch is late by up to as many points.
+
+    Returns:
+        Infinity if that never was; None without a curve.
     """
-    steady = max(1, math.ceil(_STEADY_NUMBERS / (config.num_windows * config.output_length)))
     trained = [point for point in curve if point.epoch > 0]
+    if not trained:
+        return None
+    steady = math.ceil(_STEADY_NUMBERS / (config.num_windows * config.output_length))
+    steady = max(1, min(steady, len(trained) // 10))
     for end in range(steady, len(trained) + 1):
         newest = trained[end - steady:end]
         if sum(point.accuracy for point in newest) >= share * steady:
             return float(newest[-1].epoch)
-    return None
+    return math.inf
 
 
 def _seconds_at(epoch: float, history: Sequence[ProgressRow]) -> float | None:

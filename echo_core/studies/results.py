@@ -29,7 +29,7 @@ class Outcome:
 
     Attributes:
         state: Of its run; None if nobody has asked for it yet.
-        value: Of the measure; None until it has ended, and where it has none.
+        value: Of the measure; infinite where the seed never got there, None until it has ended and where it has none.
         reason: Why it failed.
     """
 
@@ -43,6 +43,11 @@ class Outcome:
     def has_ended(self) -> bool:
         """Whether nothing more will come of it."""
         return self.state is not None and self.state.has_ended
+
+    @property
+    def number(self) -> float | None:
+        """The value where it is a number that a mean can take."""
+        return self.value if self.value is not None and math.isfinite(self.value) else None
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,12 @@ class Row:
 
     @property
     def missed(self) -> int:
-        """Finished seeds that have no value, such as those that never reached 99 %."""
+        """Finished seeds that never got there, as to 99 %."""
+        return sum(outcome.value == math.inf for outcome in self.outcomes)
+
+    @property
+    def valueless(self) -> int:
+        """Finished seeds without a value: see `measures.value_of`."""
         return sum(outcome.state is State.FINISHED and outcome.value is None for outcome in self.outcomes)
 
     @property
@@ -78,7 +88,7 @@ class Row:
     @property
     def values(self) -> dict[int, float]:
         """Of the measure, by seed."""
-        return {outcome.seed: outcome.value for outcome in self.outcomes if outcome.value is not None}
+        return {outcome.seed: outcome.number for outcome in self.outcomes if outcome.number is not None}
 
 
 @dataclass(frozen=True)
@@ -122,11 +132,12 @@ class Results:
     def _row_to_dict(self, row: Row) -> dict[str, Any]:
         found = row.estimate
         return {**row.setting, **({"learning_rate": row.rate} if self.study.tune else {}), "n": found.n,
-                "failures": row.failures, "missed": row.missed, "waiting": row.waiting, "measure": str(self.measure),
+                "failures": row.failures, "missed": row.missed, "no_value": row.valueless, "waiting": row.waiting,
+                "measure": str(self.measure),
                 "mean": None if math.isnan(found.mean) else found.mean, "low": found.low, "high": found.high,
                 "method": found.method,
                 "runs": [{"seed": outcome.seed, "run_id": outcome.run_id,
-                          "state": outcome.state and str(outcome.state), "value": outcome.value}
+                          "state": outcome.state and str(outcome.state), "value": outcome.number}
                          for outcome in row.outcomes]}
 
 
@@ -148,7 +159,7 @@ def results(study: Study, store: Store, measure: Measure, value: ValueOf | None 
     for place, setting in enumerate(study.settings):
         seeds = range(study.base.seed, study.base.seed + study.seeds)
         outcomes = by_place.get(place) or [Outcome(seed, "", None, None) for seed in seeds]
-        known = [outcome.value for outcome in outcomes if outcome.value is not None]
+        known = [outcome.number for outcome in outcomes if outcome.number is not None]
         rows.append(Row(setting, study.config_of(setting, study.base.seed)[1], rates.get(place) if rates else None,
                         tuple(outcomes), estimate(known, MEASURES[measure].kind, windows or 1)))
     return Results(study, measure, tuple(rows), windows)

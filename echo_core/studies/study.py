@@ -8,6 +8,7 @@ Nothing here trains. A run of a study is a run like any other, so that whatever 
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -117,11 +118,16 @@ class Study:
     @property
     def num_runs(self) -> int:
         """Runs of the whole study, with those that tune."""
-        each = self.seeds + (len(RATES) * TUNING_SEEDS if self.tune else 0)
-        number = each
-        for axis in self.over:
-            number *= len(axis.values)
-        return number
+        return self.seeds * self._num_settings + self.num_tuning_runs
+
+    @property
+    def num_tuning_runs(self) -> int:
+        """Runs that tune the learning rates."""
+        return len(RATES) * TUNING_SEEDS * self._num_settings if self.tune else 0
+
+    @property
+    def _num_settings(self) -> int:
+        return math.prod(len(axis.values) for axis in self.over)
 
     def config_of(self, setting: Setting, seed: int, rate: float | None = None) -> tuple[RunConfig, Setting]:
         """The config of a run, and what had to change beside the setting.

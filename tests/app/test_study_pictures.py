@@ -1,5 +1,6 @@
 """The pictures of a study: each seed and mean is where its numbers put it, and the right picture is drawn."""
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -30,7 +31,7 @@ def results(over: tuple[Axis, ...], values: list[list[float | None]], measure: M
                                  State.FAILED if (place, seed) in failed else State.FINISHED,
                                  None if (place, seed) in failed else value)
                          for seed, value in enumerate(values[place]))
-        known = [outcome.value for outcome in outcomes if outcome.value is not None]
+        known = [outcome.number for outcome in outcomes if outcome.number is not None]
         rows.append(Row(setting, {}, None, outcomes, estimate(known, MEASURES[measure].kind, 2000)))
     return Results(study, measure, tuple(rows), 2000)
 
@@ -101,7 +102,7 @@ def test_means_and_intervals_are_those_of_the_results():
 
 def test_failed_and_missed_seeds_stand_at_the_worse_edge_with_their_own_shapes():
     for measure, is_above in ((Measure.WINDOWS, False), (Measure.EPOCHS, True)):
-        found = results((UNITS,), [[0.5, None, 0.9]] * 3, measure, failed={(0, 0)})
+        found = results((UNITS,), [[0.5, math.inf, 0.9]] * 3, measure, failed={(0, 0)})
         drawn = picture(found)
         roles = dict(zip(drawn.table.run_id, drawn.table.role, strict=True))
         assert (roles["run-0-0"], roles["run-0-1"], roles["run-0-2"]) == (FAILED, MISSED, SEED)
@@ -112,6 +113,13 @@ def test_failed_and_missed_seeds_stand_at_the_worse_edge_with_their_own_shapes()
         assert low < edge.min() <= edge.max() < high
         assert "1 failed or diverged" in drawn.reading
         assert "3 never got there" in drawn.reading
+
+
+def test_seeds_without_a_value_are_counted_and_not_drawn_as_if_they_had_missed():
+    drawn = picture(results((UNITS,), [[0.5, None, 0.9]] * 3, Measure.DOUBLE_LENGTH))
+    assert not set(drawn.table.run_id) & {"run-0-1", "run-1-1", "run-2-1"}
+    assert "not drawn: 3 without a value" in drawn.reading
+    assert "never got there" not in drawn.reading
 
 
 def test_seeds_that_have_not_ended_are_not_drawn():

@@ -54,23 +54,35 @@ def test_failed_seeds_are_counted_and_not_in_the_mean(store):
 
 def test_seeds_that_never_got_there_are_missed(store):
     study = Study(TINY.model_copy(update={"epochs": 200}), (Axis("units", (4,)),), seeds=2)
-    needed = 84  # epochs with a thousand numbers: 6 windows with 2 numbers each
+    needed = 20  # a tenth of the curve: a thousand numbers, of 6 windows with 2 numbers each, are 84 epochs
     end(store, trial_of(study, 0, 0), curve=tuple(Point(epoch, 0.1, 1.0) for epoch in range(1, 201)), seconds=6.0)
     end(store, trial_of(study, 0, 1), curve=tuple(Point(epoch, 1.0, 0.9) for epoch in range(1, 201)))
     row = results(study, store, Measure.EPOCHS).to_dict()["rows"][0]
-    assert (row["n"], row["missed"], row["mean"]) == (1, 1, needed)
+    assert (row["n"], row["missed"], row["no_value"], row["mean"]) == (1, 1, 0, needed)
     seconds = results(study, store, Measure.SECONDS).to_dict()["rows"][0]
     assert seconds["mean"] == pytest.approx(6.0 * needed / 200)
 
 
-def test_epochs_until_99_percent_are_those_of_a_plain_loop():
-    count = math.ceil(1000 / (TINY.num_windows * TINY.output_length))
-    curve = [Point(epoch, 0.1, 0.0 if epoch < 40 or epoch == 90 else 1.0) for epoch in range(400)]
-    first = next(epoch for epoch in range(count, 400)
-                 if sum(point.accuracy for point in curve[epoch - count + 1:epoch + 1]) >= 0.99 * count)
-    assert epochs_until(TINY, curve) == first
-    assert epochs_until(TINY, curve[:first]) is None
-    assert epochs_until(TINY, []) is None
+def test_a_seed_whose_curve_has_made_room_has_no_value_and_is_not_one_that_never_got_there(store):
+    end(store, trial_of(STUDY, 0, 0), curve=())
+    for measure in (Measure.EPOCHS, Measure.SECONDS):
+        row = results(STUDY, store, measure).rows[0]
+        assert (row.missed, row.valueless) == (0, 1)
+
+
+@pytest.mark.parametrize(("length", "count"), [(2000, 84), (400, 40), (9, 1)])
+def test_epochs_until_99_percent_are_those_of_a_plain_loop(length: int, count: int):
+    curve = [Point(epoch, 0.1, 0.0 if epoch < 4 or epoch == 90 else 1.0) for epoch in range(1, length + 1)]
+    first = next(place for place in range(count, length + 1)
+                 if sum(point.accuracy for point in curve[place - count:place]) >= 0.99 * count)
+    assert epochs_until(TINY, curve) == curve[first - 1].epoch
+    assert epochs_until(TINY, [Point(epoch, 0.1, 0.9) for epoch in range(1, length + 1)]) == math.inf
+    assert epochs_until(TINY, [Point(0, 0.1, 1.0)]) is None
+
+
+def test_a_perfect_run_of_few_points_with_few_numbers_each_got_there():
+    """`published` has 455 points of two numbers each: a thousand numbers are 500 points."""
+    assert epochs_until(PRESETS["published"].config, [Point(epoch, 0.0, 1.0) for epoch in range(11, 5001, 11)]) < 600
 
 
 def test_the_table_is_the_same_as_csv(store):
@@ -126,4 +138,4 @@ def test_a_network_that_takes_one_length_has_no_value_at_another(store):
     end(store, trial_of(study, 0, 0))
     for measure in (Measure.HALF_LENGTH, Measure.DOUBLE_LENGTH):
         row, = results(study, store, measure).rows
-        assert (row.estimate.n, row.missed) == (0, 1)
+        assert (row.estimate.n, row.missed, row.valueless) == (0, 0, 1)

@@ -21,7 +21,7 @@ def removed() -> None:
         return
     study = reading.study_of(row)
     with st.container(horizontal=True, vertical_alignment="center", key="study_removed_note"):
-        name = shortened(words.title_of(study), _LONGEST) if study else "A study"
+        name = shortened(words.title_of(study, longest=80), _LONGEST) if study else "A study"
         st.markdown(f":material/delete: Removed: {plain(name)}. Its runs stay.", width="stretch")
         st.button("Undo", key="study_undo", icon=":material/undo:", on_click=acting.bring_back)
 
@@ -50,4 +50,4 @@ def _line(row: StudyRow) -> str:
     far = reading.standing_of(study, is_resting=not row.is_wanted)
     how_far = "done" if far.is_done else f"{far.ended:,} of {far.total:,} runs"
     paused = ", paused" if not (acting.wants(row) or far.is_done) else ""
-    return plain(f"{shortened(words.title_of(study), _LONGEST)} ({how_far}{paused})")
+    return plain(f"{shortened(words.title_of(study, longest=80), _LONGEST)} ({how_far}{paused})")

@@ -106,9 +106,12 @@ def _rows(found: Results) -> Picture:
 
 def _reading(found: Results, begin: str) -> str:
     """How to read the dots, and the marks at the edge if there are some."""
-    failed, missed = (sum(getattr(row, which) for row in found.rows) for which in ("failures", "missed"))
+    failed, missed, without = (sum(getattr(row, which) for row in found.rows)
+                               for which in ("failures", "missed", "valueless"))
     edge = [f"✚ at the edge: {failed} failed or diverged" if failed else "",
-            f"▲ at the edge: {missed} never got there" if missed else ""]
+            f"▲ at the edge: {missed} never got there" if missed else "",
+            f"not drawn: {without} without a value, as the network takes no such windows or what the run left has made "
+            "room for newer runs" if without else ""]
     said = "; ".join(part for part in edge if part)
     return f"{begin} {said}." if said else begin
 
@@ -148,7 +151,7 @@ def _table(found: Results, places: _Places | None) -> pd.DataFrame:
                   if places and places.other else "")
         common = {"setting": name, "series": series, "n": row.estimate.n}
         for shift, outcome in zip(_beside_the_mean(len(row.outcomes)), row.outcomes, strict=True):
-            if not outcome.has_ended:
+            if not outcome.has_ended or (outcome.state is State.FINISHED and outcome.value is None):
                 continue
             role, value, shown = _dot(found.measure, outcome, measured)
             rows.append({**common, "role": role, "x": places.x_of(row, shift) if places else None,
@@ -173,9 +176,9 @@ def _dot(measure: Measure, outcome: Outcome, measured: Measured) -> tuple[str, f
     """The role of a seed that has ended, its place on the scale and its result in words."""
     if outcome.state is State.FAILED:
         return FAILED, measured.edge, "failed or diverged"
-    if outcome.value is None:
-        return MISSED, measured.edge, "never got there" if measure in (Measure.EPOCHS, Measure.SECONDS) else "no value"
-    return SEED, outcome.value, words.in_unit(measure, outcome.value)
+    if outcome.number is None:
+        return MISSED, measured.edge, "never got there"
+    return SEED, outcome.number, words.in_unit(measure, outcome.number)
 
 
 def _cells(found: Results) -> pd.DataFrame:
@@ -190,7 +193,8 @@ def _cells(found: Results) -> pd.DataFrame:
 
 def _note(row: Row) -> str:
     """What a mean leaves out, briefly."""
-    parts = [f"{number} {word}" for number, word in ((row.failures, "failed"), (row.missed, "missed")) if number]
+    parts = [f"{number} {word}" for number, word in (
+        (row.failures, "failed"), (row.missed, "missed"), (row.valueless, "without a value")) if number]
     return ", ".join(parts)
 
 

@@ -74,10 +74,10 @@ def results_of(study: Study, measure: Measure, ended: int) -> Results:
     """What a study has found so far, with a bar if the values of its runs take a while to compute.
 
     Args:
-        ended: Runs that have ended, which have values.
+        ended: Runs that have ended, with those that tune.
     """
     place = st.empty()
-    found = results(study, state.store(), measure, _with_progress(place, ended))
+    found = results(study, state.store(), measure, _with_progress(place, ended - study.num_tuning_runs))
     place.empty()
     return found
 

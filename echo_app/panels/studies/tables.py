@@ -48,7 +48,8 @@ def to_html(found: Results) -> str:
                ("95 % interval", [words.interval_in_words(found.measure, row.estimate.low, row.estimate.high)
                                   for row in rows]),
                ("n", [str(row.estimate.n) for row in rows])]
-    for title, which in (("Failed", "failures"), ("Never got there", "missed"), ("To come", "waiting")):
+    for title, which in (("Failed", "failures"), ("Never got there", "missed"), ("No value", "valueless"),
+                         ("To come", "waiting")):
         if any(numbers := [getattr(row, which) for row in rows]):
             columns.append((title, [str(number) for number in numbers]))
     if found.study.tune:
@@ -89,6 +90,8 @@ def _result(found: Results, outcome: Outcome) -> str:
         return "failed"
     if not outcome.has_ended:
         return str(outcome.state or "to come")
-    return words.in_unit(found.measure, outcome.value) if outcome.value is not None else "never got there"
+    if outcome.value is None:
+        return "no value"
+    return words.in_unit(found.measure, outcome.number) if outcome.number is not None else "never got there"
 
 

@@ -42,15 +42,19 @@ def base_in_words(study: Study) -> str:
                                             if name not in varied and name != "seed"])
 
 
-def title_of(study: Study) -> str:
-    """`Units 8, 16, 32 × cell LSTM, GRU: Quick partial echo, 5 seeds`; `Whole echo, epochs 500: 100 seeds`."""
+def title_of(study: Study, longest: int = 160) -> str:
+    """`Units 8, 16, 32 × cell LSTM, GRU: Quick partial echo, 5 seeds`; `Whole echo, epochs 500: 100 seeds`.
+
+    Args:
+        longest: Characters of what does not vary.
+    """
     parts = []
     for axis in study.over:
         values = [value_of_field(study, axis.field, value) for value in axis.values]
         more = f" … {values[-1]}" if len(values) > _NAMED else ""
         parts.append(f"{label_of(axis.field).lower()} {', '.join(values[:_NAMED - 1] if more else values)}{more}")
     tuned = ", learning rate chosen for each" if study.tune else ""
-    varied, base, seeds = " × ".join(parts), shortened(base_in_words(study), 160), counted(study.seeds, "seed")
+    varied, base, seeds = " × ".join(parts), shortened(base_in_words(study), longest), counted(study.seeds, "seed")
     if len(study.settings) == 1:  # nothing varies
         return f"{base}, {varied}: {seeds}{tuned}"
     return f"{varied[0].upper()}{varied[1:]}: {base}, {seeds}{tuned}"
