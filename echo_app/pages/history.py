@@ -17,7 +17,7 @@ from echo_app.web import focus
 from echo_core.config.labels import name_in_words
 from echo_core.config.variants import VARIANTS
 from echo_core.records import State
-from echo_core.store import ListedRun
+from echo_core.store import ListedRun, Wanted
 from echo_core.text.plurals import counted
 
 PAGE_SIZE = 25
@@ -75,16 +75,22 @@ def _first_page() -> None:
     st.session_state[_PAGE] = 0
 
 
+def _wanted(studies: bool) -> Wanted:
+    """What is searched for, with or without the runs that only studies have asked for."""
+    session = st.session_state
+    return state.wanted(
+        text=session["runs_text"].strip(), states=session["runs_states"], variants=session["runs_variants"],
+        hidden=session["runs_hidden"], studies=studies, sort=_SORTING[session["runs_sort"]],
+        descending=not session["runs_ascending"])
+
+
 def _find() -> tuple[Sequence[ListedRun], int]:
     """The runs on the current page of the list, and how many were found in all.
 
     If fewer runs are left than the current page needs, the last page becomes the current one.
     """
     session = st.session_state
-    wanted = state.wanted(
-        text=session["runs_text"].strip(), states=session["runs_states"], variants=session["runs_variants"],
-        hidden=session["runs_hidden"], studies=session[_STUDIES], sort=_SORTING[session["runs_sort"]],
-        descending=not session["runs_ascending"])
+    wanted = _wanted(session[_STUDIES])
     at = session.get(_PAGE, 0)
     found = state.store().runs.find(wanted, PAGE_SIZE, at * PAGE_SIZE)
     last = max(0, math.ceil(found.total / PAGE_SIZE) - 1)
@@ -110,10 +116,10 @@ def _nothing(total: int) -> None:
 
 
 def _num_left_out() -> int:
-    """How many runs are not listed because only studies have asked for them."""
-    if st.session_state[_STUDIES]:
+    """How many runs are not listed because only studies have asked for them; 0 while a text is searched for."""
+    if st.session_state[_STUDIES] or st.session_state["runs_text"].strip():
         return 0
-    every, listed = (state.store().runs.count(state.wanted(studies=studies)) for studies in (True, False))
+    every, listed = (state.store().runs.count(_wanted(studies)) for studies in (True, False))
     return every - listed
 
 
@@ -134,7 +140,8 @@ def _list(entries: Sequence[ListedRun], total: int) -> None:
         "epochs": st.column_config.NumberColumn("Epochs", format="localized", width="small"),
         "seconds": st.column_config.NumberColumn("Seconds", format="%.1f", width="small", help="Of training, with "
                                                   "compiling where the network was new."),
-        "when": st.column_config.DatetimeColumn("When", format="D MMM, HH:mm", width=110)})
+        "when": st.column_config.DatetimeColumn("When", format="D MMM, HH:mm", width=110,
+                                                    timezone=st.context.timezone or "UTC")})
     _pages(len(entries), total)
 
 

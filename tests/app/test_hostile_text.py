@@ -22,6 +22,8 @@ from tests.helpers.waiting import PATIENCE
 #: Components get text as data, and set it as text.
 INERT = {"bidi_component", "text", "code", "arrow_data_frame", "vega_lite_chart", "text_area", "text_input", "html"}
 VALUES = {"id", "value", "default", "rawValues"}
+#: In a selectbox only the label and the help are read as Markdown.
+OF_A_SELECTBOX = {"options", "rawValue"}
 #: Text from which Markdown would make a picture, a link, a colour, an icon or a formula.
 MARKUP = re.compile(r"(?<!\\)(?:!\[x|\[log in|<b>|<img|\$x\^|:red\[|:smile:|`code`|\*\*b\*\*)|https?://127|me@planted")
 
@@ -47,19 +49,21 @@ def read_as_markup(page: AppTest) -> list[str]:
     """The planted markup that stands where a browser reads Markdown."""
     shown = [element for element in page.main if getattr(element, "proto", None) and element.type not in INERT]
     assert len(shown) > 10
-    return [said for element in shown for said in strings(MessageToDict(element.proto)) if MARKUP.search(said)]
+    return [said for element in shown for said in strings(
+        MessageToDict(element.proto), VALUES | OF_A_SELECTBOX if element.type == "selectbox" else VALUES)
+        if MARKUP.search(said)]
 
 
-def strings(value: object, name: str = "") -> Iterator[str]:
-    """Every string of what is sent to a browser, but for what stands in inputs."""
-    if isinstance(value, str) and name not in VALUES:
+def strings(value: object, inert: set[str], name: str = "") -> Iterator[str]:
+    """Every string of what is sent to a browser, but for those in inert fields."""
+    if isinstance(value, str) and name not in inert:
         yield value
     elif isinstance(value, dict):
         for key, each in value.items():
-            yield from strings(each, key)
+            yield from strings(each, inert, key)
     elif isinstance(value, list):
         for each in value:
-            yield from strings(each, name)
+            yield from strings(each, inert, name)
 
 
 def test_settings_of_hostile_pairs_are_plain_beside_the_run_of_them():
