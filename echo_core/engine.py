@@ -25,7 +25,7 @@ from echo_core.records import Checkpoint, State
 from echo_core.settings import LimitExceeded, Limits, QueueFull, Settings
 from echo_core.store import RunRow, Store, extended_config
 from echo_core.store.errors import Trouble, trouble_of
-from echo_core.text.plurals import counted
+from echo_core.text.plurals import counted, duration
 from echo_core.workers import worker
 from echo_core.workers.cluster import has_ended
 from echo_core.workers.dispatcher import Dispatcher
@@ -148,8 +148,7 @@ class Engine:
             active = self.store.runs.active()
             mine = [at for run_id, at in times.items() if run_id in active and active[run_id].session == session]
             seconds = min(mine or times.values(), default=0.0)
-        about = "a moment" if seconds < 2 else f"about {round(seconds)} seconds" if seconds < 90 else \
-            f"about {round(seconds / 60)} minutes"
+        about = "a moment" if seconds < 2 else f"about {duration(seconds)}"
         return f"Try again in {about}: {error.then}."
 
     def extend(self, run_id: str, epochs: int, session: str | None = None, holder: str | None = None) -> str:

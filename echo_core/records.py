@@ -133,7 +133,8 @@ class Progress:
 
     Attributes:
         epoch: Trained epochs; 0 is the untrained network.
-        loss: Cross-entropy in nats per token of the newest epoch. At epoch 0, of the unseen sequence.
+        loss: Of the newest epoch, at epoch 0 of the unseen sequence: cross-entropy in nats per token, or the squared
+            error of scaled numbers.
         accuracy: Share of that epoch's tokens that were right.
         seconds: Since `train` was called.
         points: The chunk's share of the curve, thinned so that a run has at most 500.

@@ -20,8 +20,8 @@ from echo_core.text.files import shield
 def curve(history: Sequence[ProgressRow]) -> pd.DataFrame:
     """Loss and accuracy of a run, one row a point.
 
-    Columns: epoch, loss (nats per token), accuracy (share of tokens right in training), seconds (of training so far,
-    interpolated between records).
+    Columns: epoch, loss (nats per token, or squared error of scaled numbers), accuracy (share of tokens right in
+    training), seconds (of training so far, interpolated between records).
     """
     points = [(point.epoch, point.loss, point.accuracy) for row in history for point in row.points]
     table = pd.DataFrame(points, columns=["epoch", "loss", "accuracy"])

@@ -59,11 +59,11 @@ def _line(run: RunRow, records: cached_reads.RunRecords, newest: Snapshot | None
         return ahead + about + _STATUS.get(status, f". {plain(status)}")
     if run.stop_requested:
         return f"Stopping at epoch {run.epoch:,} …"
+    left = "" if math.isnan(records.seconds_left) else f" · {duration(records.seconds_left)} left"
     if run.epoch == 0:
-        return ("Epoch 0: the untrained network. Compiling its program …" if records.has_begun else
+        return (f"Epoch 0: the untrained network. Compiling its program …{left}" if records.has_begun else
                 "Its worker is starting …")
     pace = "" if math.isnan(records.speed) else f" · {_speed(records.speed)}"
-    left = "" if math.isnan(records.seconds_left) else f" · {duration(records.seconds_left)} left"
     older = f" · windows of epoch {newest.epoch:,}" if newest and newest.epoch != run.epoch else ""
     return f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}{left}{older}"
 
@@ -144,7 +144,7 @@ def details(run: RunRow) -> None:
     verdicts.show(after_training(run.config, judged, run.loss, run.state))
     if run.state is State.FINISHED:
         if cached_reads.weights(run) is None:
-            st.markdown("Its weights were given up to make room for newer runs; curves and answers stay. "
+            st.markdown("Its weights, and the curves and answers of an old run, have made room for newer runs. "
                         "**Train anew** brings them back.")
         _longer(run)
 

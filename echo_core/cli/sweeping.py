@@ -20,7 +20,7 @@ from echo_core.studies.measures import MEASURES, Measure
 from echo_core.studies.results import Results, results, said
 from echo_core.studies.running import for_studies, pause, standing, top_up
 from echo_core.studies.study import MAX_SEEDS, RATES, Study, parse_axis
-from echo_core.text.plurals import counted
+from echo_core.text.plurals import counted, duration
 
 #: Seconds between two looks at the runs.
 _LOOK_SECONDS = 0.2
@@ -95,15 +95,11 @@ def _train(study: Study, engine: Engine, quiet: bool) -> None:
             now = standing(study, engine.store, engine.num_workers)
             if not quiet or now.ended != shown:
                 bar.update(now.ended - shown, f"{f'{now.failed} failed, ' if now.failed else ''}"
-                                              f"about {_duration(now.seconds_left)} left")
+                                              f"about {duration(now.seconds_left)} left")
                 shown = now.ended
             time.sleep(_LOOK_SECONDS)
         bar.update(before.total - shown, "")
     engine.store.studies.rest(study.study_id)
-
-
-def _duration(seconds: float) -> str:
-    return counted(math.ceil(seconds), "second") if seconds < 90 else counted(math.ceil(seconds / 60), "minute")
 
 
 def _print(found: Results) -> None:

@@ -163,7 +163,7 @@ def compile_ahead(config: RunConfig, give_way: Callable[[], None]) -> None:
 
 
 def snapshot_epochs(epochs: int) -> frozenset[int]:
-    """Epochs with a snapshot: 0, and in geometric steps up to the last at least `NUM_SNAPSHOTS` others, or all."""
+    """Epochs with a snapshot: 0, and at least `NUM_SNAPSHOTS` in geometric steps to the last; all of a short run."""
     wanted = min(NUM_SNAPSHOTS, epochs)
     count = wanted
     while len(spaced := set(np.geomspace(1, epochs, count).round().astype(int).tolist())) < wanted:

@@ -157,7 +157,7 @@ def _train(store: Store, ticket: Ticket, begun: Start, pulse: "_Pulse", max_seco
         give_way()
     for progress in records_of(config, checkpoint):
         progress = progress.after(begun.seconds)
-        fresh = progress.epoch > resumed_at  # the first record of a resumed run is its checkpoint
+        fresh = progress.epoch > resumed_at  # resumed at its start or end, a run repeats its checkpoint's record
         if fresh:
             patiently(store.attempts.append, ticket, progress)
         pulse.checkpoint = checkpoint = progress.checkpoint

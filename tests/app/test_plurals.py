@@ -12,7 +12,7 @@ from echo_core.config.repair import explain
 from echo_core.data import shown_examples
 from echo_core.exports.listing import keras_listing
 from echo_core.store.upkeep import unwatched_reason
-from echo_core.text.plurals import counted
+from echo_core.text.plurals import counted, duration
 
 #: One thing with the noun of several.
 WRONG = re.compile(r"(?<![\d.,=*])\*{0,2}\b1\b\*{0,2} (?:more |whole |unseen |different )?(?:windows|pairs|epochs|runs|"
@@ -26,6 +26,11 @@ def test_a_count_has_its_noun():
         "0 windows", "1 window", "2 windows", "1,000 windows"]
     assert counted(1, "pair", bold=True) == "**1** pair"
     assert (counted(1.0, "second"), counted(0.5, "second")) == ("1 second", "0.5 seconds")
+
+
+def test_a_duration_is_rounded_up_in_a_unit_that_fits():
+    assert [duration(seconds) for seconds in (0, 1, 1.2, 89, 90, 119, 5399, 5400, 18_000)] == [
+        "1 second", "1 second", "2 seconds", "89 seconds", "2 minutes", "2 minutes", "90 minutes", "2 hours", "5 hours"]
 
 
 @pytest.mark.parametrize("config", [ONE_WINDOW, ONE_NUMBER, ONE_WINDOW.model_copy(update={"text": "a b"}),

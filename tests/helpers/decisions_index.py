@@ -14,7 +14,7 @@ HEAD = """# Decisions
 
 One page for each choice between real alternatives: context, options considered, decision, consequences. When things
 change, a new decision supersedes or amends the old one, and both say so. A page names files as they are now.
-`python -m tests.helpers.decisions_index` prints this index.
+A few numbers were never used. `python -m tests.helpers.decisions_index` prints this index.
 
 | number | title | date | status |
 |---|---|---|---|"""

@@ -69,11 +69,6 @@ def in_unit(measure: Measure, value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def axis_title(measure: Measure) -> str:
-    """The title of the axis of a measure."""
-    return MEASURES[measure].title
-
-
 def interval_in_words(measure: Measure, low: float | None, high: float | None) -> str:
     """`91.0 % to 97.3 %`; `–` where it cannot be told."""
     return "–" if low is None or high is None else f"{in_unit(measure, low)} to {in_unit(measure, high)}"
