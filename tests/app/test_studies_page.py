@@ -16,6 +16,7 @@ from echo_app import state
 from echo_app.panels.studies import acting, examples, form
 from echo_core import engine as engines
 from echo_core.records import Point
+from echo_core.settings import Limits
 from echo_core.store import Store
 from echo_core.store.schema import REQUESTS
 from echo_core.studies.measures import Measure
@@ -340,6 +341,13 @@ def test_on_a_hosted_copy_a_study_that_has_used_up_its_visitors_hour_says_so(
     with visitor("stranger"):
         bar = str(open_studies(study=STUDY.study_id).get("progress")[0].proto)
     assert "within the last hour" not in bar
+
+
+def test_a_study_that_this_host_does_not_allow_any_more_says_so(store: Store, monkeypatch: pytest.MonkeyPatch):
+    ask_for(store)
+    monkeypatch.setattr(type(state.engine()), "limits", property(lambda _: Limits(max_units=5)))
+    bar = str(open_studies(study=STUDY.study_id).get("progress")[0].proto)
+    assert "units must be at most 5 on this host" in bar
 
 
 def test_the_history_lists_runs_of_studies_when_it_is_asked_to(store: Store):

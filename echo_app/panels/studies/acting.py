@@ -114,8 +114,12 @@ def is_own(row: StudyRow) -> bool:
     return not state.visitor() or state.visitor() in row.visitors
 
 
-def refusal(row: StudyRow) -> str | None:
-    """Why a hosted copy trains no more runs of this visitor's study for now; None if it does."""
+def refusal(row: StudyRow, study: Study) -> str | None:
+    """Why this copy trains no more runs of this visitor's study for now; None if it does."""
+    try:
+        check_limits(study)
+    except LimitExceeded as error:  # a limit that was lowered since
+        return str(error)
     return state.engine().study_refusal(state.visitor()) if state.visitor() in row.holders else None
 
 

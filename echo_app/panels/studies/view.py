@@ -88,7 +88,7 @@ def _progress(row: StudyRow, study: Study, far: Standing) -> None:
     alignment: Literal["center", "bottom"] = "center" if far.is_done else "bottom"
     with st.container(horizontal=True, vertical_alignment=alignment, key="study_bar"):
         if not far.is_done:
-            st.progress(far.ended / far.total, text=_line(row, far))
+            st.progress(far.ended / far.total, text=_line(row, study, far))
         else:
             st.markdown(f":material/check_circle: All **{counted(far.total, 'run')}** have ended"
                         f"{f', {far.failed} of them failed' if far.failed else ''}.", width="content")
@@ -108,7 +108,7 @@ def _progress(row: StudyRow, study: Study, far: Standing) -> None:
                       help="Ends it and takes it out of the list. Runs that have ended stay.")
 
 
-def _line(row: StudyRow, far: Standing) -> str:
+def _line(row: StudyRow, study: Study, far: Standing) -> str:
     """How far a study is, in a line."""
     ended = f"{far.ended:,} of {counted(far.total, 'run')} have ended"
     failed = f", {far.failed} failed" if far.failed else ""
@@ -122,7 +122,7 @@ def _line(row: StudyRow, far: Standing) -> str:
     status = state.workers_status()
     if status not in ("ready", "starting", "warming"):
         return f"{ended}{failed}. {plain(status)}"
-    if not far.training and (refusal := acting.refusal(row)):
+    if not far.training and (refusal := acting.refusal(row, study)):
         return f"{ended}{failed}. {plain(refusal)}"
     training = f" · {far.training} under way" if far.training else " · waiting for a worker"
     return f"{ended}{failed}{training}{left}"
