@@ -91,13 +91,14 @@ def top_up(study: Study, engine: Engine, holder: str | None = None) -> bool:
         LimitExceeded: If this host does not allow one of its runs, or keeps no more of this holder's runs.
     """
     trials = known_trials(study, engine.store)
-    runs = engine.store.runs.of([trial.config.run_id for trial in trials])
+    configs = {trial.config.run_id: trial.config for trial in trials}
+    runs = engine.store.runs.of(list(configs))
     room = AHEAD * engine.num_workers - sum(run.state.is_active for run in runs.values())
     too_long = {run.run_id for run in runs.values() if engine.is_used_up(run)}
-    left = [trial.config for trial in trials if not _has_ended(runs.get(trial.config.run_id))
-            and trial.config.run_id not in too_long]
-    for config in left:
-        run = runs.get(config.run_id)
+    left = {run_id: config for run_id, config in configs.items()
+            if run_id not in too_long and not _has_ended(runs.get(run_id))}
+    for run_id, config in left.items():
+        run = runs.get(run_id)
         if room > 0 and not (run and run.state.is_active):
             try:
                 engine.submit(config, holder or f"study-{study.study_id}", holder, background=True)
