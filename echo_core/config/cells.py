@@ -32,18 +32,18 @@ class RecurrentCell(NamedTuple):
 
 CELLS: Mapping[str, RecurrentCell] = MappingProxyType({
     "lstm": RecurrentCell(
-        "LSTM", "LSTM", num_gates=4, num_states=2, num_biases=1, kept_per_unit=11, description=(
+        "LSTM", "LSTM", num_gates=4, num_states=2, num_biases=1, kept_per_unit=12, description=(
             "An **LSTM** (long short-term memory) has a memory that is carried from step to step. Three gates, numbers "
             "from 0 to 1 that are learnt too, say what is forgotten, what is written and what is read out.")),
     "gru": RecurrentCell(
-        "GRU", "GRU", num_gates=3, num_states=1, num_biases=2, kept_per_unit=9, description=(
+        "GRU", "GRU", num_gates=3, num_states=1, num_biases=2, kept_per_unit=13, description=(
             "A **GRU** (gated recurrent unit) carries its output from step to step. Two gates say how much of it is "
             "kept and how much of it is looked at."), unlike_lstm="""
 **GRU instead of LSTM.** A younger cell with two gates instead of three and one state instead of two: a quarter fewer
 weights, and usually about as good.
 """),
     "simple_rnn": RecurrentCell(
-        "Simple RNN", "SimpleRNN", num_gates=1, num_states=1, num_biases=1, kept_per_unit=3, description=(
+        "Simple RNN", "SimpleRNN", num_gates=1, num_states=1, num_biases=1, kept_per_unit=6, description=(
             "A **simple RNN** mixes its last output with what it reads and has no gates, so what it read fades "
             "within some steps."), unlike_lstm="""
 **Simple RNN instead of LSTM.** No gates: every step overwrites the whole state through one tanh. What was read some

@@ -9,10 +9,10 @@ from echo_core.config.variants import LayerSpec
 from echo_core.text import words as texts
 
 #: Megabytes of a process that has loaded TensorFlow and compiled a small network.
-LOADED_MB = 600
+LOADED_MB = 620
 #: Copies of the weights, each with its two moments and gradient: in the program, before and after a call, and on their
 #: way into the store.
-WEIGHT_COPIES = 20
+WEIGHT_COPIES = 15
 #: Copies of the scores of all classes: scores, probabilities, gradients.
 SCORE_COPIES = 4
 #: Windows that are judged at one time, by `evaluation.answer`.

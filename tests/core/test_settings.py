@@ -90,7 +90,7 @@ def test_a_network_that_does_not_fit_into_a_workers_memory_is_refused_with_one_t
         Limits().within(16_000).check(HUGE)
     assert str(refused.value) == (
         "batch_size, units, vocab_size and lengths must fit into 16,000 MB of memory on this host "
-        "(ECHO_MAX_MEMORY_MB); batch_size=3604 with units=1024 needs about 38,422 MB. "
+        "(ECHO_MAX_MEMORY_MB); batch_size=3604 with units=1024 needs about 40,920 MB. "
         "Try batch_size=901, or run your own copy on a larger machine.")
     Limits().within(16_000).check(HUGE.model_copy(update={"batch_size": 901}))
     Limits().check(HUGE)  # where nobody knows the memory
