@@ -111,7 +111,7 @@ def run_records_or_last(run: RunRow, all_snapshots: bool = False) -> RunRecords:
 
 
 @shared_cache(max_entries=64, hash_funcs=_BY_ATTEMPT)
-def _expected(run: RunRow) -> forecast.Estimate:
+def _expected(run: RunRow) -> forecast.Expected:
     """The first forecast for an attempt: one that changed with other runs would make the time left jump."""
     return _estimates(time_bucket(_FINISHED_SECONDS)).of(run.config)
 

@@ -27,8 +27,8 @@ _TRUSTED_SECONDS, _TRUSTED_RECORDS = 10.0, 16
 _OUTLIER = 8.0
 
 
-class Estimate(NamedTuple):
-    """Estimated seconds of a run.
+class Expected(NamedTuple):
+    """The estimated seconds of a run.
 
     Attributes:
         start: Until its first epoch, compiling included.
@@ -72,7 +72,7 @@ class Estimates:
             self._an_epoch.setdefault(run.config.network, each.training / run.config.epochs)
         self._guessed: dict[tuple[RunConfig, int], float] = {}  # a study asks for the same network with many seeds
 
-    def of(self, config: RunConfig) -> Estimate:
+    def of(self, config: RunConfig) -> Expected:
         """Of one run."""
         return self._of(config.network, config)
 
@@ -92,13 +92,13 @@ class Estimates:
             known.add(network)
         return seconds
 
-    def _of(self, network: RunConfig, config: RunConfig) -> Estimate:
+    def _of(self, network: RunConfig, config: RunConfig) -> Expected:
         if network in self._an_epoch:
-            return Estimate(_COMPILED, self._an_epoch[network] * config.epochs)
+            return Expected(_COMPILED, self._an_epoch[network] * config.epochs)
         asked = network, config.epochs
         if asked not in self._guessed:
             self._guessed[asked] = _guess(config) * self._scale
-        return Estimate(self._compiling, self._guessed[asked])
+        return Expected(self._compiling, self._guessed[asked])
 
 
 def waits(store: Store, at_a_time: int = 1) -> dict[str, Wait]:
@@ -149,7 +149,7 @@ def speed(pace: Sequence[tuple[int, float]]) -> float:
     return epochs / seconds if seconds else math.nan
 
 
-def time_left(epoch: int, epochs: int, pace: Sequence[tuple[int, float]], expected: Estimate) -> float:
+def time_left(epoch: int, epochs: int, pace: Sequence[tuple[int, float]], expected: Expected) -> float:
     """Estimated seconds until a running run ends.
 
     The estimate moves from the forecast to the measured pace as more epochs are trained or more records are measured:
@@ -185,7 +185,7 @@ def _steps(pace: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     return [(epochs, seconds) for epochs, seconds in steps if seconds <= _OUTLIER * usual]
 
 
-def _measured(run: RunRow, begun: tuple[int, float] | None) -> Estimate:
+def _measured(run: RunRow, begun: tuple[int, float] | None) -> Expected:
     """What a finished run took, or would have if it had not gone on from another one whose records are gone.
 
     Args:
@@ -195,9 +195,9 @@ def _measured(run: RunRow, begun: tuple[int, float] | None) -> Estimate:
     if begun and begun[0] < epochs:
         epoch, seconds = begun
         training = (run.seconds - seconds) * epochs / (epochs - epoch)
-        return Estimate(max(0.0, run.seconds - training), training)
+        return Expected(max(0.0, run.seconds - training), training)
     start = min(_COMPILING, run.seconds / 2)
-    return Estimate(start, run.seconds - start)
+    return Expected(start, run.seconds - start)
 
 
 def _guess(config: RunConfig) -> float:

@@ -10,7 +10,7 @@ import pytest
 from echo_core import forecast
 from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS
-from echo_core.forecast import Estimate
+from echo_core.forecast import Expected
 from echo_core.records import Checkpoint, Evaluation, Progress
 from echo_core.store import Store
 from tests.helpers.samples import progress
@@ -68,7 +68,7 @@ def records(epochs: int, seconds_an_epoch: float, compiling: float, snapshot: fl
     return made
 
 
-def lefts(made: list[tuple[int, float]], expected: Estimate) -> list[float]:
+def lefts(made: list[tuple[int, float]], expected: Expected) -> list[float]:
     """The seconds left that a page shows after each record."""
     epochs = made[-1][0]
     return [forecast.time_left(epoch, epochs, made[max(0, k - 59):k + 1], expected)
@@ -80,7 +80,7 @@ def lefts(made: list[tuple[int, float]], expected: Estimate) -> list[float]:
     (500, 0.001), (5000, 0.0015), (5000, 0.02), (100_000, 0.01), (60, 10.0), (300, 1.0)])
 def test_time_left_begins_with_the_forecast_and_never_rises_by_a_jump(epochs, seconds_an_epoch, compiling):
     made = records(epochs, seconds_an_epoch, compiling)
-    expected = Estimate(1.5, epochs * seconds_an_epoch)
+    expected = Expected(1.5, epochs * seconds_an_epoch)
     shown = lefts(made, expected)
     assert shown[0] == pytest.approx(expected.seconds - 0.1)
     assert shown[1] == pytest.approx(expected.training, rel=0.7)
@@ -94,7 +94,7 @@ def test_time_left_begins_with_the_forecast_and_never_rises_by_a_jump(epochs, se
 @pytest.mark.parametrize("wrong_by", [0.1, 0.25, 4.0, 10.0])
 def test_time_left_moves_smoothly_to_the_measured_pace_where_the_forecast_was_wrong(wrong_by: float):
     made = records(5000, 0.02, compiling=3.0)
-    shown = lefts(made, Estimate(1.5, 100 * wrong_by))
+    shown = lefts(made, Expected(1.5, 100 * wrong_by))
     ratios = [left / before for before, left in pairwise(shown) if left]
     assert max(ratios) < 1.2
     true = [made[-1][1] - seconds for _, seconds in made]
@@ -108,7 +108,7 @@ def test_time_left_is_steady_on_a_machine_that_others_use_too():
     made = [(0, 0.1), (1, 3.0)]
     while made[-1][0] < 6000:
         made.append((made[-1][0] + 25, made[-1][1] + 25 * 0.008 * chance.choice((0.5, 1.0, 1.0, 2.0))))
-    shown = lefts(made, Estimate(1.5, 10.0))  # a fifth of what it takes
+    shown = lefts(made, Expected(1.5, 10.0))  # a fifth of what it takes
     assert max(left / before for before, left in pairwise(shown) if left) < 1.15
     settled = [left for left, (_, seconds) in zip(shown, made, strict=True) if seconds > 15]
     assert all(left <= before * 1.06 for before, left in pairwise(settled))
@@ -117,7 +117,7 @@ def test_time_left_is_steady_on_a_machine_that_others_use_too():
 def test_time_left_does_not_jump_when_a_run_goes_on_and_is_compiled_again():
     made = [(100 * k, 0.25 * k) for k in range(1, 41)]
     resumed = [*made, *((4000 + 100 * k - 90, 10 + 30 + 0.25 * k) for k in range(1, 41))]
-    shown = [forecast.time_left(epoch, 10_000, resumed[max(0, k - 59):k + 1], Estimate(1.5, 25.0))
+    shown = [forecast.time_left(epoch, 10_000, resumed[max(0, k - 59):k + 1], Expected(1.5, 25.0))
              for k, (epoch, _) in enumerate(resumed)]
     assert all(left <= before * 1.05 for before, left in pairwise(shown))
 
