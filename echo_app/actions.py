@@ -161,10 +161,6 @@ def _submit(configs: list[RunConfig], again: bool = False) -> bool:
 @needs_store
 def stop(run_id: str) -> None:
     """Callback of Stop: end this visitor's hold, and stop the run unless somebody else holds it."""
-    run, engine = state.store().runs.get(run_id), state.engine()
-    if run and run.background and state.store().studies.held(engine.holders):
-        refuse("A study trains this run, and would ask for it again. Pause the study: it goes on from here.")
-        return
     focus.move_to("go_on", "extend", "train_again")
     stopped = state.engine().stop(run_id, holder=st.session_state[state.HOLDER])
     state.stored_row.clear()

@@ -59,7 +59,7 @@ def _filters() -> None:
                       "run's id. All of it must fit; case does not count.")
         st.selectbox("Sort by", list(_SORTING), key="runs_sort", on_change=_first_page, width=160)
         words = _DIRECTIONS.get(st.session_state["runs_sort"], ("Largest first", "Smallest first"))
-        st.selectbox("Order", [False, True], key="runs_ascending", on_change=_first_page, width=150,
+        st.selectbox("Order", [False, True], key=_order_key(), on_change=_first_page, width=150,
                      format_func=words.__getitem__)
         with st.popover("Filter", icon=":material/filter_list:"):
             st.multiselect("State", list(State), key="runs_states", on_change=_first_page, placeholder="any state",
@@ -75,13 +75,18 @@ def _first_page() -> None:
     st.session_state[_PAGE] = 0
 
 
+def _order_key() -> str:
+    """The key of Order: one for each sort, as a box whose options get other words goes on showing the old ones."""
+    return f"runs_ascending_{st.session_state['runs_sort']}"
+
+
 def _wanted(studies: bool) -> Wanted:
     """What is searched for, with or without the runs that only studies have asked for."""
     session = st.session_state
     return state.wanted(
         text=session["runs_text"].strip(), states=session["runs_states"], variants=session["runs_variants"],
         hidden=session["runs_hidden"], studies=studies, sort=_SORTING[session["runs_sort"]],
-        descending=not session["runs_ascending"])
+        descending=not session[_order_key()])
 
 
 def _find() -> tuple[Sequence[ListedRun], int]:
@@ -108,11 +113,17 @@ def _nothing(total: int) -> None:
     elif total:
         st.info("These runs were made by another version of Echo Lab, which can read them.", icon=":material/history:")
     elif left_out := _num_left_out():
-        st.info(f"So far only studies have trained: {counted(left_out, 'run')}. *Filter* lists them.",
-                icon=":material/history:")
+        st.info("So far only studies have trained.", icon=":material/history:")
+        st.button(f"Show {counted(left_out, 'run')} of studies", key="runs_show_studies", on_click=_show_studies)
     else:
         st.info("There are no runs yet. Press Train on the first page, and they are kept here.",
                 icon=":material/history:")
+
+
+def _show_studies() -> None:
+    """Callback: list the runs of studies, too."""
+    st.session_state[_STUDIES] = True
+    _first_page()
 
 
 def _num_left_out() -> int:
@@ -175,7 +186,8 @@ def _pages(shown: int, total: int) -> None:
         st.button("", icon=":material/chevron_right:", key="runs_on", disabled=first + PAGE_SIZE >= total,
                   on_click=_turn, args=(1,))
         if left_out := _num_left_out():
-            st.caption(f"And {counted(left_out, 'run')} of studies: *Filter* lists them.", width="content")
+            st.button(f"Show {counted(left_out, 'run')} of studies", key="runs_show_studies", type="tertiary",
+                      on_click=_show_studies)
 
 
 def _turn(by: int) -> None:

@@ -69,7 +69,7 @@ and answers with
 - which differences are real, and which may be chance, and how many more seeds would tell,
 - the runs themselves: each dot opens one, with its replay and its inside.
 
-The form is set to a first question. Press **Start**.""")
+The form holds a question: press **Start**, or change it.""")
 
 
 _STYLE = """<style>

@@ -35,12 +35,14 @@ def under_way(run: RunRow, records: cached_reads.RunRecords, newest: Snapshot | 
         newest = None
     elif run.restarts:
         st.info("A worker was lost; the run went on by itself from its last checkpoint.", icon=":material/restart_alt:")
+    elif run.background:
+        st.info("A study trains this run. Pause the study to stop it.", icon=":material/query_stats:")
     else:
         st.info(_watch_for(run.config), icon=":material/visibility:")
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
         st.progress(min(1.0, run.epoch / run.config.epochs), text=_line(run, records, newest))
         st.button("Stop", key="stop", icon=":material/stop:", on_click=actions.stop, args=(run.run_id,),
-                  disabled=run.stop_requested)
+                  disabled=run.stop_requested or run.background)
 
 
 def _watch_for(config: RunConfig) -> str:

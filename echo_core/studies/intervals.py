@@ -20,6 +20,8 @@ CONFIDENCE = 0.95
 
 #: More seeds than this are never proposed.
 MOST_SEEDS = 1000
+#: What a method begins with where there is no interval; why not comes after it.
+NO_INTERVAL = "none: "
 #: Seeds of a study unless it says otherwise.
 USUAL_SEEDS = 5
 
@@ -99,12 +101,12 @@ def estimate(values: Sequence[float], kind: Kind, trials: int | None = None) -> 
     n = len(numbers)
     mean = float(numbers.mean()) if n else math.nan
     if not n or (n == 1 and kind is not Kind.SHARE):
-        return Estimate(mean, None, None, n, "none: an interval needs two seeds")
+        return Estimate(mean, None, None, n, f"{NO_INTERVAL}an interval needs two seeds")
     if kind is Kind.SHARE:
         interval, method = wilson_interval(mean, n), "Wilson"
     elif _all_equal(numbers):
         if kind is Kind.AMOUNT or trials is None:
-            return Estimate(mean, None, None, n, "none: all seeds have the same value")
+            return Estimate(mean, None, None, n, f"{NO_INTERVAL}all seeds have the same value")
         interval, method = wilson_interval(mean, n * trials), "Wilson over the windows of all seeds"
     else:
         interval, method = _t_interval(numbers, kind)
@@ -145,7 +147,8 @@ def compare(first: Mapping[int, float], second: Mapping[int, float], kind: Kind,
     n, confidence = len(seeds), 1 - (1 - CONFIDENCE) / comparisons
     mean = float((one - other).mean()) if n else math.nan
     if not n or (n == 1 and kind is not Kind.SHARE):
-        return Difference(mean, None, None, n, confidence, False, None, "none: an interval needs two pairs of runs")
+        return Difference(mean, None, None, n, confidence, False, None,
+                          f"{NO_INTERVAL}an interval needs two pairs of runs")
     interval, method = _interval_by_pairs(one, other, kind, confidence, trials)
     tied = kind is not Kind.SHARE and _all_equal(one - other)
 

@@ -359,8 +359,8 @@ def test_the_history_lists_runs_of_studies_when_it_is_asked_to(store: Store):
     end_all(store, {0: (0.5, 0.6, 0.7)})
     ask_for(store, holder=None)
     page = AppTest.from_function(script, default_timeout=PATIENCE).run()
-    assert "So far only studies have trained: 3 runs. *Filter* lists them." in said(page)
-    page.toggle(key="runs_of_studies").set_value(True).run()
+    assert "So far only studies have trained." in said(page)
+    page.button(key="runs_show_studies").click().run()
     assert len(page.dataframe[0].value) == 3
 
 
@@ -374,7 +374,7 @@ def test_the_history_counts_the_runs_of_studies_that_it_does_not_list(store: Sto
     store.queue.request(trials(STUDY, 0)[0], "me", "me")  # a person's run from now on
     page = AppTest.from_function(script, default_timeout=PATIENCE).run()
     assert len(page.dataframe[0].value) == 1
-    assert "And 2 runs of studies: *Filter* lists them." in said(page)
+    assert page.button(key="runs_show_studies").label == "Show 2 runs of studies"
 
 
 def test_the_list_has_each_study_with_how_far_it_is(store: Store):

@@ -66,7 +66,7 @@ def _more_seeds(study: Study, more: int) -> None:
     if st.button(f"Train {counted(seeds - study.seeds, 'more seed')}", key="study_more_seeds", icon=":material/add:",
                  on_click=acting.start, args=(longer,)):
         st.rerun()
-    st.caption(f"Of each setting, {counted(far.total - far.ended, 'run')} in all: about "
+    st.caption(f"{counted(far.total - far.ended, 'new run')}, {seeds - study.seeds} of each setting: about "
                f"{duration(max(1, round(far.seconds_left)))}.")
 
 

@@ -32,7 +32,7 @@ def studies() -> None:
     rows = state.store().studies.newest(state.visitor() if hosted else None, _ALL)
     if not rows:
         return
-    st.caption("Your studies")
+    st.caption("Your studies" if hosted else "Studies")
     shows_all = len(rows) > _MOST and st.session_state.get(_SHOW_ALL, False)
     with st.container(key="study_list", gap=None):
         for row in rows if shows_all else rows[:_MOST]:

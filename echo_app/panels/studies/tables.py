@@ -9,6 +9,7 @@ from echo_app.panels.studies import acting, words
 from echo_core.config import written
 from echo_core.config.labels import label_of
 from echo_core.records import State
+from echo_core.studies.intervals import NO_INTERVAL
 from echo_core.studies.measures import MEASURES
 from echo_core.studies.results import Outcome, Results
 from echo_core.text.plurals import counted
@@ -35,7 +36,10 @@ def table(found: Results) -> None:
     """Draw a row for each setting, and the button for the file."""
     st.html(STYLE + to_html(found))
     methods = sorted({row.estimate.method for row in found.rows})
-    st.caption(f"The interval of each mean by {', '.join(map(plain, methods))}. n: the seeds in the mean.")
+    given = [method for method in methods if not method.startswith(NO_INTERVAL)]
+    why_not = [method.removeprefix(NO_INTERVAL) for method in methods if method not in given]
+    parts = ([f"Intervals: {', '.join(given)}."] if given else []) + [f"No interval: {why}." for why in why_not]
+    st.caption(f"{plain(' '.join(parts))} n: the seeds in the mean.")
     st.download_button("Download as CSV", partial(found.to_csv), f"study-{found.study.study_id}.csv", "text/csv",
                        icon=":material/download:", key="study_csv", on_click="ignore")
 

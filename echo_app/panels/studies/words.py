@@ -81,7 +81,7 @@ def difference_in_words(measure: Measure, name: str, base: str, found: Differenc
         name, base: Names of the two settings, escaped for Markdown.
     """
     if found.n == 0:
-        return f"**{name}** and {base} have no seed with a value in common yet."
+        return f"**{name}** and {base}: no seed of both has a value yet."
     if found.low is None or found.high is None:
         return f"**{name}** and {base} have one seed in common. It takes at least two to tell them apart."
     sign = 1 if found.mean >= 0 else -1
