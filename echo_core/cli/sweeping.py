@@ -82,6 +82,8 @@ def _train(study: Study, engine: Engine, quiet: bool) -> None:
     where = "the cluster" if engine.settings.dask_scheduler_address else counted(engine.num_workers, "worker")
     click.echo(f"{counted(before.total, 'run')} on {where}, {before.ended} of them trained before.", err=True)
     engine.store.studies.ask(study.study_id, study.to_json(), engine.own_holder)
+    if before.is_done:
+        return engine.store.studies.rest(study.study_id)
     with click.progressbar(length=before.total, label="Training", show_eta=False, file=sys.stderr,
                            item_show_func=lambda text: text) as bar:
         bar.update(before.ended)

@@ -73,7 +73,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def test_a_sweep_that_ctrl_c_stopped_goes_on_and_trains_nothing_twice(tmp_path: Path):
-    grid = ["--set", "epochs=20000", "--over", "learning_rate=0.01,0.02", "--seeds", "3"]
+    grid = ["--set", "epochs=10000", "--over", "learning_rate=0.01,0.02", "--seeds", "3"]
     with closing(Store(f"sqlite:///{tmp_path / 'runs.db'}")) as store:
         first = sweep(tmp_path, *grid)
         try:

@@ -95,7 +95,8 @@ def difference_in_words(measure: Measure, name: str, base: str, found: Differenc
     more = (f"; about {counted(found.more_seeds, 'more seed')} would" if found.more_seeds else
             ": if there is a difference, it is too small for any number of seeds that one would train")
     if not found.has_spread:
-        more = f": two seeds hardly show how much seeds differ. Train {found.more_seeds} more"
+        return (f"**{name}** or {base}: **cannot tell yet**: two seeds hardly show how much seeds differ. "
+                f"Train {found.more_seeds} more.")
     so_far = f"It is {size} {word} so far" if abs(found.mean) >= _SEEN[kind] else "They are alike so far"
     return f"**{name}** or {base}: **cannot tell yet**{more}. {so_far} ({interval})."
 
