@@ -313,8 +313,9 @@ class Engine:
         if (losses := self.store.database.losses) == self._losses_reported:
             return
         self._losses_reported, now = losses, time.strftime("%H:%M UTC", time.gmtime())
-        self.loss = (f"The store was emptied while Echo Lab ran: the runs from before {now} are gone. "
-                     "New runs are kept as always." if not self.store.runs.newest(limit=1) else
-                     f"Another store was put in the place of the one in use: runs from before {now} are gone, unless "
-                     "they are in it.")
-        logger.error("%s (%s)", self.loss, self.store)
+        loss = (f"The store was emptied while Echo Lab ran: the runs from before {now} are gone. "
+                "New runs are kept as always." if not self.store.runs.newest(limit=1) else
+                f"Another store was put in the place of the one in use: runs from before {now} are gone, unless "
+                "they are in it.")
+        logger.error("%s (%s)", loss, self.store)
+        self.loss = loss

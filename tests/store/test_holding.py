@@ -65,6 +65,12 @@ def test_run_that_paused_by_itself_is_of_whoever_goes_on_with_it(store):
 
 # --- after a crash it goes on by itself --------------------------------------------------------
 
+def come_back(store, holder):
+    """A holder is here a moment after what has ended by now: SQLite's clock has milliseconds."""
+    age(store, RUNS, 0.01, "ended_at")
+    store.queue.renew([holder])
+
+
 def interrupted(store, number=1, epoch=3):
     """A run of `a` whose app was killed."""
     run_id = store.queue.request(config(number), "a", "a")
@@ -84,10 +90,10 @@ def test_interrupted_run_goes_on_by_itself_before_all_others_once_its_holder_is_
     other = store.queue.request(config(2), "b", "b")
     store.upkeep.sweep(UNWATCHED_SECONDS)
     assert state_of(store, run_id) is State.INTERRUPTED
-    store.queue.renew(["b"])
+    come_back(store, "b")
     store.upkeep.sweep(UNWATCHED_SECONDS)
     assert state_of(store, run_id) is State.INTERRUPTED
-    store.queue.renew(["a"])
+    come_back(store, "a")
     store.upkeep.sweep(UNWATCHED_SECONDS)
     assert store.queue.order() == [run_id, other]
     run = store.runs.get(run_id)
@@ -99,7 +105,7 @@ def test_interrupted_run_goes_on_by_itself_before_all_others_once_its_holder_is_
 
 def test_holder_who_left_again_before_anybody_looked_is_not_back(store):
     run_id = interrupted(store)
-    store.queue.renew(["a"])
+    come_back(store, "a")
     age(store, WATCHERS, 60, "seen_at")
     age(store, RUNS, 120, "ended_at")
     store.upkeep.sweep(UNWATCHED_SECONDS)
@@ -112,7 +118,7 @@ def test_run_that_was_to_stop_when_its_app_was_killed_stays_paused(store):
     store.queue.stop(run_id, "a")
     age(store, RUNS, 30, "heartbeat_at")
     store.upkeep.sweep(UNWATCHED_SECONDS)
-    store.queue.renew(["a"])
+    come_back(store, "a")
     store.upkeep.sweep(UNWATCHED_SECONDS)
     run = store.runs.get(run_id)
     assert (run.state, run.reason, run.stop_requested) == (State.PAUSED, None, False)
@@ -131,7 +137,7 @@ def test_run_of_an_app_that_was_closed_goes_on_once_its_holder_is_back(store, in
         age(store, RUNS, 30, "heartbeat_at")
         store.upkeep.sweep(UNWATCHED_SECONDS)
         assert state_of(store, run_id) is State.INTERRUPTED
-    store.queue.renew(["a"])
+    come_back(store, "a")
     store.upkeep.sweep(UNWATCHED_SECONDS)
     assert (state_of(store, run_id), store.runs.get(run_id).reason) == (State.QUEUED, None)
 
@@ -155,7 +161,7 @@ def test_run_that_ended_otherwise_waits_for_a_press(store, end):
     else:
         store.attempts.fail(ticket, "It failed.")
     before = state_of(store, run_id)
-    store.queue.renew(["a"])
+    come_back(store, "a")
     store.upkeep.sweep(UNWATCHED_SECONDS)
     assert state_of(store, run_id) is before
     assert not before.is_active
@@ -164,7 +170,7 @@ def test_run_that_ended_otherwise_waits_for_a_press(store, end):
 def test_run_that_is_interrupted_again_and_again_without_getting_further_fails(store):
     run_id = interrupted(store)
     for attempt in range(2, MAX_FRUITLESS_RESTARTS + 3):
-        store.queue.renew(["a"])
+        come_back(store, "a")
         store.upkeep.sweep(UNWATCHED_SECONDS)
         if state_of(store, run_id) is State.FAILED:
             break
@@ -180,7 +186,7 @@ def test_interrupted_run_of_another_training_version_or_that_was_deleted_is_left
     with store.database.write() as connection:
         connection.execute(update(RUNS).where(RUNS.c.run_id == old).values(training_version=TRAINING_VERSION + 1))
     store.runs.delete([deleted])
-    store.queue.renew(["a"])
+    come_back(store, "a")
     store.upkeep.sweep(UNWATCHED_SECONDS)
     store.runs.bring_back([deleted])
     assert [state_of(store, run_id) for run_id in (old, deleted)] == [State.INTERRUPTED] * 2
