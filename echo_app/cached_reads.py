@@ -29,7 +29,7 @@ _MOST_RUNS = 50
 #: States of runs that may have trained.
 _BEGUN = tuple(state for state in State if state is not State.QUEUED)
 _HashFuncs = dict[str | type[Any], Callable[[Any], Any]]
-#: Seconds for which all visitors share the waits of queued runs, and what finished runs took: nobody sees the age.
+#: For so many seconds all visitors share the waits of queued runs, and the times that finished runs took.
 _FORECAST_SECONDS, _FINISHED_SECONDS = 1.0, 2.0
 #: Keys of cached functions, by the type of their argument. Answers are in the key of the windows, as a run that is
 #: trained again on another kind of machine may give others.
@@ -144,7 +144,7 @@ def windows_html(config: RunConfig, snapshot: Snapshot | None) -> str:
 def answers_as_text(run: RunRow) -> tuple[str, str]:
     """The last answers of a run that has ended: all columns as CSV, and what was read and said in aligned columns.
 
-    Both are empty where the answers have made room for newer runs.
+    Both are empty where the answers were deleted to make room for newer runs.
     """
     newest = store().progress.snapshots(run.run_id, newest=1)
     if not newest:

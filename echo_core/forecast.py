@@ -186,7 +186,7 @@ def _steps(pace: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
 
 
 def _measured(run: RunRow, begun: tuple[int, float] | None) -> Expected:
-    """What a finished run took, or would have if it had not gone on from another one whose records are gone.
+    """What a finished run took. One that went on from another run counts as if it had trained all of its epochs.
 
     Args:
         begun: The epoch and seconds of its first record with a trained epoch, where the store has it.

@@ -76,7 +76,7 @@ def _first_page() -> None:
 
 
 def _order_key() -> str:
-    """The key of Order: one for each sort, as a box whose options get other words goes on showing the old ones."""
+    """The key of the Order box. Each sort has its own: a box whose options are renamed still shows the old words."""
     return f"runs_ascending_{st.session_state['runs_sort']}"
 
 

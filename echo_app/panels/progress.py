@@ -146,7 +146,7 @@ def details(run: RunRow) -> None:
     verdicts.show(after_training(run.config, judged, run.loss, run.state))
     if run.state is State.FINISHED:
         if cached_reads.weights(run) is None:
-            st.markdown("Its weights, and the curves and answers of an old run, have made room for newer runs. "
+            st.markdown("Its weights were deleted to make room for newer runs, and perhaps its curves and answers. "
                         "**Train anew** brings them back.")
         _longer(run)
 

@@ -182,7 +182,7 @@ class Runs:
                      for row in rows if (run := run_row(row)) is not None], total)
 
     def count(self, wanted: Wanted) -> int:
-        """How many runs are wanted, whatever text they are searched by."""
+        """How many runs there are of the wanted ones, without regard to `wanted.text`."""
         mark = (MARKS.c.run_id == RUNS.c.run_id) & (MARKS.c.visitor == wanted.visitor)
         every = select(func.count()).select_from(RUNS.outerjoin(MARKS, mark))
         with self._database.read() as connection:

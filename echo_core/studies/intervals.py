@@ -20,7 +20,7 @@ CONFIDENCE = 0.95
 
 #: More seeds than this are never proposed.
 MOST_SEEDS = 1000
-#: What a method begins with where there is no interval; why not comes after it.
+#: Where there is no interval, the method is this, followed by the reason.
 NO_INTERVAL = "none: "
 #: Seeds of a study unless it says otherwise.
 USUAL_SEEDS = 5
@@ -68,8 +68,8 @@ class Difference:
         more_seeds: About how many more seeds would tell, if mean and spread stay as they are. None if it can be told
             already, if there are fewer than two pairs, or if it would take more than `MOST_SEEDS` in all.
         method: In words, for a table.
-        has_spread: Whether the pairs show how much pairs differ. Two numbers that differ hardly do; `more_seeds` are
-            then those that make `USUAL_SEEDS`.
+        has_spread: Whether there are enough pairs to know their spread. Two that differ are too few; `more_seeds` is
+            then the number that is missing to `USUAL_SEEDS`.
     """
 
     mean: float

@@ -78,8 +78,8 @@ MEASURES: Mapping[Measure, MeasureTraits] = MappingProxyType({
 def value_of(measure: Measure, store: Store, run: RunRow) -> float | None:
     """The measure of an ended run; infinite epochs and seconds where it never got there.
 
-    None where it has none: a failed run, which has not learnt its task either; a network that cannot read windows of
-    that length; a run whose weights or curve have made room for newer ones.
+    None where it has none: a failed run, which only counts as not learnt; a network that cannot read windows of that
+    length; a run whose weights or curve were deleted to make room for newer ones.
     """
     if run.state is State.FAILED:
         return 0.0 if measure is Measure.LEARNT else None
@@ -95,8 +95,7 @@ def value_of(measure: Measure, store: Store, run: RunRow) -> float | None:
         case Measure.EPOCHS | Measure.SECONDS:
             history = store.progress.history(run.run_id)
             epoch = epochs_until(run.config, [point for row in history for point in row.points])
-            reached = epoch is not None and math.isfinite(epoch)
-            return _seconds_at(epoch, history) if epoch and reached and measure is Measure.SECONDS else epoch
+            return epoch if measure is Measure.EPOCHS else _seconds_at(epoch, history)
         case Measure.BITS:
             return _bits_of(store, run)
         case Measure.HALF_LENGTH:
@@ -126,8 +125,10 @@ def epochs_until(config: RunConfig, curve: Sequence[Point], share: float = LEARN
     return math.inf
 
 
-def _seconds_at(epoch: float, history: Sequence[ProgressRow]) -> float | None:
-    """Seconds of training at an epoch, between the records around it."""
+def _seconds_at(epoch: float | None, history: Sequence[ProgressRow]) -> float | None:
+    """Seconds of training at an epoch, between the records around it; None and infinity stay what they are."""
+    if epoch is None or math.isinf(epoch):
+        return epoch
     before = ProgressRow(0, 0.0, 0.0, 0.0, ())
     for row in history:
         if row.epoch >= epoch:

@@ -81,9 +81,9 @@ def standing(study: Study, store: Store, at_a_time: int = 1) -> Standing:
 def top_up(study: Study, engine: Engine, holder: str | None = None) -> bool:
     """Ask for the next runs of a study, as many as keep the workers busy. Returns whether all have ended.
 
-    A run that failed is not trained again: it would fail again, and counts as a failure. Nor does one go on that has
-    trained for as long as this host allows. A holder who has used up their share of a hosted copy gets the next ones
-    when there is room again.
+    A run that failed is not trained again: it would fail again, and counts as a failure. A run that has trained for as
+    long as this host allows does not go on. On a hosted copy, a holder who has used up their share waits until there is
+    room for their next runs.
 
     Args:
         holder: Who keeps its runs going; by default the engine.

@@ -10,7 +10,7 @@ def counted(number: float, noun: str, bold: bool = False) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`1 second`, `90 minutes`, `3 hours`: rounded up, in the unit of which there are less than a hundred or so."""
+    """`1 second`, `2 minutes`, `3 hours`: rounded up, in seconds or minutes if there are fewer than 90 of them."""
     for unit, length in (("second", 1), ("minute", 60)):
         if seconds < 90 * length:
             return counted(max(1, math.ceil(seconds / length)), unit)

@@ -11,7 +11,7 @@ from streamlit.runtime.caching import cache_utils
 from echo_app import cached_reads, state
 from echo_core.records import Snapshot
 from echo_core.store import Store
-from tests.helpers.samples import TINY
+from tests.helpers.samples import TINY, progress
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,18 @@ def test_what_is_shared_for_a_while_may_run_out_between_any_two_moments(run, rea
     monkeypatch.setattr(cache_utils, "TTLCACHE_TIMER", lambda: next(clock))
     for _ in range(40):
         read(run)
+
+
+def test_runs_that_only_wait_do_not_push_trained_ones_out_of_the_list(store: Store):
+    trained = store.queue.take(TINY, "a worker")
+    store.attempts.append(trained, progress(3))
+    for seed in range(1, 60):
+        store.queue.request(TINY.model_copy(update={"seed": seed}), "me")
+    assert [run.run_id for run in cached_reads.runs_to_open()] == [trained.run_id]
+
+
+def test_answers_that_were_deleted_are_no_table(run):
+    assert cached_reads.answers_as_text(run) == ("", "")
 
 
 def test_grid_is_that_of_the_answers_whichever_were_seen_at_this_epoch_before():

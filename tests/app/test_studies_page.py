@@ -377,6 +377,19 @@ def test_the_history_counts_the_runs_of_studies_that_it_does_not_list(store: Sto
     assert page.button(key="runs_show_studies").label == "Show 2 runs of studies"
 
 
+def test_order_has_the_words_of_its_sort(store: Store):
+    def script() -> None:
+        from echo_app.pages.history import runs_page
+
+        runs_page(lambda: None)
+
+    store.queue.request(trials(STUDY, 0)[0], "me", "me")
+    page = AppTest.from_function(script, default_timeout=PATIENCE).run()
+    for sort, words in (("When", ["Newest first", "Oldest first"]), ("Epochs", ["Largest first", "Smallest first"])):
+        page.selectbox(key="runs_sort").select(sort).run()
+        assert page.selectbox(key=f"runs_ascending_{sort}").options == words
+
+
 def test_the_list_has_each_study_with_how_far_it_is(store: Store):
     end(store, trials(STUDY, 0)[0], 0.5)
     ask_for(store, holder=None)

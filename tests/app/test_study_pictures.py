@@ -138,6 +138,17 @@ def test_a_cell_of_a_heat_map_has_the_place_of_its_setting():
     assert list(table.place) == list(range(25))
 
 
+def test_ticks_of_numbers_are_the_values_themselves():
+    """Vega rounds `format` to the digits that automatic ticks need: it wrote 60 and 300 for 64 and 256."""
+    axis = fields_of_x(seeds.by_number(SHARE, "Units", (64.0, 256.0), True))
+    assert (axis["values"], axis["labelExpr"]) == ([64.0, 256.0], "format(datum.value, ',~r')")
+    assert "format" not in axis
+
+
+def fields_of_x(spec) -> dict:
+    return next(layer["encoding"]["x"]["axis"] for layer in spec["layer"] if "x" in layer["encoding"])
+
+
 def test_a_spec_is_the_same_object_each_time_so_that_a_rerun_sends_only_rows():
     assert seeds.by_number(SHARE, "Units", (4.0, 8.0), True) is seeds.by_number(SHARE, "Units", (4.0, 8.0), True)
     assert maps.means("x", ("a",), ("b",), "r", "c", 1.0, True) is maps.means("x", ("a",), ("b",), "r", "c", 1.0, True)

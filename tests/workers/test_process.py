@@ -1,12 +1,17 @@
-"""TensorFlow is loaded once in a process, whole, and without taking the process's stderr away."""
+"""A process that trains: its environment, its threads' priorities, its memory, and TensorFlow loaded once and whole."""
 
+import mmap
 import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from echo_core.settings import Settings
+from echo_core.workers import process
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,3 +136,70 @@ def test_two_threads_that_load_tensorflow_at_once_can_both_train(tmp_path: Path)
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True,
                           env={**os.environ, "ECHO_XLA_CACHE": str(tmp_path / "xla")})
     assert done.stdout == "[0, 1]\n" * 2
+
+
+def test_environment_has_the_threads_and_the_folder_of_programs(tmp_path):
+    two = process.environment(Settings(threads=2, xla_cache=tmp_path / "a b"))
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "ECHO_THREADS")
+    assert {two[name] for name in names} == {"2"}
+    assert two["OPENBLAS_NUM_THREADS"] == "1"
+    assert two["ECHO_XLA_CACHE"] == str(tmp_path / "a b")
+
+
+def test_environment_of_a_process_that_has_it_already_is_the_same(tmp_path, monkeypatch):
+    settings = Settings(threads=2, xla_cache=tmp_path / "a b")
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    first = process.environment(settings)
+    for name, value in first.items():
+        monkeypatch.setenv(name, value)
+    assert process.environment(settings) == first
+    assert process.environment(Settings())["ECHO_XLA_CACHE"] == str(tmp_path / "a b")
+
+
+def test_each_task_has_its_priority_to_itself():
+    def priority_of_a_task():
+        before = os.getpriority(os.PRIO_PROCESS, 0)
+        process.give_way()
+        process.give_way()
+        return before, os.getpriority(os.PRIO_PROCESS, 0)
+
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    assert [process.in_fresh_thread(priority_of_a_task) for _ in range(2)] == 2 * [(mine, process.NICENESS)]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == mine
+
+
+WHO_IS_NICE = """
+import os, psutil
+from pathlib import Path
+from echo_core.workers import worker
+begun = {thread.id for thread in psutil.Process().threads()}
+for step in range(2):
+    worker.warm_up(step)
+later = {thread.id for thread in psutil.Process().threads()} - begun
+tensorflows = [each for each in later if Path(f"/proc/self/task/{each}/comm").read_text().startswith("tf_")]
+print(os.getpriority(os.PRIO_PROCESS, 0), *{os.getpriority(os.PRIO_PROCESS, each) for each in tensorflows})
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process the priorities of its threads")
+def test_tensorflows_threads_give_way_and_the_workers_own_does_not():
+    done = subprocess.run([sys.executable, "-c", WHO_IS_NICE], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [str(os.getpriority(os.PRIO_PROCESS, 0)), str(process.NICENESS)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says which pages of a process are of files")
+def test_pages_of_files_are_not_a_workers_own_memory(tmp_path):
+    (tmp_path / "library").write_bytes(bytes(2**26))
+    before = process.memory_left()
+    with (tmp_path / "library").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+        read = sum(pages[::mmap.PAGESIZE])
+        own = np.ones(2**26, np.uint8)
+        assert read == 0
+        assert process.memory_left() - before == pytest.approx(own.nbytes, rel=0.2)
+
+
+def test_error_of_a_task_comes_back():
+    with pytest.raises(ZeroDivisionError):
+        process.in_fresh_thread(divmod, 1, 0)

@@ -93,7 +93,7 @@ def by_number(measured: Measured, field: str, values: tuple[float, ...], is_log:
     gap = values[1] / values[0] if is_log else values[1] - values[0]
     ends = (values[0] / gap**0.5, values[-1] * gap**0.5) if is_log else (values[0] - gap / 2, values[-1] + gap / 2)
     scale = alt.Scale(type="log" if is_log else "linear", domain=list(ends), nice=False)
-    # As `format` it would be rounded to the digits in which automatic ticks differ: 64 beside 256 to 60.
+    # Not `format`: Vega rounds it to the digits that automatic ticks need, and writes 60 for 64 beside 256.
     axis = alt.Axis(values=list(values), labelExpr="format(datum.value, ',~r')", grid=False, labelOverlap=True,
                     labelFlush=False)
     x = alt.X("x:Q", title=field, scale=scale, axis=axis)

@@ -48,7 +48,7 @@ def _line(row: StudyRow) -> str:
     if study is None:
         return "A study of another version"
     far = reading.standing_of(study, is_resting=not row.is_wanted)
-    # The list is not drawn as often as the study beside it: a count of one under way would be an old one.
+    # The list is drawn less often than the study beside it, so a count of one under way would be old.
     how_far = "done" if far.is_done else "under way" if row.is_wanted else f"{far.ended:,} of {far.total:,} runs"
     paused = ", paused" if not (acting.wants(row) or far.is_done) else ""
     return plain(f"{shortened(words.title_of(study, longest=80), _LONGEST)} ({how_far}{paused})")

@@ -110,8 +110,8 @@ def _reading(found: Results, begin: str) -> str:
                                for which in ("failures", "missed", "valueless"))
     edge = [f"✚ at the edge: {failed} failed or diverged" if failed else "",
             f"▲ at the edge: {missed} never got there" if missed else "",
-            f"not drawn: {without} without a value, as the network takes no such windows or what the run left has made "
-            "room for newer runs" if without else ""]
+            f"not drawn: {without} without a value (the network cannot read such windows, or the run's data was "
+            "deleted to make room for newer runs)" if without else ""]
     said = "; ".join(part for part in edge if part)
     return f"{begin} {said}." if said else begin
 
