@@ -42,6 +42,7 @@ def test_memory_does_not_grow_with_the_number_of_values_that_were_computed():
     try:
         for each in range(6000):
             assert echoed(-each) == -each
-        assert tracemalloc.get_traced_memory()[0] < 3e5  # 12e5 without emptying it
+        # 12e5 without emptying it. What threads of other tests allocate meanwhile counts as well.
+        assert tracemalloc.get_traced_memory()[0] < 6e5
     finally:
         tracemalloc.stop()
