@@ -228,6 +228,8 @@ class Settings(BaseSettings):
     memory_mb: Positive = Field(default_factory=lambda: machine.memory_bytes() >> 20,
                                 description="memory of the app and its workers together")
     threads: Positive = Field(default_factory=lambda: min(2, machine.cores()), description="of one training")
+    spin: bool | None = Field(None, description="whether threads of a worker look for work for a moment before they "
+                              "sleep; unless said otherwise, those of an app's workers do where each has a core")
     workers: Annotated[int, Field(ge=0)] = Field(
         0, description="worker processes; 0 is as many as cores and memory allow")
     worker_mb: Positive = Field(900, description="an idle worker's own memory above which it is recycled")
@@ -249,6 +251,16 @@ class Settings(BaseSettings):
         """Worker processes to start: one for each `threads` cores and each WORKER_MB of memory, at least one."""
         by_memory = (self.memory_mb - APP_MB) // WORKER_MB
         return self.workers or max(1, min(machine.cores() // self.threads, by_memory))
+
+    @property
+    def workers_spin(self) -> bool:
+        """Whether threads of this app's own workers spin before they sleep: by default where each has a core.
+
+        A run that trains alone then takes up to a fifth less, and each of two beside each other a quarter to a half
+        more (docs/decisions/0072). So many visitors are better served by threads that sleep.
+        """
+        has_cores = self.num_workers * self.threads <= machine.cores()
+        return self.spin if self.spin is not None else has_cores and not self.hosted
 
     @property
     def num_at_once(self) -> int:

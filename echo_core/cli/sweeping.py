@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from collections.abc import Iterator
 
 import click
 
@@ -22,8 +23,11 @@ from echo_core.studies.running import for_studies, pause, standing, top_up
 from echo_core.studies.study import MAX_SEEDS, RATES, Study, parse_axis
 from echo_core.text.plurals import counted, duration
 
-#: Seconds between two looks at the runs.
-_LOOK_SECONDS = 0.2
+#: Seconds between two requests for runs, and how many times as long as the last one took: a study of a thousand runs
+#: takes a while to look at, and the workers need the cores.
+_LOOK_SECONDS, _REST = 0.2, 4.0
+#: Seconds between two lines of progress.
+_SHOW_SECONDS = 1.0
 #: Seconds for which the workers may be out of reach.
 _PATIENCE_SECONDS = 60.0
 
@@ -87,21 +91,35 @@ def _train(study: Study, engine: Engine, quiet: bool) -> None:
     with click.progressbar(length=before.total, label="Training", show_eta=False, file=sys.stderr,
                            item_show_func=lambda text: text) as bar:
         bar.update(before.ended)
-        shown, well_at = before.ended, time.monotonic()
-        while not top_up(study, engine):
-            status = engine.status()
-            if status in ("starting", "warming", "ready"):
-                well_at = time.monotonic()
-            elif time.monotonic() - well_at > _PATIENCE_SECONDS:
-                raise click.ClickException(status)
-            now = standing(study, engine.store, engine.num_workers)
+        shown, shown_at = before.ended, -_SHOW_SECONDS
+        for looked_at in _looks(study, engine):
+            if looked_at - shown_at < _SHOW_SECONDS:
+                continue
+            now, shown_at = standing(study, engine.store, engine.num_workers), looked_at
             if not quiet or now.ended != shown:
                 bar.update(now.ended - shown, f"{f'{now.failed} failed, ' if now.failed else ''}"
                                               f"about {duration(now.seconds_left)} left")
                 shown = now.ended
-            time.sleep(_LOOK_SECONDS)
         bar.update(before.total - shown, "")
     engine.store.studies.rest(study.study_id)
+
+
+def _looks(study: Study, engine: Engine) -> Iterator[float]:
+    """Ask for the study's runs until all have ended; the moment of each request.
+
+    Raises:
+        click.ClickException: If the workers are out of reach for too long.
+    """
+    well_at = looked_at = time.monotonic()
+    while not top_up(study, engine):
+        took, status = time.monotonic() - looked_at, engine.status()
+        if status in ("starting", "warming", "ready"):
+            well_at = looked_at
+        elif looked_at - well_at > _PATIENCE_SECONDS:
+            raise click.ClickException(status)
+        yield looked_at
+        time.sleep(max(_LOOK_SECONDS, _REST * took))
+        looked_at = time.monotonic()
 
 
 def _print(found: Results) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from echo_core.machine import keep_arrays
 from echo_core.networks.environment import no_keras_settings, pin
 
-__all__ = ["context", "float32", "keras", "refuse_after_fork", "tf"]
+__all__ = ["begin_threads", "context", "float32", "keras", "refuse_after_fork", "tf"]
 
 pin()
 keep_arrays()
@@ -61,6 +61,22 @@ def refuse_after_fork() -> None:
         raise RuntimeError(
             f"TensorFlow was used in process {_forked_from}, from which this process ({os.getpid()}) was forked, and "
             'its threads do not survive that. Try multiprocessing.get_context("spawn"), or fork before training.')
+
+
+def begin_threads(spin: bool) -> None:
+    """Have TensorFlow start its threads, unless it has: they inherit the priority of the thread that starts them.
+
+    Args:
+        spin: Whether they look for work for a moment before they sleep, which takes a core from other processes.
+            TensorFlow has no public way to set it (docs/decisions/0072).
+    """
+    own, config = context.context(), tf.compat.v1.ConfigProto()
+    config.experimental.disable_thread_spinning = not spin
+    before, own._config = own._config, config
+    try:
+        tf.config.list_logical_devices()
+    finally:
+        own._config = before  # it is part of a program's name among kept programs, which all workers share
 
 
 @contextmanager

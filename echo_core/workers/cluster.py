@@ -97,7 +97,8 @@ class Cluster:
             dashboard_address=None, silence_logs=logging.CRITICAL,
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False,
                               "extensions": _needed(scheduler.DEFAULT_EXTENSIONS)},
-            extensions=_needed(worker.DEFAULT_EXTENSIONS), env=environment(settings))
+            extensions=_needed(worker.DEFAULT_EXTENSIONS),
+            env={**environment(settings), "ECHO_SPIN": str(settings.workers_spin).lower()})
         self._client = Client(self.local, set_as_default=False, name="echo")
 
     def workers(self) -> Mapping[str, Mapping[str, Any]]:

@@ -69,8 +69,9 @@ def prepare() -> None:
     with _PREPARING:
         if is_loaded():
             return
-        in_fresh_thread(load_training, Settings())  # memory freed by a thread that ends goes back to the system
-        in_fresh_thread(_begin_pools)
+        settings = Settings()
+        in_fresh_thread(load_training, settings)  # memory freed by a thread that ends goes back to the system
+        in_fresh_thread(_begin_pools, bool(settings.spin))
 
 
 def give_way() -> None:
@@ -97,12 +98,12 @@ def in_fresh_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     return outcome.result()
 
 
-def _begin_pools() -> None:
-    """Have TensorFlow start its threads now: they inherit the low priority of the thread that starts them."""
-    from echo_core.networks.backend import tf
+def _begin_pools(spin: bool) -> None:
+    """Have TensorFlow start its threads now, at the low priority of a thread that gives way."""
+    from echo_core.networks.backend import begin_threads
 
     give_way()
-    tf.config.list_logical_devices()
+    begin_threads(spin)
 
 
 def is_loaded() -> bool:

@@ -205,3 +205,13 @@ def test_a_host_reads_what_is_missing_in_one_line(bare, variables: dict[str, str
     notices = Settings().notices
     assert len(notices) == (said is not None)
     assert said is None or said in notices[0]
+
+
+@pytest.mark.parametrize(("own", "spins"), [
+    ({"workers": 1}, True), ({"workers": 2}, False), ({"workers": 2, "threads": 1}, True),
+    ({"workers": 1, "hosted": True}, False), ({"workers": 2, "spin": True}, True),
+    ({"workers": 1, "spin": False}, False),
+])
+def test_threads_of_workers_spin_where_each_has_a_core_and_nobody_else_visits(monkeypatch, own, spins):
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    assert Settings(**{"threads": 2, **own}).workers_spin is spins

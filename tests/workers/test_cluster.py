@@ -39,6 +39,11 @@ def addresses(cluster: Cluster) -> dict[str, str]:
     return {"scheduler": cluster.local.scheduler_address, "worker": worker, "nanny": info["nanny"]}
 
 
+def test_worker_is_told_whether_its_threads_may_spin(cluster: Cluster):
+    told = cluster.submit(addresses(cluster)["worker"], "spin", os.getenv, "ECHO_SPIN").result(60)
+    assert told == str(Settings(workers=1, standby=False).workers_spin).lower()
+
+
 def test_the_app_gives_its_worker_a_task(cluster: Cluster):
     assert cluster.submit(addresses(cluster)["worker"], "sum", sum, [1, 2]).result(60) == 3
 

@@ -138,6 +138,40 @@ def test_two_threads_that_load_tensorflow_at_once_can_both_train(tmp_path: Path)
     assert done.stdout == "[0, 1]\n" * 2
 
 
+def test_threads_of_a_worker_sleep_at_once_unless_it_is_told_that_they_may_spin(tmp_path):
+    script = textwrap.dedent("""
+        from echo_core.networks.backend import context, tf
+        from echo_core.workers.process import prepare
+
+        def list_logical_devices():
+            print(context.context().config.experimental.disable_thread_spinning)
+            return original()
+
+        original, tf.config.list_logical_devices = tf.config.list_logical_devices, list_logical_devices
+        prepare()
+    """)
+    said = [subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True,
+                           env={**os.environ, "ECHO_XLA_CACHE": str(tmp_path / "xla"), "ECHO_SPIN": spin}).stdout
+            for spin in ("true", "false", "")]
+    assert said == ["False\n", "True\n", "True\n"]
+
+
+def test_workers_whose_threads_spin_and_sleep_have_the_same_weights_and_kept_programs(tmp_path):
+    script = textwrap.dedent("""
+        from echo_core.workers.process import prepare
+        prepare()
+        from echo_core.config.presets import PRESETS
+        from echo_core.training import train
+        *_, end = train(PRESETS["quick"].config.model_copy(update={"epochs": 3}))
+        print(end.checkpoint.fingerprint)
+    """)
+    said = {subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True,
+                           env={**os.environ, "ECHO_XLA_CACHE": str(tmp_path / "xla"), "ECHO_SPIN": spin}).stdout
+            for spin in ("true", "false")}
+    assert len(said) == 1
+    assert len(list((tmp_path / "xla").rglob("*.pb"))) == 1
+
+
 def test_environment_has_the_threads_and_the_folder_of_programs(tmp_path):
     two = process.environment(Settings(threads=2, xla_cache=tmp_path / "a b"))
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "ECHO_THREADS")
