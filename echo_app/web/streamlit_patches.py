@@ -2,11 +2,13 @@
 
 - `_without_presses`: a button is counted twice when a fragment's timer fires between the press and its sending.
 - `_after_last_run`: what a run of the script has drawn is lost when a request arrives just as it ends.
+- `_with_what_was_drawn`: what a page has just drawn in a fragment is dropped when the fragment's timer fires meanwhile,
+  and the browser then removes what stood there until the fragment has been drawn again.
 - `_deliver`: a file that cannot be made says why beside its button, instead of "Failed to generate file for download".
 - `_with_a_limit`: `server.maxUploadSize` limits one file, but not the number of files of a session.
 
 Tests drive a real server with and without them, and fail when a later version no longer needs one or has changed
-(decisions 0019, 0037 and 0045).
+(decisions 0019, 0037, 0045 and 0073).
 """
 
 import asyncio
@@ -19,6 +21,7 @@ from streamlit.proto.BackMsg_pb2 import BackendOperationRequest
 from streamlit.proto.ForwardMsg_pb2 import BackendOperationResponse
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.backend_operation_handler import DeferredFileHandler
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
@@ -40,6 +43,7 @@ def apply() -> None:
         AppSession.request_rerun = _without_presses(AppSession.request_rerun)  # type: ignore[method-assign]
         AppSession._create_scriptrunner = _after_last_run(  # type: ignore[method-assign]
             AppSession._create_scriptrunner)
+        ForwardMsgQueue.clear = _with_what_was_drawn(ForwardMsgQueue.clear)  # type: ignore[method-assign]
         DeferredFileHandler.handle = _deliver  # type: ignore[method-assign]
         MemoryUploadedFileManager.add_file = _with_a_limit(  # type: ignore[method-assign]
             MemoryUploadedFileManager.add_file)
@@ -82,6 +86,16 @@ def _after_last_run(create: Callable[..., None]) -> Callable[..., None]:
             self._event_loop.call_soon(start)
 
     return create_later
+
+
+def _with_what_was_drawn(clear: Callable[..., None]) -> Callable[..., None]:
+    """Keep what waits for the browser when a fragment begins: it may be part of a page that is said to be complete."""
+    @wraps(clear)
+    def clear_nothing_drawn(self: ForwardMsgQueue, retain_lifecycle_msgs: bool = False,
+                            fragment_ids_this_run: list[str] | None = None) -> None:
+        clear(self, retain_lifecycle_msgs, None if fragment_ids_this_run is None else [])
+
+    return clear_nothing_drawn
 
 
 async def _deliver(self: DeferredFileHandler, request: BackendOperationRequest,

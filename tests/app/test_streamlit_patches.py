@@ -13,6 +13,7 @@ from websockets.typing import Subprotocol
 from tests.helpers.server import ROOT, Server, serve
 
 PAGE = ("streamlit", "run", str(ROOT / "tests" / "helpers" / "delivery_app.py"))
+LATE = ("streamlit", "run", str(ROOT / "tests" / "helpers" / "late_app.py"))
 AWAY = ("streamlit", "run", str(ROOT / "tests" / "helpers" / "away_app.py"))
 ROUNDS = 40
 
@@ -36,7 +37,13 @@ class Browser:
         """Draw what comes until that number of presses is shown, or nothing came for so many seconds."""
         with suppress(TimeoutError):
             while self.shown != until:
-                self._draw(ForwardMsg.FromString(self._socket.recv(patience, decode=False)))
+                self.read_one(patience)
+
+    def read_one(self, patience: float = 10.0) -> ForwardMsg:
+        """Draw the next message and return it."""
+        message = ForwardMsg.FromString(self._socket.recv(patience, decode=False))
+        self._draw(message)
+        return message
 
     def _draw(self, message: ForwardMsg) -> None:
         self._fragment = message.auto_rerun.fragment_id or self._fragment
@@ -82,6 +89,31 @@ def test_streamlit_as_it_is_still_needs_both_patches(tmp_path: Path):
         tries = (shown_after_presses(server, by_timer_too=False, patience=0.1) for _ in range(5))
         assert any(shown != ONCE_EACH for shown in tries)  # at the first try, most times
         assert shown_after_presses(server, by_timer_too=True, patience=0.1)[-1] > ROUNDS
+
+
+def drawn_before_its_end(server: Server) -> bool:
+    """Whether what a page drew has come when its run is said to have ended, after which a browser removes the rest."""
+    address = server.url.replace("http", "ws") + "/_stcore/stream"
+    with connect(address, subprotocols=[Subprotocol("streamlit")], max_size=None, close_timeout=0.5) as socket:
+        browser, message = Browser(socket), ForwardMsg()
+        browser.send()
+        while message.WhichOneof("type") != "script_finished":
+            if message.auto_rerun.fragment_id:
+                browser.send(is_timer=True)  # while the page is still being drawn
+            message = browser.read_one()
+        assert message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
+        return browser.shown == 1
+
+
+def test_what_a_page_has_drawn_comes_before_its_end_although_a_timer_fires_meanwhile(tmp_path: Path):
+    with serve(tmp_path, *LATE) as server:
+        assert all(drawn_before_its_end(server) for _ in range(5))
+
+
+@pytest.mark.slow
+def test_streamlit_as_it_is_still_drops_what_a_page_has_drawn_when_a_timer_fires(tmp_path: Path):
+    with serve(tmp_path, *LATE, AS_IT_IS="1") as server:
+        assert not all(drawn_before_its_end(server) for _ in range(5))
 
 
 def test_what_is_pressed_while_a_page_finds_the_store_away_is_done(tmp_path: Path):

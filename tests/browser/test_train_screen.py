@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.helpers.page import address, press, said, settled
+from tests.helpers.page import ENDLESS, address, press, said, settled, small
 from tests.helpers.server import Server
 
 pytestmark = pytest.mark.browser
@@ -35,6 +35,26 @@ def test_train_is_in_sight_on_a_small_screen_and_nothing_jumps_when_a_run_ends(v
 
 
 @pytest.mark.slow
+def test_windows_and_curves_stay_in_sight_when_train_is_pressed_and_the_run_has_to_wait(visit: Visit):
+    first = visit(small(seed=60, epochs=ENDLESS))
+    press(first, "train")
+    said(first, "epochs/s")
+    address_of_first = first.url
+    first.goto("about:blank")  # a page whose visitor is alone waits on the server for the first record
+    page = visit(small(seed=61))
+    page.evaluate("""() => { window.fewest = 3;
+        const look = () => { window.fewest = Math.min(window.fewest, document.querySelectorAll(
+            '.st-key-windows, .st-key-run [data-testid=stVegaLiteChart]').length); requestAnimationFrame(look); };
+        look(); }""")
+    press(page, "train")
+    said(page, "Next in the queue")
+    page.wait_for_timeout(1500)
+    assert page.evaluate("window.fewest") == 3
+    first.goto(address_of_first)
+    press(first, "stop")
+    said(first, "Paused")
+
+
 def test_twenty_numbers_fit_beside_the_curves(visit: Visit):
     page = visit(address("attention_20", seed=7, epochs=2, schedule="constant"))
     press(page, "train")
