@@ -44,9 +44,9 @@ def _page(open_run: Callable[[], None]) -> None:
     entries, total = _find()
     if not entries:
         return _nothing(total)
-    _list(entries, total)
     picked = st.session_state[state.SELECTED]
     _actions(picked, open_run)
+    _list(entries, total)
     if picked:
         comparison.comparison(picked)
 
@@ -180,14 +180,21 @@ def _pick() -> None:
 def _pages(shown: int, total: int) -> None:
     at = st.session_state[_PAGE]
     with st.container(horizontal=True, vertical_alignment="center", key="runs_pages"):
-        st.button("", icon=":material/chevron_left:", key="runs_back", disabled=at == 0, on_click=_turn, args=(-1,))
-        first = at * PAGE_SIZE
-        st.markdown(f"{first + 1:,} to {first + shown:,} of **{total:,}**", width="content")
-        st.button("", icon=":material/chevron_right:", key="runs_on", disabled=first + PAGE_SIZE >= total,
-                  on_click=_turn, args=(1,))
+        if total > PAGE_SIZE:
+            _turning(at, shown, total)
+        else:
+            st.markdown(counted(total, "run", bold=True), width="content")
         if left_out := _num_left_out():
             st.button(f"Show {counted(left_out, 'run')} of studies", key="runs_show_studies", type="tertiary",
                       on_click=_show_studies)
+
+
+def _turning(at: int, shown: int, total: int) -> None:
+    first = at * PAGE_SIZE
+    st.button("", icon=":material/chevron_left:", key="runs_back", disabled=at == 0, on_click=_turn, args=(-1,))
+    st.markdown(f"{first + 1:,} to {first + shown:,} of **{total:,}**", width="content")
+    st.button("", icon=":material/chevron_right:", key="runs_on", disabled=first + PAGE_SIZE >= total,
+              on_click=_turn, args=(1,))
 
 
 def _turn(by: int) -> None:
@@ -196,27 +203,28 @@ def _turn(by: int) -> None:
 
 
 def _actions(picked: Sequence[str], open_run: Callable[[], None]) -> None:
-    """Draw the actions on the picked runs."""
+    """Draw the actions on the picked runs: above the list, always there, so that a tick moves nothing."""
     _undo()
     store_outages.draw_refusal()
-    if not picked:
-        st.caption("Tick runs at the left of the list to compare, open, name, hide or delete them.")
-        return
-    hides = not st.session_state["runs_hidden"]
+    hides, none = not st.session_state["runs_hidden"], not picked
     with st.container(horizontal=True, vertical_alignment="center", key="runs_actions"):
-        st.markdown(f"**{len(picked)}** picked", width="content")
+        st.markdown("Tick runs to compare them" if none else f"**{len(picked)}** picked", width=180)
         if st.button("Open", icon=":material/open_in_full:", key="runs_open", disabled=len(picked) != 1) and (
                 run := state.store().runs.get(picked[0])):
             actions.show_other(run)
             open_run()
         with st.popover("Rename", icon=":material/edit:", disabled=len(picked) != 1):
-            st.text_input("Name", state.name_of(picked[0]) or "", key=f"runs_name_{picked[0]}", max_chars=80,
-                          on_change=_rename, args=(picked[0],), placeholder="such as: two bits too few")
+            if picked:
+                st.text_input("Name", state.name_of(picked[0]) or "", key=f"runs_name_{picked[0]}", max_chars=80,
+                              on_change=_rename, args=(picked[0],), placeholder="such as: two bits too few")
         label, icon = ("Hide", "visibility_off") if hides else ("Show again", "visibility")
-        st.button(label, icon=f":material/{icon}:", key="runs_hide", on_click=_hide, args=(list(picked), hides))
+        st.button(label, icon=f":material/{icon}:", key="runs_hide", disabled=none, on_click=_hide,
+                  args=(list(picked), hides))
         if not state.engine().settings.hosted:  # there only the operator deletes
-            st.button("Delete", icon=":material/delete:", key="runs_delete", on_click=_delete, args=(list(picked),))
-        st.button("Pick none", icon=":material/close:", key="runs_none", type="tertiary", on_click=_deselect)
+            st.button("Delete", icon=":material/delete:", key="runs_delete", disabled=none, on_click=_delete,
+                      args=(list(picked),))
+        st.button("Pick none", icon=":material/close:", key="runs_none", type="tertiary", disabled=none,
+                  on_click=_deselect)
 
 
 @needs_store

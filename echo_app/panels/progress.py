@@ -12,6 +12,7 @@ from echo_core.config import RunConfig
 from echo_core.config.presets import PRESETS, changes
 from echo_core.evaluation.conclusions import Conclusion, conclude
 from echo_core.evaluation.verdicts import after_training
+from echo_core.forecast import Wait
 from echo_core.records import Evaluation, Snapshot, State
 from echo_core.store import RunRow
 from echo_core.text.plurals import counted
@@ -53,12 +54,7 @@ def _watch_for(config: RunConfig) -> str:
 
 def _line(run: RunRow, records: cached_reads.RunRecords, newest: Snapshot | None) -> str:
     if run.state is State.QUEUED:
-        wait = cached_reads.wait_of(run.run_id)
-        ahead = ("Next in the queue" if wait.place == 0 else
-                 f"In the queue: {wait.place} run{'s' * (wait.place > 1)} ahead of yours")
-        about = "" if math.isnan(wait.seconds) else f", about {duration(max(1, round(wait.seconds)))}"
-        status = state.workers_status()
-        return ahead + about + _STATUS.get(status, f". {plain(status)}")
+        return queued_in_words(cached_reads.wait_of(run.run_id), state.workers_status())
     if run.stop_requested:
         return f"Stopping at epoch {run.epoch:,} …"
     left = "" if math.isnan(records.seconds_left) else f" · {duration(records.seconds_left)} left"
@@ -68,6 +64,20 @@ def _line(run: RunRow, records: cached_reads.RunRecords, newest: Snapshot | None
     pace = "" if math.isnan(records.speed) else f" · {_speed(records.speed)}"
     older = f" · windows of epoch {newest.epoch:,}" if newest and newest.epoch != run.epoch else ""
     return f"Epoch {run.epoch:,} of {run.config.epochs:,}{pace}{left}{older}"
+
+
+def queued_in_words(wait: Wait, status: str) -> str:
+    """The line of a queued run: `Next in the queue, about 12 s`; `Starting …` where a worker is free.
+
+    Args:
+        status: Of the workers; see `Engine.status`.
+    """
+    if wait.place == 0 and wait.seconds == 0 and status in ("ready", "warming"):
+        return "Starting …"
+    ahead = ("Next in the queue" if wait.place == 0 else
+             f"In the queue: {wait.place} run{'s' * (wait.place > 1)} ahead of yours")
+    about = "" if math.isnan(wait.seconds) else f", about {duration(max(1, round(wait.seconds)))}"
+    return ahead + about + _STATUS.get(status, f". {plain(status)}")
 
 
 def _speed(epochs_a_second: float) -> str:
