@@ -11,9 +11,12 @@ from echo_app import links, state, store_outages
 from echo_core.config.repair import explain
 from echo_core.store.errors import StoreAway, StoreError
 
-#: White text on the light blue of the dark theme would have too little contrast.
+#: White text on the light blue of the dark theme would have too little contrast, and so have code in a caption, which is
+#: drawn at 60 %, and the blue text of a picked option on the blue that it gets below the pointer.
 STYLE = """<style>
 [data-testid="stBaseButton-primary"]:enabled :is(p, span) { color: light-dark(#fff, #0e1117); }
+[data-testid="stCaptionContainer"] code { color: inherit; }
+button[data-variant="segmented_control"][data-selected] p { color: light-dark(#005a8c, #8fd0f5); }
 </style>"""
 
 logger = logging.getLogger(__name__)
