@@ -11,7 +11,7 @@ from echo_app import links, state, store_outages
 from echo_core.config.repair import explain
 from echo_core.store.errors import StoreAway, StoreError
 
-#: White text on the light blue of the dark theme would have too little contrast, and so have code in a caption, which is
+#: Each would have too little contrast: white text on the light blue of the dark theme, code in a caption, which is
 #: drawn at 60 %, and the blue text of a picked option on the blue that it gets below the pointer.
 STYLE = """<style>
 [data-testid="stBaseButton-primary"]:enabled :is(p, span) { color: light-dark(#fff, #0e1117); }

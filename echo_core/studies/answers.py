@@ -64,7 +64,7 @@ def _row(results: Results, **setting: Any) -> Row:
 
 
 def _versus(results: Results, first: Row, second: Row, comparisons: int) -> Difference:
-    return compare(first.values, second.values, MEASURES[results.measure].kind, comparisons, results.trials)
+    return compare(first.values, second.values, MEASURES[results.measure].kind, comparisons, results.windows)
 
 
 def _points(found: Difference) -> str:

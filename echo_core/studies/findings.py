@@ -72,7 +72,7 @@ def _kept(tables: Mapping[Measure, Results]) -> dict[str, Any]:
                   for measure, table in tables.items()}
         rows.append({"rate": row.rate, "failed": [at for at, outcome in enumerate(row.outcomes)
                                                   if outcome.state is State.FAILED], **values})
-    return {"trials": first.trials, "rows": rows}
+    return {"judged_windows": first.windows, "rows": rows}
 
 
 def _short(value: float | None) -> float | None:
@@ -101,5 +101,5 @@ def _table(asked: Asked, study: Study, measure: Measure, kept: Mapping[str, Any]
             for at, (config, value) in enumerate(zip(configs, values, strict=True)))
         known = [value for value in values if value is not None]
         rows.append(Row(setting, study.config_of(setting, study.base.seed)[1], row["rate"], outcomes,
-                        estimate(known, MEASURES[measure].kind, kept["trials"] or 1)))
-    return Results(study, measure, tuple(rows), kept["trials"])
+                        estimate(known, MEASURES[measure].kind, kept["judged_windows"] or 1)))
+    return Results(study, measure, tuple(rows), kept["judged_windows"])

@@ -83,7 +83,7 @@ class Difference:
     has_spread: bool = True
 
 
-def estimate(values: Sequence[float], kind: Kind, trials: int | None = None) -> Estimate:
+def estimate(values: Sequence[float], kind: Kind, windows: int | None = None) -> Estimate:
     """The mean of one value a seed, with its 95 % interval.
 
     `estimate([1, 1, 1, 0, 1], Kind.SHARE) -> Estimate(mean=0.8, low=0.376, high=0.964, n=5, method="Wilson, 95 %")`
@@ -93,11 +93,11 @@ def estimate(values: Sequence[float], kind: Kind, trials: int | None = None) -> 
 
     Args:
         values: One a seed, all finite. A run without a value is no number here: count it elsewhere.
-        trials: For accuracies: the windows of one seed, as many as share no number.
+        windows: For accuracies: the windows of one seed, as many as share no number.
     Raises:
-        ValueError: If a value is not of its kind, or trials are missing.
+        ValueError: If a value is not of its kind, or the windows are missing.
     """
-    numbers = _checked(values, kind, trials)
+    numbers = _checked(values, kind, windows)
     n = len(numbers)
     mean = float(numbers.mean()) if n else math.nan
     if not n or (n == 1 and kind is not Kind.SHARE):
@@ -105,9 +105,9 @@ def estimate(values: Sequence[float], kind: Kind, trials: int | None = None) -> 
     if kind is Kind.SHARE:
         interval, method = wilson_interval(mean, n), "Wilson"
     elif _all_equal(numbers):
-        if kind is Kind.AMOUNT or trials is None:
+        if kind is Kind.AMOUNT or windows is None:
             return Estimate(mean, None, None, n, f"{NO_INTERVAL}all seeds have the same value")
-        interval, method = wilson_interval(mean, n * trials), "Wilson over the windows of all seeds"
+        interval, method = wilson_interval(mean, n * windows), "Wilson over the windows of all seeds"
     else:
         interval, method = _t_interval(numbers, kind)
     return Estimate(mean, *interval, n, f"{method}, 95 %")
@@ -130,7 +130,7 @@ def _t_interval(values: NDArray[np.float64], kind: Kind) -> tuple[Interval, str]
 
 
 def compare(first: Mapping[int, float], second: Mapping[int, float], kind: Kind, comparisons: int = 1,
-            trials: int | None = None) -> Difference:
+            windows: int | None = None) -> Difference:
     """First minus second, over the seeds that both have.
 
     Args:
@@ -138,18 +138,18 @@ def compare(first: Mapping[int, float], second: Mapping[int, float], kind: Kind,
         comparisons: Pairs of settings that are compared in one study. Each interval is wider for it, so that in 95 of
             100 studies all of them hold (Bonferroni).
     Raises:
-        ValueError: If a value is not of its kind, trials are missing, or comparisons are below 1.
+        ValueError: If a value is not of its kind, the windows are missing, or comparisons are below 1.
     """
     if comparisons < 1:
         raise ValueError(f"comparisons must be at least 1; received {comparisons}. Try the pairs that are compared.")
     seeds = sorted(first.keys() & second.keys())
-    one, other = (_checked([values[seed] for seed in seeds], kind, trials) for values in (first, second))
+    one, other = (_checked([values[seed] for seed in seeds], kind, windows) for values in (first, second))
     n, confidence = len(seeds), 1 - (1 - CONFIDENCE) / comparisons
     mean = float((one - other).mean()) if n else math.nan
     if not n or (n == 1 and kind is not Kind.SHARE):
         return Difference(mean, None, None, n, confidence, False, None,
                           f"{NO_INTERVAL}an interval needs two pairs of runs")
-    interval, method = _interval_by_pairs(one, other, kind, confidence, trials)
+    interval, method = _interval_by_pairs(one, other, kind, confidence, windows)
     tied = kind is not Kind.SHARE and _all_equal(one - other)
 
     def tells(pairs: int) -> bool:
@@ -168,7 +168,7 @@ def compare(first: Mapping[int, float], second: Mapping[int, float], kind: Kind,
 
 
 def _interval_by_pairs(one: NDArray[np.float64], other: NDArray[np.float64], kind: Kind, confidence: float,
-                       trials: int | None) -> tuple[Callable[[int], Interval], str]:
+                       windows: int | None) -> tuple[Callable[[int], Interval], str]:
     """From a number of pairs to the interval that so many would have with the mean and spread of these.
 
     Returns:
@@ -188,10 +188,10 @@ def _interval_by_pairs(one: NDArray[np.float64], other: NDArray[np.float64], kin
             return max(least, mean - half), min(most, mean + half)
 
         return by_t, "Student's t over pairs of one seed"
-    if kind is Kind.AMOUNT or trials is None:
+    if kind is Kind.AMOUNT or windows is None:
         return lambda pairs: (mean, mean), "The same difference in all pairs"
-    windows = trials
-    return (lambda pairs: _newcombe(float(one.mean()), float(other.mean()), pairs * windows, z),
+    of_a_seed = windows
+    return (lambda pairs: _newcombe(float(one.mean()), float(other.mean()), pairs * of_a_seed, z),
             "Newcombe over the windows of all seeds")
 
 
@@ -229,10 +229,10 @@ def _all_equal(values: NDArray[np.float64]) -> bool:
     return float(np.ptp(values)) <= 1e-12 * max(1.0, float(np.abs(values).max()))
 
 
-def _checked(values: Sequence[float], kind: Kind, trials: int | None) -> NDArray[np.float64]:
-    if kind is Kind.ACCURACY and len(values) and (trials is None or trials < 1):
-        raise ValueError(f"trials must be at least 1, because each accuracy is a share of so many windows; received "
-                         f"{trials}. Try the windows that a run was judged on.")
+def _checked(values: Sequence[float], kind: Kind, windows: int | None) -> NDArray[np.float64]:
+    if kind is Kind.ACCURACY and len(values) and (windows is None or windows < 1):
+        raise ValueError(f"windows must be at least 1, because each accuracy is a share of so many windows; received "
+                         f"{windows}. Try the windows that a run was judged on.")
     numbers = np.asarray(values, dtype=np.float64)
     rule, right = {
         Kind.SHARE: ("0 or 1 for a share of seeds", np.isin(numbers, (0, 1))),

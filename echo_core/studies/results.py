@@ -96,13 +96,13 @@ class Results:
     """All settings of a study, in the order of the grid.
 
     Attributes:
-        trials: Independent windows that each accuracy is a share of; None before any run has ended.
+        windows: Independent windows that each accuracy is a share of; None before any run has ended.
     """
 
     study: Study
     measure: Measure
     rows: tuple[Row, ...]
-    trials: int | None
+    windows: int | None
 
     @property
     def is_complete(self) -> bool:
@@ -112,7 +112,7 @@ class Results:
     def compared_with(self, place: int) -> dict[int, Difference]:
         """Every other setting minus this one over the same seeds, corrected for so many comparisons."""
         base, kind = self.rows[place].values, MEASURES[self.measure].kind
-        return {other: compare(row.values, base, kind, max(1, len(self.rows) - 1), self.trials)
+        return {other: compare(row.values, base, kind, max(1, len(self.rows) - 1), self.windows)
                 for other, row in enumerate(self.rows) if other != place}
 
     def to_dict(self) -> dict[str, Any]:

@@ -312,19 +312,19 @@ def test_no_number_of_seeds_is_named_where_it_would_be_too_large():
     assert 0 < paired(noise + 0.1, [10.0] * 10).more_seeds < MOST_SEEDS
 
 
-@pytest.mark.parametrize(("values", "kind", "trials", "line"), [
+@pytest.mark.parametrize(("values", "kind", "windows", "line"), [
     ([0.5], Kind.SHARE, None, "values must be 0 or 1 for a share of seeds; received 0.5."),
     ([1.5], Kind.ACCURACY, 2000, "values must be in [0, 1] for an accuracy; received 1.5."),
     ([math.nan], Kind.ACCURACY, 2000, "values must be in [0, 1] for an accuracy; received nan."),
     ([1, math.nan], Kind.AMOUNT, None, "values must be at least 0 for an amount; received nan."),
     ([1, math.inf], Kind.AMOUNT, None, "values must be at least 0 for an amount; received inf."),
     ([1, -2], Kind.AMOUNT, None, "values must be at least 0 for an amount; received -2."),
-    ([1, 1], Kind.ACCURACY, None, "trials must be at least 1, because each accuracy is a share of so many windows; "
+    ([1, 1], Kind.ACCURACY, None, "windows must be at least 1, because each accuracy is a share of so many windows; "
                                   "received None."),
 ])
-def test_values_that_are_not_of_their_kind_are_refused(values: list[float], kind: Kind, trials: int | None, line: str):
-    for refused in (lambda: estimate(values, kind, trials),
-                    lambda: compare(dict(enumerate(values)), dict(enumerate(values)), kind, 1, trials)):
+def test_values_that_are_not_of_their_kind_are_refused(values: list[float], kind: Kind, windows: int | None, line: str):
+    for refused in (lambda: estimate(values, kind, windows),
+                    lambda: compare(dict(enumerate(values)), dict(enumerate(values)), kind, 1, windows)):
         with pytest.raises(ValueError) as found:  # noqa: PT011 - the whole line is compared
             refused()
         assert str(found.value).startswith(line)
