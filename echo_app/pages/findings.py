@@ -79,12 +79,14 @@ def _study(asked: Asked, of_measure: Mapping[Measure, Results], key: str) -> Non
         st.caption("Repeat it on a command line:")
         st.code(asked.command(found.measure), language=None, wrap_lines=True)
     st.button("Ask it here", key=f"ask_{key}", icon=":material/query_stats:", type="tertiary", on_click=_ask,
-              args=(asked,), help="Opens Studies with this question in its form: train it yourself, or change it.")
+              args=(asked, found.measure),
+              help="Opens Studies with this question in its form: train it yourself, or change it.")
 
 
-def _ask(asked: Asked) -> None:
+def _ask(asked: Asked, measure: Measure) -> None:
     """Callback: put the question into the form of the Studies page."""
     form.load(asked.study)
+    st.session_state[form.LOOK_AT] = measure
     st.session_state[_ASKED] = True
 
 

@@ -41,4 +41,6 @@ def test_a_question_can_be_asked_here():
     page = open_findings(finding=name)
     page.button(key=f"ask_{name}_0").click().run()
     assert page.session_state.opened_studies
-    assert page.session_state[form.SEEDS] == FOUND[name].question.asked[0].seeds
+    asked = FOUND[name].question.asked[0]
+    assert page.session_state[form.SEEDS] == asked.seeds
+    assert page.session_state[form.LOOK_AT] == asked.measures[0]

@@ -91,6 +91,15 @@ def test_every_seed_stands_nearest_to_its_own_setting_and_no_two_of_a_setting_on
         assert all(before[1] < after[0] for before, after in pairwise(ends))
 
 
+@pytest.mark.parametrize("seeds_of_each", [2, 3, 4, 5, 100])
+def test_dots_reach_equally_far_on_both_sides_of_the_mean(seeds_of_each: int):
+    table = picture(results((CELLS,), [[0.5] * seeds_of_each] * len(CELLS.values))).table
+    own = table[(table.role == SEED) & (table.row.round() == 0)].row
+    assert len(own) == seeds_of_each
+    assert own.min() == pytest.approx(-own.max())
+    assert own.abs().min() > 0  # none is on the mean
+
+
 def test_means_and_intervals_are_those_of_the_results():
     found = results((UNITS,), [[0.5, 0.7, 0.9], [1.0, 1.0, 0.97], [0.2, 0.3, 0.1]])
     table = picture(found).table
@@ -174,6 +183,11 @@ def difference(mean: float, low: float, high: float, can_tell: bool, more: int |
     (Measure.WINDOWS, difference(-0.0001, -0.0003, 0.004, False, 32),
      "**a** or b: **cannot tell yet**; about 32 more seeds would. They are alike so far (95 % interval −0.4 to 0.0, "
      "5 seeds)."),
+    (Measure.WINDOWS, difference(0.0001, -0.2, 0.2, False),
+     "**a** or b: **cannot tell**: if there is a difference, it is too small for any number of seeds that one would "
+     "train. They are alike so far (95 % interval −20.0 to 20.0, 5 seeds)."),
+    (Measure.EPOCHS, Difference(math.nan, None, None, 0, 0.95, False, None, "none"),
+     "**a** and b cannot be compared: no seed has a value in both."),
     (Measure.WINDOWS, difference(0.0, 0.0, 0.0, False), "**a** and b are exactly alike in 5 seeds."),
     (Measure.WINDOWS, Difference(0.01, -0.95, 1.0, 2, 0.95, False, 3, "…", has_spread=False),
      "**a** or b: **cannot tell yet**: two seeds hardly show how much seeds differ. Train 3 more.")])

@@ -61,6 +61,15 @@ def test_a_study_goes_from_its_form_to_its_answer_a_run_and_a_link(visit: Visit,
     press(page, "study_copy_link")
     expect(page.locator(".st-key-study_copy_link")).to_contain_text("Copied")
     link = str(page.evaluate("navigator.clipboard.readText()"))
+    assert "look_at=windows" in link
+    page.locator(".st-key-study_measure input").click()
+    page.get_by_role("option", name="Numbers right").click()
+    page.wait_for_url("**look_at=numbers**")
+    settled(page)
+    press(page, "study_copy_link")
+    expect(page.locator(".st-key-study_copy_link")).to_contain_text("Copied")
+    link = str(page.evaluate("navigator.clipboard.readText()"))
+    assert "look_at=numbers" in link
     other = visit("?" + urlparse(link).query, width=width, height=height, shown=".st-key-study_bar")
     expect(other.locator(".st-key-study_bar")).to_contain_text("All 4 runs have ended")
     expect(other.locator(".echo-study tbody tr")).to_have_count(2)

@@ -168,8 +168,10 @@ def _table(found: Results, places: _Places | None) -> pd.DataFrame:
 
 def _beside_the_mean(number: int) -> list[float]:
     """Places of dots from -1 to 1 on both sides of the mean, which stands at 0."""
-    left = [-1 + 0.7 * place / max(1, math.ceil(number / 2) - 1) for place in range(math.ceil(number / 2))]
-    return left + [-place for place in reversed(left)][:number // 2]
+    def away(half: int) -> list[float]:  # from the far end of a side inwards
+        return [1 - 0.7 * place / max(1, half - 1) for place in range(half)]
+
+    return [-place for place in away(number - number // 2)] + away(number // 2)[::-1]
 
 
 def _dot(measure: Measure, outcome: Outcome, measured: Measured) -> tuple[str, float, str]:

@@ -39,7 +39,7 @@ def panel(study_id: str, link: Callable[[], str]) -> None:
     far = reading.standing_of(study)
     live = reading.is_under_way(row, far)
     every = reading.pace(study) if live else None if far.is_done else _RESTING_POLL
-    store_outages.fragment(_panel, run_every=every, key="study_panel")(study_id, live, link())
+    store_outages.fragment(_panel, run_every=every, key="study_panel")(study_id, live, link)
 
 
 def _unknown() -> None:
@@ -53,7 +53,7 @@ def _unreadable(row: StudyRow) -> None:
     st.button("Remove", key="study_remove", icon=":material/delete:", on_click=acting.remove, args=(row, None))
 
 
-def _panel(study_id: str, was_live: bool, link: str) -> None:
+def _panel(study_id: str, was_live: bool, link: Callable[[], str]) -> None:
     is_fragment_rerun, session = store_outages.is_fragment_rerun(), st.session_state
     if is_fragment_rerun and (session[state.STUDY] != study_id or acting.is_run_picked()):
         st.rerun()
@@ -128,12 +128,12 @@ def _line(row: StudyRow, study: Study, far: Standing) -> str:
     return f"{ended}{failed}{training}{left}"
 
 
-def _look_at(link: str, study: Study) -> Measure:
+def _look_at(link: Callable[[], str], study: Study) -> Measure:
     """Draw what is looked at, the link, and the question for the form."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="study_look"):
         measure = st.selectbox("Look at", list(Measure), key=MEASURE, persist_state="session", width=240,
                                format_func=lambda one: MEASURES[one].title, help=form.measures_in_words())
-        copy_button("Copy link", link, key="study_copy_link")
+        copy_button("Copy link", link(), key="study_copy_link")
         if st.button("Change the question", key="study_change", icon=":material/edit:", type="tertiary",
                      on_click=form.load, args=(study,), help="Puts it into the form, to ask it in another way."):
             st.rerun()  # the form is outside of this fragment

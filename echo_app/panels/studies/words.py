@@ -81,7 +81,7 @@ def difference_in_words(measure: Measure, name: str, base: str, found: Differenc
         name, base: Names of the two settings, escaped for Markdown.
     """
     if found.n == 0:
-        return f"**{name}** and {base}: no seed of both has a value yet."
+        return f"**{name}** and {base} cannot be compared: no seed has a value in both."
     if found.low is None or found.high is None:
         return f"**{name}** and {base} have one seed in common. It takes at least two to tell them apart."
     sign = 1 if found.mean >= 0 else -1
@@ -92,13 +92,13 @@ def difference_in_words(measure: Measure, name: str, base: str, found: Differenc
         return f"**{name}** is **{size} {word}** than {base} ({interval})."
     if found.mean == 0 and low == high:
         return f"**{name}** and {base} are exactly alike in {found.n} seeds."
-    more = (f"; about {counted(found.more_seeds, 'more seed')} would" if found.more_seeds else
-            ": if there is a difference, it is too small for any number of seeds that one would train")
+    more = (f"**cannot tell yet**; about {counted(found.more_seeds, 'more seed')} would" if found.more_seeds else
+            "**cannot tell**: if there is a difference, it is too small for any number of seeds that one would train")
     if not found.has_spread:
         return (f"**{name}** or {base}: **cannot tell yet**: two seeds hardly show how much seeds differ. "
                 f"Train {found.more_seeds} more.")
     so_far = f"It is {size} {word} so far" if abs(found.mean) >= _SEEN[kind] else "They are alike so far"
-    return f"**{name}** or {base}: **cannot tell yet**{more}. {so_far} ({interval})."
+    return f"**{name}** or {base}: {more}. {so_far} ({interval})."
 
 
 def _difference(measure: Measure, size: float, sign: int) -> tuple[str, str]:
