@@ -133,7 +133,9 @@ def _print(found: Results) -> None:
         changed = f" (with {said(row.changed)})" if row.changed else ""
         click.echo(f"{said(row.setting)}{rate}: {traits.title.lower()} {_value(one.mean, traits.kind)} "
                    f"[{interval}], n {one.n}{lost}{changed}")
-    click.echo(f"In brackets the interval of the mean ({found.rows[0].estimate.method}). Study {found.study.study_id}.")
+    click.echo(f"In brackets the interval of the mean ({found.rows[0].estimate.method}).")
+    click.echo(f"Open the app's address with ?study={found.study.study_id} behind it: it draws the study and compares "
+               "its settings.")
     if found.study.ranks_untuned:
         click.echo("All have the same learning rate, and which is best at one rate says little. Try --tune.")
 

@@ -13,11 +13,14 @@ from statistics import mean
 import psutil
 import pytest
 
+from echo_core.config import RunConfig
 from echo_core.records import State
 from echo_core.store import Store
+from echo_core.studies.study import Axis, Study
 from tests.helpers.clusters import dask_cluster
 from tests.helpers.command import echo_core
 from tests.helpers.postgres import Server
+from tests.helpers.stored import add_finished
 from tests.helpers.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +47,18 @@ def test_what_cannot_be_asked_is_refused_in_one_line_before_anything_starts(stor
     assert said in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert store.runs.newest() == []
+
+
+def test_a_study_whose_runs_are_all_known_is_told_at_once_and_says_where_it_is_drawn(store):
+    base = RunConfig(variant="encoder_decoder", vocab_size=10, sequence_length=8, input_length=3, output_length=2,
+                     units=6, batch_size=6)
+    study = Study(base, (Axis("units", (4, 6)),), seeds=3)
+    for trial in study.trials():
+        add_finished(store, trial.config)
+    result = echo_core("sweep", *TINY, "--over", "units=4,6", "--seeds", "3")
+    assert result.exit_code == 0
+    assert "units 4: windows right" in result.stdout
+    assert f"?study={study.study_id} behind it" in result.stdout
 
 
 def heed_ctrl_c() -> None:

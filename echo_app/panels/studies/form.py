@@ -119,12 +119,13 @@ def measures_in_words() -> str:
 def _base() -> RunConfig:
     """Draw what to begin with, and return it."""
     session = st.session_state
-    names = [*PRESETS, OWN, *([HELD] if session.get(_HELD) else [])]
+    names = [*([HELD] if session.get(_HELD) else []), OWN, *PRESETS]
     if session[BASE] not in names:
-        session[BASE] = names[0]
+        session[BASE] = next(iter(PRESETS))
     titles = {name: _base_in_words(name) for name in names}
     chosen = st.selectbox("Begin with", names, key=BASE, persist_state="session", format_func=titles.__getitem__,
-                          help="The settings that do not vary. Their seed is the first one.")
+                          help="The settings that do not vary; their seed is the first one. For others, such as other "
+                          "epochs, set them on the Train page and choose **Train page** here.")
     return base_of(chosen)
 
 
