@@ -256,8 +256,8 @@ class Settings(BaseSettings):
     def workers_spin(self) -> bool:
         """Whether threads of this app's own workers spin before they sleep: by default where each has a core.
 
-        A run that trains alone then takes up to a fifth less, and each of two beside each other a quarter to a half
-        more (docs/decisions/0072). So many visitors are better served by threads that sleep.
+        A run that trains alone then takes up to a fifth less, and each of two beside each other up to a half
+        more (docs/decisions/0072). Where many visitors train, threads that sleep serve them better.
         """
         has_cores = self.num_workers * self.threads <= machine.cores()
         return self.spin if self.spin is not None else has_cores and not self.hosted

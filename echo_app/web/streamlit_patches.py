@@ -2,8 +2,8 @@
 
 - `_without_presses`: a button is counted twice when a fragment's timer fires between the press and its sending.
 - `_after_last_run`: what a run of the script has drawn is lost when a request arrives just as it ends.
-- `_with_what_was_drawn`: what a page has just drawn in a fragment is dropped when the fragment's timer fires meanwhile,
-  and the browser then removes what stood there until the fragment has been drawn again.
+- `_with_what_was_drawn`: what a fragment has just drawn is dropped when its timer fires meanwhile, and its place stays
+  empty until it has been drawn again.
 - `_deliver`: a file that cannot be made says why beside its button, instead of "Failed to generate file for download".
 - `_with_a_limit`: `server.maxUploadSize` limits one file, but not the number of files of a session.
 
@@ -89,7 +89,7 @@ def _after_last_run(create: Callable[..., None]) -> Callable[..., None]:
 
 
 def _with_what_was_drawn(clear: Callable[..., None]) -> Callable[..., None]:
-    """Keep what waits for the browser when a fragment begins: it may be part of a page that is said to be complete."""
+    """Keep the messages that are not sent yet when a fragment begins: they may complete a page that has just ended."""
     @wraps(clear)
     def clear_nothing_drawn(self: ForwardMsgQueue, retain_lifecycle_msgs: bool = False,
                             fragment_ids_this_run: list[str] | None = None) -> None:

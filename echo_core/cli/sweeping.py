@@ -23,10 +23,10 @@ from echo_core.studies.running import for_studies, pause, standing, top_up
 from echo_core.studies.study import MAX_SEEDS, RATES, Study, parse_axis
 from echo_core.text.plurals import counted, duration
 
-#: Seconds between two requests for runs, and how many times as long as the last one took: a study of a thousand runs
-#: takes a while to look at, and the workers need the cores.
+#: Seconds between two requests for runs. After a slow request it is `_REST` times as long as that took: with a thousand
+#: runs each takes a tenth of a second, and the workers need the cores.
 _LOOK_SECONDS, _REST = 0.2, 4.0
-#: Seconds between two lines of progress.
+#: Seconds between two updates of the progress bar.
 _SHOW_SECONDS = 1.0
 #: Seconds for which the workers may be out of reach.
 _PATIENCE_SECONDS = 60.0

@@ -34,7 +34,6 @@ def test_train_is_in_sight_on_a_small_screen_and_nothing_jumps_when_a_run_ends(v
     assert (top(page, "windows"), top(page, "loss_chart")) == pytest.approx(before, abs=2)
 
 
-@pytest.mark.slow
 def test_windows_and_curves_stay_in_sight_when_train_is_pressed_and_the_run_has_to_wait(visit: Visit):
     first = visit(small(seed=60, epochs=ENDLESS))
     press(first, "train")
@@ -55,6 +54,7 @@ def test_windows_and_curves_stay_in_sight_when_train_is_pressed_and_the_run_has_
     said(first, "Paused")
 
 
+@pytest.mark.slow
 def test_twenty_numbers_fit_beside_the_curves(visit: Visit):
     page = visit(address("attention_20", seed=7, epochs=2, schedule="constant"))
     press(page, "train")

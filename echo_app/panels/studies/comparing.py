@@ -32,8 +32,8 @@ def comparison(found: Results, far: Standing) -> None:
     differences = found.compared_with(place)
     corrected = f", corrected for {len(differences)} comparisons" if len(differences) > 1 else ""
     st.caption(f"Each pair is compared over the seeds that both have. Each 95 % interval is of the "
-               f"difference{corrected}; where it holds 0, chance may have made it. A sure difference may hide in "
-               "intervals that overlap above: what a seed does to both settings does not count here.")
+               f"difference{corrected}; where it holds 0, chance may have made it. Two means whose intervals "
+               "overlap above may still differ for sure, because each seed is compared with itself.")
     lines = [words.difference_in_words(found.measure, plain(names[other]), plain(names[place]), difference)
              for other, difference in differences.items()]
     st.markdown("\n".join(f"- {line}" for line in lines[:_MOST]))
